@@ -1,0 +1,1 @@
+"""The companion exporter: turns counts into numbers and serves them to Prometheus."""

@@ -1,0 +1,278 @@
+"""The JSON form of a baseline: written for diffs, read with every fault named."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from otel_ml._atomic import write_text
+from otel_ml._binning import interval_labels, reserved
+from otel_ml._outputs import TASKS
+from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers
+from otel_ml.catalogue import MISSING, OTHER
+from otel_ml.errors import BaselineError, Fault
+
+MAX_BYTES = 64 * 1024 * 1024
+_REBUILD = "build the baseline again with this version of otel-ml"
+
+
+def write(baseline: Baseline, path: Path) -> None:
+    """See `Baseline.save`."""
+    write_text(path, dumps(baseline.to_dict()) + "\n")
+
+
+def dumps(value: Any, indent: str = "") -> str:
+    """JSON with a line for each field but none for each number, so that a diff shows which bin moved."""
+    deeper = indent + "  "
+    if isinstance(value, Mapping) and value:
+        body = ",\n".join(f"{deeper}{json.dumps(key, ensure_ascii=False)}: {dumps(item, deeper)}" for key, item in value.items())
+        return f"{{\n{body}\n{indent}}}"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def encode(baseline: Baseline) -> dict[str, Any]:
+    """The content as plain JSON types, without the fingerprint."""
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "model": baseline.model,
+        "version": baseline.version,
+        "task": baseline.task,
+        "created": baseline.created.astimezone(dt.timezone.utc).isoformat().replace("+00:00", "Z"),
+        "samples": baseline.samples,
+        "features": {feature.name: _encode_feature(feature) for feature in baseline.features},
+    }
+    if baseline.prediction is not None:
+        content["prediction"] = _encode_histogram(baseline.prediction)
+    if baseline.classes:
+        content |= {"classes": list(baseline.classes), "threshold": baseline.threshold}
+    if baseline.confidence is not None:
+        content["confidence"] = _encode_histogram(baseline.confidence)
+    if baseline.calibration is not None:
+        content["calibration"] = {name: list(values) for name, values in vars(baseline.calibration).items()}
+    if baseline.confusion is not None:
+        content["confusion"] = [list(row) for row in baseline.confusion]
+    if baseline.performance:
+        content["performance"] = dict(baseline.performance)
+    if baseline.outliers is not None:
+        content["outliers"] = _encode_outliers(baseline.outliers)
+    return content
+
+
+def _encode_histogram(histogram: Histogram) -> dict[str, Any]:
+    bins = dict(zip(histogram.labels, histogram.counts, strict=True))
+    return {"bins": bins} if histogram.edges is None else {"edges": list(histogram.edges), "bins": bins}
+
+
+def _encode_feature(feature: Feature) -> dict[str, Any]:
+    content: dict[str, Any] = {"type": feature.type, **_encode_histogram(feature.histogram)}
+    for name in ("minimum", "maximum", "mean", "std", "importance"):
+        if getattr(feature, name) is not None:
+            content[name] = getattr(feature, name)
+    if feature.type == "categorical":
+        content["vocabulary"] = list(feature.vocabulary)
+    return content
+
+
+def _encode_outliers(outliers: Outliers) -> dict[str, Any]:
+    return {
+        "features": list(outliers.features),
+        "mean": list(outliers.mean),
+        "scale": list(outliers.scale),
+        "precision": [list(row) for row in outliers.precision],
+        **_encode_histogram(outliers.histogram),
+    }
+
+
+def read(path: Path) -> Baseline:
+    """See `Baseline.load`."""
+    subject = f"baseline {path}"
+    if path.stat().st_size > MAX_BYTES:
+        raise BaselineError(subject, [Fault("file", f"is larger than {MAX_BYTES >> 20} MiB", "give the JSON file that Baseline.save wrote")])
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BaselineError(subject, [Fault("file", f"is not JSON ({error})", "give the file that Baseline.save wrote")]) from error
+    return decode(document, subject)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def decode(document: Any, subject: str = "the baseline") -> Baseline:
+    """The baseline that `document` describes; raises `BaselineError` with every fault."""
+    reader = _Reader(document)
+    schema = reader.take("schema_version", int, default=None)
+    if schema != SCHEMA_VERSION:
+        mend = "update otel-ml" if isinstance(schema, int) and schema > SCHEMA_VERSION else _REBUILD
+        raise BaselineError(subject, [Fault("schema_version", f"is {schema!r}, this version reads {SCHEMA_VERSION}", mend)])
+    fields = _decode_fields(reader)
+    if reader.faults:
+        raise BaselineError(subject, reader.faults)
+    baseline = Baseline(**fields)
+    stored = document.get("fingerprint")
+    if stored != baseline.fingerprint:
+        problem = f"is {stored!r}, the content gives {baseline.fingerprint!r}: the file was edited"
+        raise BaselineError(subject, [Fault("fingerprint", problem, "restore the file or build it again; counts travel with the fingerprint")])
+    return baseline
+
+
+def _decode_fields(reader: _Reader) -> dict[str, Any]:
+    task = reader.take("task", str, default=None)
+    if task is not None and task not in TASKS:
+        reader.fault("task", f"{task!r} is unknown", f"one of {', '.join(TASKS)}")
+    classes = reader.strings("classes", default=())
+    features = []
+    with reader.inside("features") as names:
+        if not names:
+            reader.fault("", "there are none", _REBUILD)
+        for name in names:
+            with reader.inside(name):
+                features.append(_decode_feature(reader, name))
+    calibration = outliers = None
+    if reader.has("calibration"):
+        with reader.inside("calibration"):
+            calibration = _decode_calibration(reader)
+    if reader.has("outliers"):
+        with reader.inside("outliers"):
+            outliers = _decode_outliers(reader)
+    return {
+        "model": reader.take("model", str),
+        "version": reader.take("version", str),
+        "task": task,
+        "created": reader.time("created"),
+        "samples": reader.take("samples", int),
+        "features": tuple(features),
+        "classes": classes,
+        "threshold": reader.take("threshold", float, default=0.5),
+        "prediction": _decode_histogram(reader, "prediction"),
+        "confidence": _decode_histogram(reader, "confidence"),
+        "calibration": calibration,
+        "confusion": reader.matrix("confusion", len(classes)) if reader.has("confusion") else None,
+        "performance": reader.mapping("performance"),
+        "outliers": outliers,
+    }
+
+
+def _decode_histogram(reader: _Reader, name: str) -> Histogram | None:
+    if not reader.has(name):
+        return None
+    with reader.inside(name):
+        return _histogram(reader)
+
+
+def _histogram(reader: _Reader) -> Histogram:
+    bins = reader.mapping("bins")
+    edges = reader.numbers("edges") if reader.has("edges") else None
+    if edges is not None and any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+        reader.fault("edges", "do not increase", _REBUILD)
+    categories = tuple(label for label in bins if label not in (MISSING, OTHER)) if edges is None else ()
+    if tuple(bins) != reserved(categories if edges is None else interval_labels(edges)):
+        reader.fault("bins", "are not the labels that belong to the edges or categories", _REBUILD)
+    if any(not isinstance(count, int) or count < 0 for count in bins.values()):
+        reader.fault("bins", "hold counts that are not whole numbers of 0 or more", _REBUILD)
+    return Histogram(edges, categories, tuple(bins.values()))
+
+
+def _decode_feature(reader: _Reader, name: str) -> Feature:
+    kind = reader.take("type", str)
+    histogram = _histogram(reader)
+    if kind not in ("numeric", "categorical"):
+        reader.fault("type", f"{kind!r} is unknown", "numeric or categorical")
+    elif (kind == "numeric") != (histogram.edges is not None):
+        reader.fault("edges", "belong to numeric features, and only to them", _REBUILD)
+    summary = {key: reader.take(key, float, default=None) for key in ("minimum", "maximum", "mean", "std", "importance")}
+    vocabulary = reader.strings("vocabulary", default=())
+    return Feature(name, kind, histogram, vocabulary=vocabulary, **summary)
+
+
+def _decode_calibration(reader: _Reader) -> Calibration:
+    edges = reader.numbers("edges")
+    rows = [reader.numbers(name, length=len(edges) + 1) for name in ("outcomes", "positives", "confidence")]
+    return Calibration(edges, tuple(map(int, rows[0])), tuple(map(int, rows[1])), rows[2])
+
+
+def _decode_outliers(reader: _Reader) -> Outliers:
+    features = reader.strings("features")
+    mean, scale = (reader.numbers(name, length=len(features)) for name in ("mean", "scale"))
+    return Outliers(features, mean, scale, reader.matrix("precision", len(features)), _histogram(reader))
+
+
+class _Reader:
+    """A walk through a JSON document that notes each fault with its place and goes on with a harmless value."""
+
+    def __init__(self, document: Any) -> None:
+        self.faults: list[Fault] = []
+        self._path: list[str] = []
+        self._at = document if isinstance(document, dict) else {}
+        if self._at is not document:
+            self.fault("", "is not a JSON object", "give the file that Baseline.save wrote")
+
+    def fault(self, name: str, problem: str, mend: str) -> None:
+        place = ".".join([*self._path, name] if name else self._path) or "file"
+        self.faults.append(Fault(place, problem, mend))
+
+    @contextmanager
+    def inside(self, name: str) -> Iterator[list[str]]:
+        outer, self._at = self._at, self.mapping(name)
+        self._path.append(name)
+        yield list(self._at)
+        self._path.pop()
+        self._at = outer
+
+    def has(self, name: str) -> bool:
+        return self._at.get(name) is not None
+
+    def take(self, name: str, kind: type, **default: Any) -> Any:
+        """The value of a field; a whole number passes for a float."""
+        if "default" in default and not self.has(name):
+            return default["default"]
+        value = self._at.get(name)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            self.fault(name, f"is {_brief(value)}, not {kind.__name__}", _REBUILD)
+            return kind()
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        return self.take(name, dict, default={})  # type: ignore[no-any-return]
+
+    def time(self, name: str) -> dt.datetime:
+        text = self.take(name, str)
+        try:
+            return dt.datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(dt.timezone.utc)
+        except ValueError:
+            self.fault(name, f"{text!r} is not a time", "write it as 2026-01-31T12:00:00Z")
+            return dt.datetime.now(dt.timezone.utc)
+
+    def strings(self, name: str, **default: Any) -> tuple[str, ...]:
+        return self._row(name, self.take(name, list, **default), str)
+
+    def numbers(self, name: str, length: int | None = None) -> tuple[float, ...]:
+        return self._row(name, self.take(name, list), (int, float), length)
+
+    def matrix(self, name: str, size: int) -> Any:
+        rows = self.take(name, list)
+        if len(rows) != size:
+            self.fault(name, f"has {len(rows)} rows, not {size}", _REBUILD)
+        return tuple(self._row(f"{name}[{i}]", row, (int, float), size) for i, row in enumerate(rows))
+
+    def _row(self, name: str, row: Any, kind: type | tuple[type, ...], length: int | None = None) -> tuple[Any, ...]:
+        values: Sequence[Any] = row if isinstance(row, list | tuple) else []
+        if length is not None and len(values) != length:
+            self.fault(name, f"has {len(values)} entries, not {length}", _REBUILD)
+            return (0,) * length
+        if any(not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)) for value in values):
+            self.fault(name, "holds an entry of another type", _REBUILD)
+            return () if length is None else (0,) * length
+        return tuple(values)
+
+
+def _brief(value: Any) -> str:
+    return "absent" if value is None else repr(value)[:40]

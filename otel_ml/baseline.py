@@ -1,0 +1,197 @@
+"""What "normal" was: bins, counts, calibration and schema of a model, as plain JSON with a fingerprint."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from otel_ml._binning import interval_labels, reserved
+from otel_ml._outputs import Task
+
+SCHEMA_VERSION = 1
+FeatureType = Literal["numeric", "categorical"]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often each bin of one quantity occurred.
+
+    `edges` are the inner bounds of intervals `(lower, upper]`, or None when the bins are `categories`. `counts` follow
+    `labels`: the intervals or categories, then `__missing__`, then `__other__`.
+    """
+
+    edges: tuple[float, ...] | None
+    categories: tuple[str, ...]
+    counts: tuple[int, ...]
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The values of the attribute `ml.bin`, in order."""
+        return reserved(self.categories if self.edges is None else interval_labels(self.edges))
+
+    @property
+    def samples(self) -> int:
+        """The sum of the counts."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input of the model: its type, what was observed, and what is allowed.
+
+    `minimum` and `maximum` are those of the finite values, None where there were none; `vocabulary` holds the known
+    categories, more than get a bin of their own; `importance` is the share of the model's behaviour that hangs on it.
+    """
+
+    name: str
+    type: FeatureType
+    histogram: Histogram
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    vocabulary: tuple[str, ...] = ()
+    importance: float | None = None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Per confidence bin: outcomes, positives among them, and the sum of their confidences; `edges` are the inner bounds."""
+
+    edges: tuple[float, ...]
+    outcomes: tuple[int, ...]
+    positives: tuple[int, ...]
+    confidence: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Where rows lie together: the numeric `features`, their mean, scale and precision, and the bins of the squared distance.
+
+    Each feature is divided by its `scale` first; a missing value counts as the mean.
+    """
+
+    features: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    precision: tuple[tuple[float, ...], ...]
+    histogram: Histogram
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a model's inputs, predictions and quality were when it was known to be good.
+
+    Build it with `Baseline.from_data`, keep it with `save`, read it with `load`. It never changes; `fingerprint` names its
+    content and travels with every count, so that counts are only ever compared with the baseline they were counted for.
+    """
+
+    model: str
+    version: str
+    task: Task | None
+    created: dt.datetime
+    samples: int
+    features: tuple[Feature, ...]
+    classes: tuple[str, ...] = ()
+    threshold: float = 0.5
+    prediction: Histogram | None = None
+    confidence: Histogram | None = None
+    calibration: Calibration | None = None
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    performance: Mapping[str, float] = field(default_factory=dict)
+    outliers: Outliers | None = None
+
+    @classmethod
+    def from_data(
+        cls,
+        data: Any,
+        *,
+        model: str,
+        version: str,
+        predictions: Any = None,
+        labels: Any = None,
+        task: Task | None = None,
+        feature_names: Sequence[str] | None = None,
+        categorical: Iterable[str] = (),
+        importance: Mapping[str, float] | None = None,
+        classes: Sequence[Any] | None = None,
+        threshold: float = 0.5,
+        bins: int = 10,
+    ) -> Baseline:
+        """Summarise held-out data: `data` are rows x features (pandas, polars, pyarrow, numpy, or a list of dicts).
+
+        `predictions` and `labels` have one entry a row; predictions may be labels, probabilities of the positive class,
+        a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and
+        performance. `task` and `classes` (the positive one last) are inferred when they can be. `categorical` names numeric columns that are
+        codes. `bins` is the number of quantile bins of a numeric feature; `importance` maps features to weights.
+
+        Raises `BaselineError`, which lists everything that is wrong with the data.
+
+        >>> import numpy as np
+        >>> ages = np.arange(20.0, 70.0).reshape(-1, 1)
+        >>> baseline = Baseline.from_data(ages, model="churn", version="3", feature_names=["age"], bins=2)
+        >>> dict(zip(baseline.feature("age").histogram.labels, baseline.feature("age").histogram.counts))
+        {'00 (-inf, 44]': 25, '01 (44, inf]': 25, '__missing__': 0, '__other__': 0}
+        """
+        from otel_ml._baseline_build import build
+
+        return build(
+            data,
+            model=model,
+            version=version,
+            predictions=predictions,
+            labels=labels,
+            task=task,
+            feature_names=feature_names,
+            categorical=categorical,
+            importance=importance,
+            classes=classes,
+            threshold=threshold,
+            bins=bins,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Baseline:
+        """Read the baseline that `save` wrote. Raises `BaselineError` with every fault and its place, or `OSError`."""
+        from otel_ml._baseline_json import read
+
+        return read(Path(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write the baseline as JSON, at once or not at all (a reader never sees half a file)."""
+        from otel_ml._baseline_json import write
+
+        write(self, Path(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content as plain JSON types, fingerprint included."""
+        from otel_ml._baseline_json import encode
+
+        return {**encode(self), "fingerprint": self.fingerprint}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change whenever anything but the creation time does."""
+        from otel_ml._baseline_json import encode
+
+        content = encode(self)
+        del content["created"]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Feature]:
+        return {feature.name: feature for feature in self.features}
+
+    def feature(self, name: str) -> Feature:
+        """The feature called `name`; raises `KeyError` with the known names."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise KeyError(f"no feature {name!r}; the baseline has {', '.join(self._by_name)}") from None

@@ -1,0 +1,208 @@
+"""Every metric, attribute and event that otel-ml knows; the only place where a name is spelled.
+
+A metric is data: its OpenTelemetry name, instrument, unit, meaning and attributes. The Prometheus name follows from it
+by the standard translation (`UnderscoreEscapingWithSuffixes`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SCOPE: Final = "otel_ml"
+
+# Attributes
+MODEL_NAME: Final = "ml.model.name"
+MODEL_VERSION: Final = "ml.model.version"
+MODEL_TASK: Final = "ml.model.task"
+MODEL_ROLE: Final = "ml.model.role"
+BASELINE_ID: Final = "ml.baseline.id"
+FEATURE_NAME: Final = "ml.feature.name"
+BIN: Final = "ml.bin"
+VIOLATION_TYPE: Final = "ml.violation.type"
+DROP_REASON: Final = "ml.drop.reason"
+ERROR_TYPE: Final = "error.type"
+PREDICTION_ID: Final = "ml.prediction.id"
+PREDICTION_CLASS: Final = "ml.prediction.class"
+PREDICTION_VALUE: Final = "ml.prediction.value"
+PREDICTION_CONFIDENCE: Final = "ml.prediction.confidence"
+PREDICTION_WEIGHT: Final = "ml.prediction.weight"
+OUTCOME_LABEL: Final = "ml.outcome.label"
+
+# Labels that only the exporter adds
+WINDOW: Final = "window"
+REFERENCE: Final = "reference"
+SEVERITY: Final = "severity"
+SIGNAL: Final = "ml.signal"
+METRIC: Final = "ml.metric"
+ESTIMATE: Final = "ml.estimate"
+SOURCE: Final = "source"
+
+# Reserved bins
+MISSING: Final = "__missing__"
+OTHER: Final = "__other__"
+
+# Values of ml.violation.type
+VIOLATION_MISSING: Final = "missing"
+VIOLATION_MISSING_COLUMN: Final = "missing_column"
+VIOLATION_TYPE_MISMATCH: Final = "type"
+VIOLATION_OUT_OF_RANGE: Final = "out_of_range"
+VIOLATION_INFINITE: Final = "infinite"
+VIOLATION_UNSEEN: Final = "unseen"
+
+# Values of ml.drop.reason
+DROP_ERROR: Final = "error"
+DROP_UNSUPPORTED: Final = "unsupported"
+
+# Values of ml.signal: what a threshold, a sample count or a baseline share is about
+SIGNAL_FEATURE: Final = "feature"
+SIGNAL_PREDICTION: Final = "prediction"
+SIGNAL_CONFIDENCE: Final = "confidence"
+SIGNAL_CALIBRATION: Final = "calibration"
+SIGNAL_FEATURE_PSI: Final = "feature_psi"
+SIGNAL_DRIFTED_FEATURES: Final = "drifted_features"
+SIGNAL_PREDICTION_PSI: Final = "prediction_psi"
+SIGNAL_CONFIDENCE_PSI: Final = "confidence_psi"
+SIGNAL_CALIBRATION_ECE: Final = "calibration_ece"
+SIGNAL_INPUT_VIOLATIONS: Final = "input_violations"
+SIGNAL_OUTPUT_SHARE: Final = "output_share"
+SIGNAL_ERROR_RATIO: Final = "error_ratio"
+
+# Values of severity: critical pages, warning files a ticket
+CRITICAL: Final = "critical"
+WARNING: Final = "warning"
+
+# Events
+EVENT_PREDICTION: Final = "ml.prediction"
+EVENT_OUTCOME: Final = "ml.outcome"
+
+Instrument = Literal["counter", "gauge", "histogram"]
+_SUFFIX_OF_UNIT = {"s": "_seconds"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: what it is called, how it is counted, what it means, and what distinguishes its series."""
+
+    name: str
+    instrument: Instrument
+    unit: str
+    brief: str
+    attributes: tuple[str, ...]
+
+    @property
+    def prometheus(self) -> str:
+        """The Prometheus name, without the `_bucket`, `_sum` and `_count` that a histogram adds."""
+        suffix = "_total" if self.instrument == "counter" else ""
+        return prometheus(self.name) + _SUFFIX_OF_UNIT.get(self.unit, "") + suffix
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The attributes as Prometheus labels."""
+        return tuple(prometheus(attribute) for attribute in self.attributes)
+
+
+def prometheus(name: str) -> str:
+    """An OpenTelemetry name as Prometheus writes it.
+
+    >>> prometheus("ml.feature.name")
+    'ml_feature_name'
+    """
+    return name.replace(".", "_")
+
+
+_MODEL = (MODEL_NAME, MODEL_VERSION)
+_BINNED = (*_MODEL, BASELINE_ID)
+
+# What the plugin emits
+INFERENCE_DURATION = Metric("ml.inference.duration", "histogram", "s", "Time a call of the model took.", (*_MODEL, ERROR_TYPE))
+INFERENCE_ROWS = Metric("ml.inference.rows", "counter", "{row}", "Rows given to the model.", _MODEL)
+FEATURE_OBSERVATIONS = Metric(
+    "ml.feature.observations",
+    "counter",
+    "{observation}",
+    "Values of a feature, per bin of the baseline.",
+    (*_BINNED, FEATURE_NAME, BIN),
+)
+FEATURE_VIOLATIONS = Metric(
+    "ml.feature.violations",
+    "counter",
+    "{violation}",
+    "Values of a feature that the baseline's schema does not allow.",
+    (*_BINNED, FEATURE_NAME, VIOLATION_TYPE),
+)
+PREDICTION_OBSERVATIONS = Metric(
+    "ml.prediction.observations", "counter", "{observation}", "Predictions, per class or interval of the baseline.", (*_BINNED, BIN)
+)
+CONFIDENCE_OBSERVATIONS = Metric(
+    "ml.confidence.observations", "counter", "{observation}", "Confidences of predictions, per bin.", (*_BINNED, BIN)
+)
+OUTLIER_OBSERVATIONS = Metric(
+    "ml.outlier.observations", "counter", "{observation}", "Squared Mahalanobis distances of rows, per bin.", (*_BINNED, BIN)
+)
+MODEL_INFO = Metric("ml.model.info", "gauge", "{model}", "1 for each model being served.", (*_BINNED, MODEL_TASK, MODEL_ROLE))
+MONITOR_DROPPED = Metric("ml.monitor.dropped", "counter", "{row}", "Rows that could not be counted.", (*_MODEL, DROP_REASON))
+MONITOR_ERRORS = Metric("ml.monitor.errors", "counter", "{error}", "Faults inside the monitor itself.", (*_MODEL, ERROR_TYPE))
+
+PLUGIN_METRICS: Final = (
+    INFERENCE_DURATION,
+    INFERENCE_ROWS,
+    FEATURE_OBSERVATIONS,
+    FEATURE_VIOLATIONS,
+    PREDICTION_OBSERVATIONS,
+    CONFIDENCE_OBSERVATIONS,
+    OUTLIER_OBSERVATIONS,
+    MODEL_INFO,
+    MONITOR_DROPPED,
+    MONITOR_ERRORS,
+)
+
+# What the exporter publishes
+_WINDOWED = (*_MODEL, WINDOW, REFERENCE)
+_PER_FEATURE = (*_MODEL, FEATURE_NAME, WINDOW, REFERENCE)
+_OUTCOMES = (*_MODEL, WINDOW)
+
+FEATURE_PSI = Metric("ml.feature.psi", "gauge", "", "Population stability index of a feature against its reference.", _PER_FEATURE)
+FEATURE_PSI_NOISE_FLOOR = Metric(
+    "ml.feature.psi.noise_floor", "gauge", "", "PSI that chance alone stays below, over all features of the model, in 99 % of windows.", _PER_FEATURE
+)
+FEATURE_MISSING_RATIO = Metric("ml.feature.missing.ratio", "gauge", "", "Share of values that were missing.", _PER_FEATURE)
+FEATURE_UNSEEN_RATIO = Metric("ml.feature.unseen.ratio", "gauge", "", "Share of values outside the baseline's vocabulary.", _PER_FEATURE)
+FEATURE_OUT_OF_RANGE_RATIO = Metric(
+    "ml.feature.out_of_range.ratio", "gauge", "", "Share of values outside the range the baseline observed.", _PER_FEATURE
+)
+FEATURE_DRIFTED = Metric("ml.feature.drifted", "gauge", "", "The verdict: 1 when the feature drifted, else 0.", _PER_FEATURE)
+PREDICTION_PSI = Metric("ml.prediction.psi", "gauge", "", "PSI of the predictions.", _WINDOWED)
+PREDICTION_PSI_NOISE_FLOOR = Metric("ml.prediction.psi.noise_floor", "gauge", "", "PSI of predictions that chance alone stays below.", _WINDOWED)
+CONFIDENCE_PSI = Metric("ml.confidence.psi", "gauge", "", "PSI of the confidences.", _WINDOWED)
+CONFIDENCE_PSI_NOISE_FLOOR = Metric("ml.confidence.psi.noise_floor", "gauge", "", "PSI of confidences that chance alone stays below.", _WINDOWED)
+DRIFTED_FEATURES_RATIO = Metric("ml.drifted_features.ratio", "gauge", "", "Share of features whose verdict is drift.", _WINDOWED)
+CALIBRATION_ECE = Metric("ml.calibration.ece", "gauge", "", "Expected calibration error.", _OUTCOMES)
+CALIBRATION_ECE_NOISE_FLOOR = Metric(
+    "ml.calibration.ece.noise_floor", "gauge", "", "Expected calibration error that a calibrated model would show with these counts.", _OUTCOMES
+)
+CALIBRATION_MCE = Metric("ml.calibration.mce", "gauge", "", "Largest calibration gap of a bin with enough outcomes.", _OUTCOMES)
+BRIER_SCORE = Metric("ml.brier_score", "gauge", "", "Mean squared error of the confidence.", _OUTCOMES)
+WINDOW_SAMPLES = Metric("ml.window.samples", "gauge", "", "Samples in the window; under the minimum a score is absent.", (*_MODEL, WINDOW, SIGNAL))
+OUTCOME_COVERAGE_RATIO = Metric("ml.outcome.coverage.ratio", "gauge", "", "Share of the window's predictions that have their outcome.", _OUTCOMES)
+OUTCOME_LAST_TIMESTAMP = Metric("ml.outcome.last_timestamp", "gauge", "s", "When the last outcome arrived, Unix time.", _MODEL)
+BASELINE_BIN_RATIO = Metric(
+    "ml.baseline.bin.ratio", "gauge", "", "Share of a bin in the baseline.", (*_BINNED, SIGNAL, FEATURE_NAME, BIN)
+)
+BASELINE_INFO = Metric("ml.baseline.info", "gauge", "", "1 for each baseline the exporter has loaded.", (*_BINNED, MODEL_TASK))
+BASELINE_CREATED = Metric("ml.baseline.created_timestamp", "gauge", "s", "When the baseline was made, Unix time.", _BINNED)
+THRESHOLD = Metric("ml.threshold", "gauge", "", "The limit that rules compare a signal with.", (*_MODEL, SIGNAL, SEVERITY))
+EXPORTER_SOURCE_UP = Metric("ml.exporter.source.up", "gauge", "", "1 when the source of counts answered the last query.", (SOURCE,))
+EXPORTER_LAST_EVALUATION = Metric("ml.exporter.last_evaluation_timestamp", "gauge", "s", "When the last evaluation ended, Unix time.", ())
+EXPORTER_EVALUATION_DURATION = Metric("ml.exporter.evaluation_duration", "gauge", "s", "How long the last evaluation took.", ())
+EXPORTER_EVALUATION_ERRORS = Metric("ml.exporter.evaluation.errors", "counter", "", "Evaluations that failed.", ())
+EXPORTER_BASELINE_MISMATCHES = Metric(
+    "ml.exporter.baseline.mismatches", "gauge", "", "Models whose counts carry another fingerprint than the loaded baseline.", _MODEL
+)
+
+EXPORTER_METRICS: Final = tuple(
+    value
+    for value in list(globals().values())
+    if isinstance(value, Metric) and value not in PLUGIN_METRICS
+)
+METRICS: Final = PLUGIN_METRICS + EXPORTER_METRICS
