@@ -1,2 +1,29 @@
-"""Watch machine-learning models in production with the observability stack you already run."""
+"""Watch machine-learning models in production with the observability stack you already run.
+
+Attach to the function that predicts; feature histograms, prediction distributions, confidence, latency and errors leave as
+OpenTelemetry metrics, counted into the bins of a baseline that was made where the model was trained.
+"""
+
+from otel_ml import stats
+from otel_ml._events import record_outcome
+from otel_ml._version import __version__
 from otel_ml.baseline import Baseline
+from otel_ml.errors import BaselineError, ConfigurationError, OtelMLError, StatisticsError
+from otel_ml.monitor import Call, Monitor, monitor
+
+from otel_ml import testing  # isort: skip  # it uses the monitor
+
+__all__ = [
+    "Baseline",
+    "BaselineError",
+    "Call",
+    "ConfigurationError",
+    "Monitor",
+    "OtelMLError",
+    "StatisticsError",
+    "__version__",
+    "monitor",
+    "record_outcome",
+    "stats",
+    "testing",
+]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml import stats
-from otel_ml._binning import CONFIDENCE_EDGES, categories_of, count_categories, count_intervals, quantile_edges, tally
+from otel_ml._binning import CONFIDENCE_EDGES, VOCABULARY, categories_of, count_categories, count_intervals, quantile_edges, tally
 from otel_ml._frames import columns_of
 from otel_ml._outputs import TASKS, Outputs, Task, as_array, distinct_labels, index_of, infer_task, interpret, ordered_classes
 from otel_ml._values import as_numbers, is_missing, is_number
@@ -21,7 +21,6 @@ Floats = npt.NDArray[np.float64]
 
 KEPT_CATEGORIES = 30
 """Categories that get a bin of their own; rarer ones are pooled in `__other__`."""
-VOCABULARY = 1_000
 OUTLIER_QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 

@@ -18,6 +18,9 @@ Counts = npt.NDArray[np.int64]
 CONFIDENCE_EDGES: Final = tuple(index / 15 for index in range(1, 15))
 """15 bins of equal width in [0, 1] (Guo et al. 2017)."""
 
+VOCABULARY: Final = 1_000
+"""Known categories that a baseline remembers; a feature that has more cannot tell an unseen one."""
+
 
 def quantile_edges(values: Floats, bins: int) -> tuple[float, ...]:
     """Inner edges of at most `bins` intervals `(lower, upper]` that hold about the same number of `values`.

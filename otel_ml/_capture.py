@@ -1,0 +1,149 @@
+"""From whatever a model is given to rows in the baseline's order; looked at before the call, copied before it returns.
+
+Three forms serve every input: a numeric matrix, rows as tuples, and columns by name. The first is what arrays become, the
+second what mappings become, the third what large frames become.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_ml._frames import columns_of
+
+SMALL_FRAME = 256
+"""A frame of fewer rows is read in one go; column by column costs more than it saves."""
+
+
+class Absent:
+    """Stands for a column that the input does not have; there is one instance."""
+
+    def __repr__(self) -> str:
+        return "<absent>"
+
+
+ABSENT = Absent()
+
+
+class Unsupported(TypeError):  # noqa: N818 - it is a reason, not an accident
+    """The input is of no form that can be counted without consuming or guessing; the call itself is still measured."""
+
+
+class Captured(NamedTuple):
+    """One call's input: exactly one of `matrix` (rows x features), `rows` (tuples in feature order) and `columns` is set."""
+
+    size: int
+    matrix: npt.NDArray[Any] | None = None
+    rows: Sequence[tuple[Any, ...]] | None = None
+    columns: Mapping[str, Any] | None = None
+
+    def copy(self) -> Captured:
+        """The same, safe from a caller who uses the buffer again; `rows` are copies already."""
+        if self.matrix is not None:
+            return Captured(self.size, self.matrix.copy())
+        if self.columns is not None:
+            return Captured(self.size, columns={name: np.array(column) for name, column in self.columns.items()})
+        return self
+
+
+class Capture:
+    """Reads the inputs of one model whose features are `names`, in the baseline's order."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._width = len(self._names)
+        self._pick: Callable[[Any], tuple[Any, ...]] = _picker(self._names)
+
+    def __call__(self, data: Any) -> Captured:
+        """The rows of `data`; raises `Unsupported` with the mend. Nothing is consumed and only mappings are copied."""
+        if type(data) is dict:
+            return self._from_mapping(data)
+        if isinstance(data, np.ndarray):
+            return self._from_array(data)
+        if isinstance(data, Mapping):
+            return self._from_mapping(data)
+        if hasattr(data, "columns") and hasattr(data, "__len__"):
+            return self._from_frame(data)
+        if isinstance(data, list | tuple):
+            return self._from_sequence(data)
+        if hasattr(data, "__array__"):
+            return self._from_array(np.asarray(data))
+        raise Unsupported(f"{type(data).__name__} is no table, array, mapping or list; pass one of these to the monitored function")
+
+    def _row(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        try:
+            return self._pick(row)
+        except KeyError:
+            return tuple(row.get(name, ABSENT) for name in self._names)
+
+    def _from_mapping(self, data: Mapping[str, Any]) -> Captured:
+        row = self._row(data)
+        if any(isinstance(value, np.ndarray | list) for value in row):
+            columns = {name: value for name, value in zip(self._names, row, strict=True) if value is not ABSENT}
+            return Captured(min(len(column) for column in columns.values()), columns=columns)
+        return Captured(1, rows=(row,))
+
+    def _from_array(self, array: npt.NDArray[Any]) -> Captured:
+        if array.dtype.names:
+            return Captured(array.size, columns={name: array[name] for name in self._names if name in array.dtype.names})
+        if array.ndim == 1:
+            array = array.reshape(-1, 1) if self._width == 1 else array.reshape(1, -1)
+        elif array.ndim != 2:
+            raise Unsupported(f"an array of shape {array.shape} is not rows x features")
+        if self._width and array.shape[1] != self._width:
+            raise Unsupported(f"{array.shape[1]} columns where the baseline has {self._width} features ({', '.join(self._names[:5])}, ...)")
+        if array.dtype.kind in "fiub":
+            return Captured(array.shape[0], matrix=array)
+        return Captured(array.shape[0], rows=tuple(map(tuple, array.tolist())))
+
+    def _from_frame(self, frame: Any) -> Captured:
+        size = len(frame)
+        if size >= SMALL_FRAME:
+            columns = columns_of(frame)
+            return Captured(size, columns={name: columns[name] for name in self._names if name in columns})
+        present = {str(name): position for position, name in enumerate(getattr(frame, "column_names", None) or list(frame.columns))}
+        positions = [present.get(name, -1) for name in self._names]
+        array = frame.to_numpy() if hasattr(frame, "to_numpy") else None
+        if array is not None and array.dtype.kind in "fiu" and -1 not in positions:
+            return Captured(size, matrix=array[:, positions])
+        if array is None:
+            listed = list(zip(*columns_of(frame).values(), strict=True))
+        else:
+            listed = array.tolist()
+        return Captured(size, rows=[tuple(ABSENT if p < 0 else row[p] for p in positions) for row in listed])
+
+    def _from_sequence(self, data: Sequence[Any]) -> Captured:
+        if not data:
+            return Captured(0, rows=())
+        if isinstance(data[0], Mapping):
+            return Captured(len(data), rows=[self._row(row) for row in data])
+        if isinstance(data[0], list | tuple | np.ndarray):
+            rows = [tuple(row) for row in data]
+        else:
+            rows = [tuple(data)] if self._width != 1 else [(value,) for value in data]
+        if self._width and any(len(row) != self._width for row in rows):
+            raise Unsupported(f"rows of {len(rows[0])} values where the baseline has {self._width} features")
+        return Captured(len(rows), rows=rows)
+
+
+def _picker(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if not names:
+        return lambda _: ()
+    if len(names) == 1:
+        return lambda row: (row[names[0]],)
+    return itemgetter(*names)
+
+
+def copy_prediction(prediction: Any) -> Any:
+    """The prediction, safe from a caller who changes it later."""
+    if isinstance(prediction, np.ndarray):
+        return prediction.copy()
+    if isinstance(prediction, list):
+        return list(prediction)
+    if hasattr(prediction, "to_numpy"):
+        return np.array(prediction.to_numpy())
+    return prediction

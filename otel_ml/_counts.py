@@ -1,0 +1,127 @@
+"""What one monitor has counted: the one owner of mutable state.
+
+Invariants: `_values` only grows and only changes under `_lock`; the lock is held to append, to swap and to add, never while
+values are folded or the user's function runs; a forked child starts from 0, since its parent reports the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_ml import catalogue as names
+from otel_ml._capture import Captured
+from otel_ml._fold import Fold
+from otel_ml._guard import Guard
+from otel_ml._layout import Layout
+
+BLOCK = 8192
+"""Values that are kept before they are folded: enough that numpy's overhead vanishes, little enough to stay in the cache."""
+
+
+class Counts:
+    """Counts per series of one layout; rows wait in a block until it is full or somebody reads."""
+
+    def __init__(self, layout: Layout, guard: Guard) -> None:
+        self.layout = layout
+        self.guard = guard
+        self._fold = Fold(layout)
+        self._width = len(layout.baseline.features) + 1 if layout.baseline is not None else 1
+        self.reset()
+        _ALL.add(self)
+
+    def reset(self) -> None:
+        """Start from 0 with a lock of its own."""
+        self._lock = threading.Lock()
+        self._values = np.zeros(self.layout.size, dtype=np.int64)
+        self._inputs: list[Captured] = []
+        self._predictions: list[Any] = []
+        self._pending = 0
+
+    def is_large(self, captured: Captured) -> bool:
+        """Whether an input fills a block of its own, so that it is cheaper to count now than to copy."""
+        return captured.size * self._width >= BLOCK
+
+    def add_now(self, captured: Captured) -> None:
+        """Count a large input at once, while its caller still waits; it is not copied."""
+        self._add(self._folded([captured], []))
+
+    def add(self, captured: Captured | None, prediction: Any) -> None:
+        """Take a copied input, a copied prediction, or both (None: there is none); fold when the block is full."""
+        with self._lock:
+            if captured is not None:
+                self._inputs.append(captured)
+                self._pending += captured.size * self._width
+            if prediction is not None:
+                self._predictions.append(prediction)
+                self._pending += _size(prediction)
+            full = self._pending >= BLOCK
+        if full:
+            self.fold()
+
+    def drop(self, rows: int, reason: str) -> None:
+        """Note that rows could not be counted."""
+        self._add(self._dropped(rows, reason))
+
+    def fold(self) -> None:
+        """Count what waits."""
+        with self._lock:
+            inputs, self._inputs = self._inputs, []
+            predictions, self._predictions = self._predictions, []
+            self._pending = 0
+        if inputs or predictions:
+            self._add(self._folded(inputs, predictions))
+
+    def read(self) -> npt.NDArray[np.int64]:
+        """A copy of all counts, waiting rows included; see the layout for the places."""
+        self.fold()
+        with self._lock:
+            return self._values.copy()
+
+    def merge(self, other: Counts) -> None:
+        """Add what another owner of the same series has counted."""
+        self._add(other.read())
+
+    def _add(self, increments: npt.NDArray[np.int64]) -> None:
+        with self._lock:
+            self._values += increments
+
+    def _folded(self, inputs: list[Captured], predictions: list[Any]) -> npt.NDArray[np.int64]:
+        """The increments of these rows. A fault is narrowed down to the calls that cause it; only their rows are dropped."""
+        try:
+            return self._fold.inputs(inputs) + self._fold.predictions(predictions)
+        except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
+            if len(inputs) + len(predictions) > 1:
+                parts = [self._folded([item], []) for item in inputs] + [self._folded([], [item]) for item in predictions]
+                return np.sum(parts, axis=0, dtype=np.int64)
+            self.guard.fault(error, "counting")
+            return self._dropped(sum(item.size for item in inputs) + sum(map(_size, predictions)), names.DROP_ERROR)
+
+    def _dropped(self, rows: int, reason: str) -> npt.NDArray[np.int64]:
+        increments = np.zeros(self.layout.size, dtype=np.int64)
+        series = self.layout.series[names.MONITOR_DROPPED]
+        position = next(i for i, attributes in enumerate(series.attributes) if attributes[names.DROP_REASON] == reason)
+        increments[series.start + position] = rows
+        return increments
+
+
+def _size(prediction: Any) -> int:
+    return len(prediction) if isinstance(prediction, list | np.ndarray) and np.ndim(prediction) else 1
+
+
+_ALL: weakref.WeakSet[Counts] = weakref.WeakSet()
+
+
+def _start_child() -> None:
+    for counts in list(_ALL):
+        counts.reset()
+        counts.guard.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_child)

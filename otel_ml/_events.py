@@ -1,0 +1,93 @@
+"""Predictions and outcomes as OpenTelemetry events, so that they can be joined when the truth is known."""
+
+from __future__ import annotations
+
+import time
+import uuid
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger, get_logger_provider
+from opentelemetry.context import Context, get_current
+
+from otel_ml import catalogue as names
+from otel_ml._guard import logger
+from otel_ml._layout import Layout
+from otel_ml._outputs import Outputs
+from otel_ml._values import label_of
+from otel_ml._version import __version__
+
+
+def new_ids(rows: int) -> list[str]:
+    """An id for each row of a call."""
+    return [uuid.uuid4().hex for _ in range(rows)]
+
+
+def is_sampled(prediction_id: str, ratio: float) -> bool:
+    """Whether the event of this id is sent; the same id gives the same answer in every process."""
+    return zlib.crc32(prediction_id.encode()) < ratio * 2**32
+
+
+class PredictionEvents:
+    """Sends an `ml.prediction` event for a share of the predictions of one model."""
+
+    def __init__(self, layout: Layout, ratio: float, provider: LoggerProvider | None) -> None:
+        self._ratio = ratio
+        self._attributes = dict(layout.binned_attributes)
+        self._classes = layout.baseline.classes if layout.baseline is not None else ()
+        self._logger = get_logger(names.SCOPE, __version__, logger_provider=provider)
+
+    def send(self, ids: Sequence[str], outputs: Outputs) -> None:
+        """One event for each sampled row; `ids` has one entry a row."""
+        weight = {} if self._ratio >= 1 else {names.PREDICTION_WEIGHT: 1 / self._ratio}
+        context = get_current()
+        for row, prediction_id in enumerate(ids):
+            if is_sampled(prediction_id, self._ratio):
+                content = {**self._attributes, names.PREDICTION_ID: prediction_id, **self._meaning(outputs, row), **weight}
+                _emit(self._logger, names.EVENT_PREDICTION, content, context)
+
+    def _meaning(self, outputs: Outputs, row: int) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        if outputs.index is not None and outputs.index[row] < len(self._classes):
+            content[names.PREDICTION_CLASS] = self._classes[outputs.index[row]]
+        if outputs.value is not None:
+            content[names.PREDICTION_VALUE] = float(outputs.value[row])
+        if outputs.confidence is not None:
+            content[names.PREDICTION_CONFIDENCE] = float(outputs.confidence[row])
+        return content
+
+
+def record_outcome(prediction_id: str, label: Any, *, model: str, logger_provider: LoggerProvider | None = None) -> None:
+    """Say what turned out to be true for a prediction; sends an `ml.outcome` event through the OpenTelemetry logs pipeline.
+
+    `label` is a class or a number, in the form that the training labels had. The event needs a `LoggerProvider` with an
+    exporter that reaches the companion exporter, directly or through a Collector; where there is none, a warning says so.
+    Raises `ValueError` for an empty id or model.
+    """
+    if not prediction_id or not model:
+        raise ValueError("record_outcome needs the prediction's id and the model's name")
+    provider = logger_provider or get_logger_provider()
+    if type(provider).__module__.startswith("opentelemetry._logs"):
+        logger.warning(
+            "the outcome of prediction %s goes nowhere: no OpenTelemetry LoggerProvider is configured; set one up, or POST it to the "
+            "exporter's /v1/outcomes",
+            prediction_id,
+        )
+        return
+    content = {names.MODEL_NAME: model, names.PREDICTION_ID: prediction_id, names.OUTCOME_LABEL: label_of(label)}
+    _emit(get_logger(names.SCOPE, __version__, logger_provider=provider), names.EVENT_OUTCOME, content, get_current())
+
+
+def _emit(to: Logger, event: str, content: dict[str, Any], context: Context) -> None:
+    now = time.time_ns()
+    to.emit(
+        LogRecord(
+            timestamp=now,
+            observed_timestamp=now,
+            severity_number=SeverityNumber.INFO,
+            event_name=event,
+            attributes=content,
+            context=context,
+        )
+    )

@@ -1,0 +1,260 @@
+"""From captured rows and predictions to counts: the only place where values meet bins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_ml import catalogue as names
+from otel_ml import stats
+from otel_ml._binning import VOCABULARY, count_intervals, tally
+from otel_ml._capture import ABSENT, Absent, Captured
+from otel_ml._layout import Layout
+from otel_ml._outputs import Outputs, as_array, interpret
+from otel_ml._values import as_numbers
+from otel_ml.baseline import Feature, Outliers
+
+Counts = npt.NDArray[np.int64]
+CHUNK = 4096
+"""Rows of a large matrix that are sorted at a time; they stay in the cache."""
+
+_PLAIN = frozenset({int, float, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_})
+
+
+class Fold:
+    """Counts the rows and predictions of one model into an array of its layout.
+
+    A numeric feature costs one sort of its column and one binary search for each edge. Besides the edges four more bounds are
+    looked up: those of the observed range and those of the finite numbers. Numbers are compared in their own precision, so
+    that a float32 equals the edge it was rounded from.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._baseline = layout.baseline
+        features = self._baseline.features if self._baseline is not None else ()
+        self._numeric = [(position, feature) for position, feature in enumerate(features) if feature.type == "numeric"]
+        self._categorical = [(position, _Categories(feature, layout)) for position, feature in enumerate(features) if feature.type == "categorical"]
+        self._bounds = {np.dtype(kind): self._bounds_in(kind) for kind in (np.float32, np.float64)} if self._numeric else {}
+        self._width = max((len(feature.histogram.edges or ()) for _, feature in self._numeric), default=0) + 1
+        if self._numeric:
+            self._places = self._places_of_bins()
+        self._outliers = None
+        if self._baseline is not None and self._baseline.outliers is not None:
+            self._outliers = _Distances(self._baseline.outliers, [feature.name for _, feature in self._numeric])
+
+    def _bounds_in(self, kind: type[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+        """One row a numeric feature: its edges, infinity as often as it takes to be as wide as the others, the four bounds."""
+        width = max(len(feature.histogram.edges or ()) for _, feature in self._numeric) + 1
+        largest = np.finfo(kind).max
+        rows = np.full((len(self._numeric), width + 4), np.inf, dtype=kind)
+        with np.errstate(over="ignore"):
+            for row, (_, feature) in zip(rows, self._numeric, strict=True):
+                edges = feature.histogram.edges or ()
+                row[: len(edges)] = edges
+                row[width:] = -np.inf, largest, -np.inf, np.inf
+                if feature.minimum is not None and feature.maximum is not None:
+                    row[width + 2 :] = np.nextafter(kind(feature.minimum), kind(-np.inf)), feature.maximum
+        return rows
+
+    def _places_of_bins(self) -> tuple[npt.NDArray[np.bool_], Counts]:
+        """Which columns of the table of intervals are real, and where in the layout they belong."""
+        real = np.zeros((len(self._numeric), self._width), dtype=bool)
+        places = []
+        for row, (_, feature) in zip(real, self._numeric, strict=True):
+            bins = len(feature.histogram.labels) - 2
+            row[:bins] = True
+            start = self._layout.feature_start[feature.name]
+            places.append(np.arange(start, start + bins))
+        return real, np.concatenate(places)
+
+    def inputs(self, captured: Iterable[Captured]) -> Counts:
+        """The counts of these inputs: rows, bins, violations and outliers."""
+        counts = np.zeros(self._layout.size, dtype=np.int64)
+        matrices: dict[np.dtype[Any], list[npt.NDArray[Any]]] = {}
+        rows: list[tuple[Any, ...]] = []
+        for item in captured:
+            counts[0] += item.size
+            if self._baseline is None:
+                continue
+            if item.matrix is not None:
+                matrices.setdefault(item.matrix.dtype, []).append(item.matrix)
+            elif item.rows is not None:
+                rows.extend(item.rows)
+            elif item.columns is not None:
+                self._add_columns(counts, [item.columns.get(feature.name, ABSENT) for feature in self._baseline.features], item.size)
+        for group in matrices.values():
+            self._add_matrix(counts, group[0] if len(group) == 1 else np.concatenate(group))
+        if rows:
+            self._add_columns(counts, list(zip(*rows, strict=True)), len(rows))
+        return counts
+
+    def _add_matrix(self, counts: Counts, matrix: npt.NDArray[Any]) -> None:
+        positions = [position for position, _ in self._numeric]
+        everything = len(positions) == matrix.shape[1]
+        kind = np.float32 if matrix.dtype == np.float32 else np.float64
+        for start in range(0, len(matrix), CHUNK):
+            chunk = matrix[start : start + CHUNK]
+            numbers = chunk.T if everything else chunk.T[positions]
+            self._add_numbers(counts, np.array(numbers, dtype=kind, order="C"))
+        for position, categories in self._categorical:
+            categories.add(counts, matrix[:, position].tolist())
+
+    def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int) -> None:
+        numbers = np.full((len(self._numeric), size), np.nan)
+        for row, (position, feature) in zip(numbers, self._numeric, strict=True):
+            column = self._present(counts, feature, columns[position], size)
+            if column is not None:
+                row[:], strangers = _numbers_of(column)
+                if strangers:
+                    self._add_strangers(counts, feature, strangers)
+        self._add_numbers(counts, numbers)
+        for position, categories in self._categorical:
+            column = self._present(counts, categories.feature, columns[position], size)
+            values = [None] * size if column is None else column
+            categories.add(counts, values.tolist() if isinstance(values, np.ndarray) else values)
+
+    def _present(self, counts: Counts, feature: Feature, column: Any, size: int) -> Any:
+        """The column, with None where a row lacks it; None when every row does. What lacks is counted as such, not as missing."""
+        if column is ABSENT:
+            absent, column = size, None
+        elif isinstance(column, tuple) and Absent in set(map(type, column)):
+            absent = column.count(ABSENT)
+            column = [None if value is ABSENT else value for value in column]
+        else:
+            return column
+        places = self._layout.violation_start[feature.name]
+        counts[places[names.VIOLATION_MISSING_COLUMN]] += absent
+        if names.VIOLATION_MISSING in places:
+            counts[places[names.VIOLATION_MISSING]] -= absent
+        return column
+
+    def _add_strangers(self, counts: Counts, feature: Feature, strangers: int) -> None:
+        """What is no number was counted as missing; it belongs to `__other__`."""
+        end = self._layout.feature_start[feature.name] + len(feature.histogram.labels)
+        counts[end - 2] -= strangers
+        counts[end - 1] += strangers
+        places = self._layout.violation_start[feature.name]
+        counts[places[names.VIOLATION_TYPE_MISMATCH]] += strangers
+        if names.VIOLATION_MISSING in places:
+            counts[places[names.VIOLATION_MISSING]] -= strangers
+
+    def _add_numbers(self, counts: Counts, numbers: npt.NDArray[np.floating[Any]]) -> None:
+        """`numbers` has one row a numeric feature and is sorted in place."""
+        if not self._numeric or not numbers.size:
+            return
+        if self._outliers is not None:
+            self._add_at(counts, names.OUTLIER_OBSERVATIONS, self._outliers.count(numbers))
+        numbers.sort(axis=1)
+        bounds = self._bounds[numbers.dtype]
+        below = np.empty(bounds.shape, dtype=np.int64)
+        for row, ordered, edges in zip(below, numbers, bounds, strict=True):
+            row[:] = ordered.searchsorted(edges, "right")
+        width = self._width
+        real, places = self._places
+        counts[places] += np.diff(below[:, :width], axis=1, prepend=0)[real]
+        valid = below[:, width - 1]
+        infinite = below[:, width] + valid - below[:, width + 1]
+        outside = np.maximum(below[:, width + 2] + valid - below[:, width + 3] - infinite, 0)
+        self._add_violations(counts, numbers.shape[1] - valid, infinite, outside)
+
+    def _add_violations(self, counts: Counts, missing: Counts, infinite: Counts, outside: Counts) -> None:
+        for row in np.flatnonzero(missing + infinite + outside):
+            feature = self._numeric[row][1]
+            places = self._layout.violation_start[feature.name]
+            counts[self._layout.feature_start[feature.name] + len(feature.histogram.labels) - 2] += missing[row]
+            if names.VIOLATION_MISSING in places:
+                counts[places[names.VIOLATION_MISSING]] += missing[row]
+            counts[places[names.VIOLATION_INFINITE]] += infinite[row]
+            counts[places[names.VIOLATION_OUT_OF_RANGE]] += outside[row]
+
+    def predictions(self, predictions: Sequence[Any]) -> Counts:
+        """The counts of these predictions, each the raw result of one call."""
+        counts = np.zeros(self._layout.size, dtype=np.int64)
+        for outputs in self.understand(predictions):
+            self._add_outputs(counts, outputs)
+        return counts
+
+    def understand(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
+        """The meaning of raw predictions; those of one shape and type are read together."""
+        baseline = self._baseline
+        if baseline is None or baseline.task is None or baseline.prediction is None:
+            return
+        groups: dict[Any, list[npt.NDArray[Any]]] = {}
+        for prediction in predictions:
+            array = as_array(prediction)
+            groups.setdefault((array.dtype.kind, array.shape[1:]), []).append(array)
+        for group in groups.values():
+            yield interpret(np.concatenate(group), baseline.task, baseline.classes, baseline.threshold)
+
+    def _add_outputs(self, counts: Counts, outputs: Outputs) -> None:
+        assert self._baseline is not None and self._baseline.prediction is not None  # noqa: PT018
+        if outputs.index is not None:
+            size = len(self._baseline.classes) + 2
+            self._add_at(counts, names.PREDICTION_OBSERVATIONS, np.bincount(outputs.index, minlength=size))
+        if outputs.value is not None:
+            self._add_at(counts, names.PREDICTION_OBSERVATIONS, count_intervals(outputs.value, self._baseline.prediction.edges or ()))
+        if outputs.confidence is not None and self._baseline.confidence is not None:
+            self._add_at(counts, names.CONFIDENCE_OBSERVATIONS, count_intervals(outputs.confidence, self._baseline.confidence.edges or ()))
+
+    def _add_at(self, counts: Counts, metric: names.Metric, increments: Counts) -> None:
+        start = self._layout.series[metric].start
+        counts[start : start + len(increments)] += increments
+
+
+class _Distances:
+    """Counts rows by their squared Mahalanobis distance from the baseline; a missing value counts as the mean."""
+
+    def __init__(self, outliers: Outliers, numeric: Sequence[str]) -> None:
+        self._rows = [numeric.index(name) for name in outliers.features]
+        self._mean, self._scale = np.array([outliers.mean]).T, np.array([outliers.scale]).T
+        self._precision = np.array(outliers.precision)
+        self._centre = np.zeros(len(outliers.features))
+        self._edges = outliers.histogram.edges or ()
+
+    def count(self, numbers: npt.NDArray[np.floating[Any]]) -> Counts:
+        """Bins of the distances, and last those that are NaN; `numbers` has one row a numeric feature."""
+        with np.errstate(all="ignore"):
+            scaled = np.clip(np.nan_to_num((numbers[self._rows] - self._mean) / self._scale), -1e6, 1e6)
+        return count_intervals(stats.mahalanobis(scaled.T, self._centre, self._precision), self._edges)
+
+
+class _Categories:
+    """Where the categories of one feature are counted."""
+
+    def __init__(self, feature: Feature, layout: Layout) -> None:
+        self.feature = feature
+        start = layout.feature_start[feature.name]
+        self._places = {label: start + index for index, label in enumerate(feature.histogram.labels)}
+        if set(feature.vocabulary) <= {"True", "False"}:
+            self._places |= {number: self._places[label] for number, label in (("1", "True"), ("0", "False")) if label in self._places}
+        self._known = frozenset(feature.vocabulary) | set(self._places)
+        self._complete = len(feature.vocabulary) < VOCABULARY
+        self._violations = layout.violation_start[feature.name]
+
+    def add(self, counts: Counts, values: Iterable[Any]) -> None:
+        """Count `values` and those of them that the baseline does not allow."""
+        other = self._places[names.OTHER]
+        for label, count in tally(values).items():
+            counts[self._places.get(label, other)] += count
+            if label == names.MISSING:
+                if names.VIOLATION_MISSING in self._violations:
+                    counts[self._violations[names.VIOLATION_MISSING]] += count
+            elif self._complete and (label == names.OTHER or label not in self._known):
+                counts[self._violations[names.VIOLATION_UNSEEN]] += count
+
+
+def _numbers_of(column: Any) -> tuple[npt.NDArray[Any], int]:
+    """A column as floats, NaN where missing, and how many of its values were no numbers."""
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
+        return column, 0
+    values = column.tolist() if isinstance(column, np.ndarray) else column
+    if set(map(type, values)) <= _PLAIN:
+        try:
+            return np.array(values, dtype=np.float64), 0
+        except OverflowError:
+            pass
+    return as_numbers(values)

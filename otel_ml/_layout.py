@@ -1,0 +1,91 @@
+"""Where each series of a model lives in its one array of counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from otel_ml import catalogue as names
+from otel_ml.baseline import Baseline, Feature, Histogram
+from otel_ml.catalogue import Metric
+
+Attributes = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The consecutive places that one metric has in the array: from `start`, one for each set of attributes."""
+
+    start: int
+    attributes: tuple[Attributes, ...]
+
+    @property
+    def stop(self) -> int:
+        """One past the last place."""
+        return self.start + len(self.attributes)
+
+
+class Layout:
+    """The places of all counts of one model and version; those of a baseline exist from the start, at zero."""
+
+    def __init__(self, model: str, version: str, baseline: Baseline | None) -> None:
+        self.baseline = baseline
+        self.model_attributes = {names.MODEL_NAME: model, names.MODEL_VERSION: version}
+        self.series: dict[Metric, Series] = {}
+        self.size = 0
+        self._place(names.INFERENCE_ROWS, [self.model_attributes])
+        reasons = (names.DROP_ERROR, names.DROP_UNSUPPORTED)
+        self._place(names.MONITOR_DROPPED, [{**self.model_attributes, names.DROP_REASON: reason} for reason in reasons])
+        if baseline is not None:
+            self._place_baseline(baseline)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Two layouts of one identity have the same places: model, version and fingerprint."""
+        return tuple(self.binned_attributes.values())
+
+    @cached_property
+    def binned_attributes(self) -> dict[str, str]:
+        """What every binned counter carries."""
+        fingerprint = {} if self.baseline is None else {names.BASELINE_ID: self.baseline.fingerprint}
+        return {**self.model_attributes, **fingerprint}
+
+    def _place_baseline(self, baseline: Baseline) -> None:
+        self.feature_start: dict[str, int] = {}
+        self.violation_start: dict[str, dict[str, int]] = {}
+        observations: list[Attributes] = []
+        violations: list[Attributes] = []
+        for feature in baseline.features:
+            of_feature = {**self.binned_attributes, names.FEATURE_NAME: feature.name}
+            self.feature_start[feature.name] = self.size + len(observations)
+            observations += [{**of_feature, names.BIN: label} for label in feature.histogram.labels]
+        self._place(names.FEATURE_OBSERVATIONS, observations)
+        for feature in baseline.features:
+            of_feature = {**self.binned_attributes, names.FEATURE_NAME: feature.name}
+            kinds = violations_of(feature)
+            self.violation_start[feature.name] = {kind: self.size + len(violations) + i for i, kind in enumerate(kinds)}
+            violations += [{**of_feature, names.VIOLATION_TYPE: kind} for kind in kinds]
+        self._place(names.FEATURE_VIOLATIONS, violations)
+        outliers = baseline.outliers.histogram if baseline.outliers else None
+        self._place_histogram(names.PREDICTION_OBSERVATIONS, baseline.prediction)
+        self._place_histogram(names.CONFIDENCE_OBSERVATIONS, baseline.confidence)
+        self._place_histogram(names.OUTLIER_OBSERVATIONS, outliers)
+
+    def _place_histogram(self, metric: Metric, histogram: Histogram | None) -> None:
+        if histogram is not None:
+            self._place(metric, [{**self.binned_attributes, names.BIN: label} for label in histogram.labels])
+
+    def _place(self, metric: Metric, attributes: list[Attributes]) -> None:
+        self.series[metric] = Series(self.size, tuple(attributes))
+        self.size += len(attributes)
+
+
+def violations_of(feature: Feature) -> tuple[str, ...]:
+    """The kinds of violation that a feature can have; a missing value is one only where the baseline had none."""
+    kinds = [names.VIOLATION_MISSING_COLUMN]
+    if feature.histogram.counts[-2] == 0:
+        kinds.append(names.VIOLATION_MISSING)
+    if feature.type == "categorical":
+        return (*kinds, names.VIOLATION_UNSEEN)
+    return (*kinds, names.VIOLATION_TYPE_MISMATCH, names.VIOLATION_INFINITE, names.VIOLATION_OUT_OF_RANGE)

@@ -1,0 +1,26 @@
+"""What the environment says: whether to count at all, and whether faults of the plugin raise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`strict`: a fault inside the plugin raises (OTEL_ML_STRICT). `disabled`: nothing is counted (OTEL_SDK_DISABLED)."""
+
+    strict: bool = False
+    disabled: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read the variables; unset and anything but 1, true, yes and on mean no."""
+        return cls(strict=_flag(environment, "OTEL_ML_STRICT"), disabled=_flag(environment, "OTEL_SDK_DISABLED"))
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    return environment.get(name, "").strip().lower() in _TRUE

@@ -1,0 +1,216 @@
+"""The decorator and the Monitor: time the call, hand over what went in and what came out."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any, TypeVar
+
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.metrics import MeterProvider
+
+from otel_ml import catalogue as names
+from otel_ml._capture import Capture, Captured, Unsupported, copy_prediction
+from otel_ml._counts import Counts
+from otel_ml._emit import emitter_for
+from otel_ml._events import PredictionEvents, new_ids
+from otel_ml._fold import Fold
+from otel_ml._guard import Guard, error_type
+from otel_ml._layout import Layout
+from otel_ml._settings import Settings
+from otel_ml.baseline import Baseline
+from otel_ml.errors import ConfigurationError, Fault
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Monitor:
+    """Counts what one version of a model is given and answers, and reports it through OpenTelemetry metrics.
+
+    `baseline` is a path or a `Baseline`; without one, `model` and `version` still give latency, errors and rows.
+    `events` is the share of predictions, 0 to 1, that is also sent as an `ml.prediction` event (True: all), so that outcomes can be
+    joined later. The providers default to the global ones, which may be configured before or after.
+
+    Raises `BaselineError` for an unusable baseline and `ConfigurationError` for options that contradict each other: a fault of the
+    configuration stops the start. After that nothing raises: a fault while counting is counted and logged, and the prediction goes out.
+
+    >>> monitor = Monitor(model="churn", version="3")
+    >>> predict = monitor.wrap(lambda rows: [0.5 for _ in rows])
+    >>> predict([[1.0], [2.0]])
+    [0.5, 0.5]
+    >>> from otel_ml import testing
+    >>> testing.collect(monitor).rows
+    2
+    """
+
+    def __init__(
+        self,
+        baseline: str | Path | Baseline | None = None,
+        *,
+        model: str | None = None,
+        version: str | None = None,
+        role: str = "stable",
+        events: float = 0.0,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+    ) -> None:
+        settings = Settings.from_environment()
+        self.baseline = Baseline.load(baseline) if isinstance(baseline, str | Path) else baseline
+        self.model, self.version = _identity(self.baseline, model, version, float(events))
+        layout = Layout(self.model, self.version, self.baseline)
+        self._disabled = settings.disabled
+        self._guard = Guard(self.model, settings)
+        self._counts = Counts(layout, self._guard)
+        self._capture = Capture([feature.name for feature in self.baseline.features] if self.baseline is not None else [])
+        self._attributes = layout.model_attributes
+        self._events = PredictionEvents(layout, float(events), logger_provider) if events else None
+        self._meaning = Fold(layout) if events else None
+        emitter = emitter_for(meter_provider)
+        self._record_duration = emitter.duration.record
+        weakref.finalize(self, emitter.register(self._counts, role).leave, self._counts).atexit = False
+
+    def wrap(self, function: Function) -> Function:
+        """`function`, monitored: the same signature, return value and exceptions; its first argument is the input.
+
+        Takes functions, coroutine functions, methods and any other callable. `self` and `cls` are passed over.
+        """
+        if self._disabled:
+            return function
+        pick = _input_picker(function)
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+
+            async def awaiting(*args: Any, **kwargs: Any) -> Any:
+                with self._call(pick, args, kwargs) as call:
+                    call.prediction = prediction = await function(*args, **kwargs)
+                return prediction
+
+            return _dressed(awaiting, function)
+
+        def calling(*args: Any, **kwargs: Any) -> Any:
+            with self._call(pick, args, kwargs) as call:
+                call.prediction = prediction = function(*args, **kwargs)
+            return prediction
+
+        return _dressed(calling, function)
+
+    def observe(self, data: Any, *, prediction_ids: Sequence[str] | None = None) -> Call:
+        """A context in which the model is called; set `prediction` on what it yields.
+
+        `prediction_ids` name the rows in events, one a row; generated when absent, see `Call.prediction_ids`.
+        """
+        return Call(self, data, prediction_ids)
+
+    def _call(self, pick: Callable[[tuple[Any, ...], dict[str, Any]], Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        return Call(self, pick(args, kwargs), None)
+
+    def _take(self, data: Any) -> Captured | None:
+        """The input, copied or counted already; None when it is the latter, or cannot be counted at all."""
+        try:
+            captured = self._capture(data)
+            if not self._counts.is_large(captured):
+                return captured.copy()
+            self._counts.add_now(captured)
+        except Unsupported as error:
+            self._counts.drop(1, names.DROP_UNSUPPORTED)
+            self._guard.fault(error, "reading the input")
+        except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._counts.drop(1, names.DROP_ERROR)
+            self._guard.fault(error, "reading the input")
+        return None
+
+    def _done(self, call: Call, seconds: float, error: BaseException | None) -> None:
+        try:
+            if error is None:
+                self._record_duration(seconds, self._attributes)
+                self._counts.add(call.captured, copy_prediction(call.prediction))
+                if self._events is not None:
+                    self._send(call)
+            else:
+                self._record_duration(seconds, {**self._attributes, names.ERROR_TYPE: error_type(error)})
+                self._counts.add(call.captured, None)
+        except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._guard.fault(fault, "recording a call")
+
+    def _send(self, call: Call) -> None:
+        assert self._events is not None and self._meaning is not None  # noqa: PT018
+        for outputs in self._meaning.understand([call.prediction]):
+            rows = len(next(part for part in outputs if part is not None))
+            if call.prediction_ids is None:
+                call.prediction_ids = new_ids(rows)
+            self._events.send(call.prediction_ids, outputs)
+
+
+class Call:
+    """One call of the model, from `Monitor.observe`; set `prediction` before the context ends.
+
+    `prediction_ids` are the ids under which events were sent, one a row, once the context has ended.
+    """
+
+    __slots__ = ("_monitor", "_start", "captured", "prediction", "prediction_ids")
+
+    def __init__(self, monitor: Monitor, data: Any, prediction_ids: Sequence[str] | None) -> None:
+        self._monitor = monitor
+        self.prediction: Any = None
+        self.prediction_ids = prediction_ids
+        self.captured = None if monitor._disabled else monitor._take(data)  # noqa: SLF001
+
+    def __enter__(self) -> Call:
+        self._start = perf_counter()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        seconds = perf_counter() - self._start
+        if not self._monitor._disabled:  # noqa: SLF001
+            self._monitor._done(self, seconds, error)  # noqa: SLF001
+
+
+def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Callable[[Function], Function]:
+    """Decorate a `predict` function: `@otel_ml.monitor("churn-3.json")`; the options are those of `Monitor`.
+
+    The function, sync or async, plain or a method, is given one row or a batch as its first argument (`self` aside) and keeps its
+    signature, its return value and its exceptions.
+    """
+    if callable(baseline):
+        raise ConfigurationError(
+            "@otel_ml.monitor", [Fault("baseline", "is absent", 'write @otel_ml.monitor("baseline.json") or @otel_ml.monitor(model=..., version=...)')]
+        )
+    return Monitor(baseline, **options).wrap
+
+
+def _identity(baseline: Baseline | None, model: str | None, version: str | None, events: float) -> tuple[str, str]:
+    faults = []
+    known = (("model", model, baseline and baseline.model), ("version", version, baseline and baseline.version))
+    for name, given, stored in known:
+        if given is None and stored is None:
+            faults.append(Fault(name, "is absent", f"give a baseline, or model= and version= (missing: {name}=)"))
+        elif given is not None and stored is not None and str(given) != stored:
+            faults.append(Fault(name, f"is {given!r} but the baseline is of {stored!r}", f"leave {name}= out, or give the baseline that belongs to it"))
+    if not 0 <= events <= 1:
+        faults.append(Fault("events", f"is {events}", "give the share of predictions to send, 0 to 1"))
+    if faults:
+        raise ConfigurationError("the monitor", faults)
+    return str(model or (baseline and baseline.model)), str(version or (baseline and baseline.version))
+
+
+def _input_picker(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+    """A function from a call's arguments to the model's input: the first argument after `self`, by position or name."""
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    index = 1 if parameters[:1] in (["self"], ["cls"]) else 0
+    name = parameters[index] if len(parameters) > index else ""
+
+    def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return args[index] if len(args) > index else kwargs.get(name)
+
+    return pick
+
+
+def _dressed(wrapper: Callable[..., Any], function: Function) -> Function:
+    return functools.update_wrapper(wrapper, function)  # type: ignore[return-value]

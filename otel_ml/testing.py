@@ -1,0 +1,63 @@
+"""Read back what was counted, for the tests of code that is monitored; needs no OpenTelemetry SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
+from otel_ml.monitor import Monitor
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a monitor has counted so far, zeros included: feature, bin or kind to count."""
+
+    rows: int
+    features: Mapping[str, Mapping[str, int]]
+    violations: Mapping[str, Mapping[str, int]]
+    predictions: Mapping[str, int]
+    confidences: Mapping[str, int]
+    outliers: Mapping[str, int]
+    dropped: Mapping[str, int]
+    errors: Mapping[str, int]
+
+
+def collect(monitor: Monitor) -> Counted:
+    """Everything that `monitor` has counted; waiting rows are counted first.
+
+    >>> import numpy as np, otel_ml
+    >>> ages = np.arange(20.0, 70.0).reshape(-1, 1)
+    >>> baseline = otel_ml.Baseline.from_data(ages, model="churn", version="4", feature_names=["age"], bins=2)
+    >>> monitor = otel_ml.Monitor(baseline)
+    >>> _ = monitor.wrap(lambda rows: None)([{"age": 30}, {"age": None}])
+    >>> collect(monitor).features["age"]
+    {'00 (-inf, 44]': 1, '01 (44, inf]': 0, '__missing__': 1, '__other__': 0}
+    """
+    counts = monitor._counts  # noqa: SLF001
+    values = counts.read().tolist()
+
+    def flat(metric: Metric, key: str) -> dict[str, int]:
+        series = counts.layout.series.get(metric)
+        if series is None:
+            return {}
+        return {attributes[key]: values[series.start + i] for i, attributes in enumerate(series.attributes)}
+
+    def nested(metric: Metric, key: str) -> dict[str, dict[str, int]]:
+        series = counts.layout.series.get(metric)
+        found: dict[str, dict[str, int]] = {}
+        for i, attributes in enumerate(series.attributes if series is not None else ()):
+            found.setdefault(attributes[names.FEATURE_NAME], {})[attributes[key]] = values[series.start + i]  # type: ignore[union-attr]
+        return found
+
+    return Counted(
+        rows=values[0],
+        features=nested(names.FEATURE_OBSERVATIONS, names.BIN),
+        violations=nested(names.FEATURE_VIOLATIONS, names.VIOLATION_TYPE),
+        predictions=flat(names.PREDICTION_OBSERVATIONS, names.BIN),
+        confidences=flat(names.CONFIDENCE_OBSERVATIONS, names.BIN),
+        outliers=flat(names.OUTLIER_OBSERVATIONS, names.BIN),
+        dropped=flat(names.MONITOR_DROPPED, names.DROP_REASON),
+        errors=counts.guard.counts(),
+    )
