@@ -12,7 +12,7 @@ import numpy.typing as npt
 from otel_ml import stats
 from otel_ml._binning import CONFIDENCE_EDGES, VOCABULARY, categories_of, count_categories, count_intervals, quantile_edges, tally
 from otel_ml._frames import columns_of
-from otel_ml._outputs import TASKS, Outputs, Task, as_array, distinct_labels, index_of, infer_task, interpret, ordered_classes
+from otel_ml._outputs import TASKS, Outputs, Task, as_array, distinct_labels, infer_task, interpret, ordered_classes, positions_of
 from otel_ml._values import as_numbers, is_missing, is_number
 from otel_ml.baseline import Baseline, Calibration, Feature, Histogram, Outliers
 from otel_ml.errors import BaselineError, Fault
@@ -64,7 +64,7 @@ def build(
             features.append(_numeric(name, numbers[name], weights.get(name), bins))
     named = tuple(str(name) for name in classes) if classes is not None else _classes(task, predictions, labels)
     try:
-        outputs = _outputs_fields(predictions, labels, task, named, threshold, bins)
+        outputs = _outputs_fields(predictions, labels, task=task, classes=named, threshold=threshold, bins=bins)
     except ValueError as error:
         raise BaselineError("the data", [Fault("predictions", str(error), "give classes= in the order of the columns")]) from error
     return Baseline(
@@ -137,14 +137,20 @@ def _as_floats(column: Any) -> Floats:
 
 
 def _numeric(name: str, values: Floats, importance: float | None, bins: int) -> Feature:
+    histogram = _intervals(values, quantile_edges(values, bins))
     finite = values[np.isfinite(values)]
-    summary = {
-        "minimum": float(finite.min()),
-        "maximum": float(finite.max()),
-        "mean": float(finite.mean()),
-        "std": float(finite.std()),
-    } if finite.size else {}
-    return Feature(name, "numeric", _intervals(values, quantile_edges(values, bins)), importance=importance, **summary)
+    if not finite.size:
+        return Feature(name, "numeric", histogram, importance=importance)
+    return Feature(
+        name,
+        "numeric",
+        histogram,
+        minimum=float(finite.min()),
+        maximum=float(finite.max()),
+        mean=float(finite.mean()),
+        std=float(finite.std()),
+        importance=importance,
+    )
 
 
 def _intervals(values: Floats, edges: tuple[float, ...]) -> Histogram:
@@ -173,7 +179,7 @@ def _classes(task: Task | None, predictions: Any, labels: Any) -> tuple[str, ...
 
 
 def _outputs_fields(
-    predictions: Any, labels: Any, task: Task | None, classes: tuple[str, ...], threshold: float, bins: int
+    predictions: Any, labels: Any, *, task: Task | None, classes: tuple[str, ...], threshold: float, bins: int
 ) -> dict[str, Any]:
     """The fields of the baseline that come from predictions, and from labels where there are any."""
     if predictions is None or task is None:
@@ -184,28 +190,28 @@ def _outputs_fields(
         if labels is not None:
             fields["performance"] = _regression(outputs.value, as_array(labels).reshape(-1))
         return fields
-    assert outputs.index is not None
-    fields = {"prediction": Histogram(None, classes, tuple(np.bincount(outputs.index, minlength=len(classes) + 2).tolist()))}
+    assert outputs.position is not None
+    fields = {"prediction": Histogram(None, classes, tuple(np.bincount(outputs.position, minlength=len(classes) + 2).tolist()))}
     if outputs.confidence is not None:
         fields["confidence"] = _intervals(outputs.confidence, CONFIDENCE_EDGES)
     if labels is not None:
-        fields |= _judged(outputs, index_of(as_array(labels).reshape(-1), classes), task, len(classes))
+        fields |= _judged(outputs, positions_of(as_array(labels).reshape(-1), classes), task, len(classes))
     return fields
 
 
 def _judged(outputs: Outputs, truth: npt.NDArray[np.int64], task: Task, classes: int) -> dict[str, Any]:
     """Confusion, performance and calibration of a classifier."""
-    assert outputs.index is not None
-    known = (truth < classes) & (outputs.index < classes)
+    assert outputs.position is not None
+    known = (truth < classes) & (outputs.position < classes)
     if not known.any():
         raise ValueError("no prediction and no label name the same classes")
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (truth[known], outputs.index[known]), 1)
+    np.add.at(confusion, (truth[known], outputs.position[known]), 1)
     fields: dict[str, Any] = {"confusion": tuple(map(tuple, confusion.tolist()))}
     performance = {k: v for k, v in stats.classification(confusion)._asdict().items() if k != "samples"}
     if outputs.confidence is not None:
         confidence = outputs.confidence[known]
-        positive = (truth[known] == 1) if task == "binary" else (truth[known] == outputs.index[known])
+        positive = (truth[known] == 1) if task == "binary" else (truth[known] == outputs.position[known])
         calibration = calibrate(confidence, positive)
         fields["calibration"] = calibration
         performance["ece"] = stats.ece(calibration.outcomes, calibration.positives, calibration.confidence).value
@@ -232,7 +238,12 @@ def _regression(predicted: Floats, labels: Any) -> dict[str, float]:
         raise ValueError("no row has both a finite prediction and a finite label")
     error, truth = predicted[known] - truth[known], truth[known]
     scores = stats.regression(
-        len(error), float(error.sum()), float(np.abs(error).sum()), float((error**2).sum()), float(truth.sum()), float((truth**2).sum())
+        len(error),
+        error=float(error.sum()),
+        absolute_error=float(np.abs(error).sum()),
+        squared_error=float((error**2).sum()),
+        truth=float(truth.sum()),
+        squared_truth=float((truth**2).sum()),
     )
     return {name: value for name, value in scores._asdict().items() if name != "samples" and value is not None}
 
@@ -249,4 +260,6 @@ def _outliers(numbers: Mapping[str, Floats]) -> Outliers | None:
     _, precision, _ = stats.gaussian(rows)
     distances = stats.mahalanobis(rows, np.zeros(len(mean)), precision)
     edges = tuple(np.unique(np.quantile(distances, OUTLIER_QUANTILES)).tolist())
-    return Outliers(tuple(varying), tuple(mean.tolist()), tuple(scale.tolist()), tuple(map(tuple, precision.tolist())), _intervals(distances, edges))
+    return Outliers(
+        tuple(varying), tuple(mean.tolist()), tuple(scale.tolist()), tuple(map(tuple, precision.tolist())), _intervals(distances, edges)
+    )

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,9 @@ def read(path: Path) -> Baseline:
     """See `Baseline.load`."""
     subject = f"baseline {path}"
     if path.stat().st_size > MAX_BYTES:
-        raise BaselineError(subject, [Fault("file", f"is larger than {MAX_BYTES >> 20} MiB", "give the JSON file that Baseline.save wrote")])
+        raise BaselineError(
+            subject, [Fault("file", f"is larger than {MAX_BYTES >> 20} MiB", "give the JSON file that Baseline.save wrote")]
+        )
     try:
         document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -118,7 +121,9 @@ def decode(document: Any, subject: str = "the baseline") -> Baseline:
     stored = document.get("fingerprint")
     if stored != baseline.fingerprint:
         problem = f"is {stored!r}, the content gives {baseline.fingerprint!r}: the file was edited"
-        raise BaselineError(subject, [Fault("fingerprint", problem, "restore the file or build it again; counts travel with the fingerprint")])
+        raise BaselineError(
+            subject, [Fault("fingerprint", problem, "restore the file or build it again; counts travel with the fingerprint")]
+        )
     return baseline
 
 
@@ -169,7 +174,7 @@ def _decode_histogram(reader: _Reader, name: str) -> Histogram | None:
 def _histogram(reader: _Reader) -> Histogram:
     bins = reader.mapping("bins")
     edges = reader.numbers("edges") if reader.has("edges") else None
-    if edges is not None and any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+    if edges is not None and any(b <= a for a, b in pairwise(edges)):
         reader.fault("edges", "do not increase", _REBUILD)
     categories = tuple(label for label in bins if label not in (MISSING, OTHER)) if edges is None else ()
     if tuple(bins) != reserved(categories if edges is None else interval_labels(edges)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -49,7 +50,7 @@ def interval_labels(edges: Sequence[float]) -> tuple[str, ...]:
     """
     bounds = [f"{edge:.6g}" for edge in (-np.inf, *edges, np.inf)]
     width = max(2, len(str(len(edges))))
-    return tuple(f"{index:0{width}d} ({lower}, {upper}]" for index, (lower, upper) in enumerate(zip(bounds, bounds[1:], strict=False)))
+    return tuple(f"{index:0{width}d} ({lower}, {upper}]" for index, (lower, upper) in enumerate(pairwise(bounds)))
 
 
 def count_intervals(values: Floats, edges: Sequence[float]) -> Counts:

@@ -110,10 +110,7 @@ class Capture:
         array = frame.to_numpy() if hasattr(frame, "to_numpy") else None
         if array is not None and array.dtype.kind in "fiu" and -1 not in positions:
             return Captured(size, matrix=array[:, positions])
-        if array is None:
-            listed = list(zip(*columns_of(frame).values(), strict=True))
-        else:
-            listed = array.tolist()
+        listed = list(zip(*columns_of(frame).values(), strict=True)) if array is None else array.tolist()
         return Captured(size, rows=[tuple(ABSENT if p < 0 else row[p] for p in positions) for row in listed])
 
     def _from_sequence(self, data: Sequence[Any]) -> Captured:

@@ -38,7 +38,7 @@ class Counts:
     def reset(self) -> None:
         """Start from 0 with a lock of its own."""
         self._lock = threading.Lock()
-        self._values = np.zeros(self.layout.size, dtype=np.int64)
+        self._values: npt.NDArray[np.int64] = np.zeros(self.layout.size, dtype=np.int64)
         self._inputs: list[Captured] = []
         self._predictions: list[Any] = []
         self._pending = 0
@@ -98,7 +98,7 @@ class Counts:
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             if len(inputs) + len(predictions) > 1:
                 parts = [self._folded([item], []) for item in inputs] + [self._folded([], [item]) for item in predictions]
-                return np.sum(parts, axis=0, dtype=np.int64)
+                return sum(parts, start=np.zeros(self.layout.size, dtype=np.int64))
             self.guard.fault(error, "counting")
             return self._dropped(sum(item.size for item in inputs) + sum(map(_size, predictions)), names.DROP_ERROR)
 

@@ -186,5 +186,3 @@ def emitter_for(provider: MeterProvider | None) -> Emitter:
             if type(chosen).__module__.startswith("opentelemetry.metrics"):
                 _before_sdk[:] = [(chosen, _emitters[chosen])]
         return _emitters[chosen]
-
-

@@ -49,8 +49,8 @@ class PredictionEvents:
 
     def _meaning(self, outputs: Outputs, row: int) -> dict[str, Any]:
         content: dict[str, Any] = {}
-        if outputs.index is not None and outputs.index[row] < len(self._classes):
-            content[names.PREDICTION_CLASS] = self._classes[outputs.index[row]]
+        if outputs.position is not None and outputs.position[row] < len(self._classes):
+            content[names.PREDICTION_CLASS] = self._classes[outputs.position[row]]
         if outputs.value is not None:
             content[names.PREDICTION_VALUE] = float(outputs.value[row])
         if outputs.confidence is not None:

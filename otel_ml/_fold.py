@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,9 @@ class Fold:
         self._baseline = layout.baseline
         features = self._baseline.features if self._baseline is not None else ()
         self._numeric = [(position, feature) for position, feature in enumerate(features) if feature.type == "numeric"]
-        self._categorical = [(position, _Categories(feature, layout)) for position, feature in enumerate(features) if feature.type == "categorical"]
+        self._categorical = [
+            (position, _Categories(feature, layout)) for position, feature in enumerate(features) if feature.type == "categorical"
+        ]
         self._bounds = {np.dtype(kind): self._bounds_in(kind) for kind in (np.float32, np.float64)} if self._numeric else {}
         self._width = max((len(feature.histogram.edges or ()) for _, feature in self._numeric), default=0) + 1
         if self._numeric:
@@ -192,9 +194,9 @@ class Fold:
 
     def _add_outputs(self, counts: Counts, outputs: Outputs) -> None:
         assert self._baseline is not None and self._baseline.prediction is not None  # noqa: PT018
-        if outputs.index is not None:
+        if outputs.position is not None:
             size = len(self._baseline.classes) + 2
-            self._add_at(counts, names.PREDICTION_OBSERVATIONS, np.bincount(outputs.index, minlength=size))
+            self._add_at(counts, names.PREDICTION_OBSERVATIONS, np.bincount(outputs.position, minlength=size))
         if outputs.value is not None:
             self._add_at(counts, names.PREDICTION_OBSERVATIONS, count_intervals(outputs.value, self._baseline.prediction.edges or ()))
         if outputs.confidence is not None and self._baseline.confidence is not None:

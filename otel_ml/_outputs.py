@@ -19,11 +19,11 @@ Indices = npt.NDArray[np.int64]
 class Outputs(NamedTuple):
     """Predictions, understood; each present part has shape (rows,).
 
-    `index` is the position in the classes, then one for missing and one for unknown classes (classifiers only); `value` is the
+    `position` is that in the classes, then one for missing and one for unknown classes (classifiers only); `value` is the
     number predicted (regression only); `confidence` is that of the positive class (binary) or the predicted class (multiclass).
     """
 
-    index: Indices | None = None
+    position: Indices | None = None
     value: Floats | None = None
     confidence: Floats | None = None
 
@@ -51,18 +51,18 @@ def interpret(predictions: Any, task: Task, classes: Sequence[str], threshold: f
         return _from_columns(_numbers(array.reshape(-1)).reshape(array.shape), task, classes, threshold)
     if task == "binary" and _are_probabilities(array):
         return _from_positive(_numbers(array), threshold)
-    return Outputs(index=index_of(array, classes))
+    return Outputs(position=positions_of(array, classes))
 
 
-def index_of(labels: Any, classes: Sequence[str]) -> Indices:
+def positions_of(labels: Any, classes: Sequence[str]) -> Indices:
     """The position of each label in `classes`; len(classes) when it is missing, len(classes) + 1 when it is unknown."""
     array = as_array(labels)
-    positions = {name: position for position, name in enumerate(classes)}
+    known = {name: position for position, name in enumerate(classes)}
     if array.dtype.kind in "iub":
         distinct, inverse = np.unique(array, return_inverse=True)
-        return np.array([positions.get(label_of(value), len(classes) + 1) for value in distinct.tolist()], dtype=np.int64)[inverse]
+        return np.array([known.get(label_of(value), len(classes) + 1) for value in distinct.tolist()], dtype=np.int64)[inverse]
     return np.array(
-        [len(classes) if is_missing(value) else positions.get(label_of(value), len(classes) + 1) for value in array.tolist()],
+        [len(classes) if is_missing(value) else known.get(label_of(value), len(classes) + 1) for value in array.tolist()],
         dtype=np.int64,
     )
 
@@ -109,8 +109,8 @@ def _are_probabilities(array: npt.NDArray[Any]) -> bool:
 
 
 def _from_positive(probability: Floats, threshold: float) -> Outputs:
-    index = np.where(np.isnan(probability), 2, probability >= threshold).astype(np.int64)
-    return Outputs(index=index, confidence=probability)
+    position = np.where(np.isnan(probability), 2, probability >= threshold).astype(np.int64)
+    return Outputs(position=position, confidence=probability)
 
 
 def _from_columns(probabilities: Floats, task: Task, classes: Sequence[str], threshold: float) -> Outputs:
@@ -119,8 +119,8 @@ def _from_columns(probabilities: Floats, task: Task, classes: Sequence[str], thr
     if task == "binary":
         return _from_positive(probabilities[:, 1], threshold)
     missing = np.isnan(probabilities).any(axis=1)
-    index = np.where(missing, len(classes), np.argmax(np.nan_to_num(probabilities), axis=1)).astype(np.int64)
-    return Outputs(index=index, confidence=probabilities.max(axis=1))
+    position = np.where(missing, len(classes), np.argmax(np.nan_to_num(probabilities), axis=1)).astype(np.int64)
+    return Outputs(position=position, confidence=probabilities.max(axis=1))
 
 
 def _numbers(array: npt.NDArray[Any]) -> Floats:

@@ -17,7 +17,7 @@ def is_missing(value: Any) -> bool:
     if value is None:
         return True
     try:
-        return bool(value != value)
+        return bool(value != value)  # noqa: PLR0124 - what is not equal to itself is missing
     except (TypeError, ValueError):
         return type(value).__name__ == "NAType"
 

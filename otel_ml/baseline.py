@@ -128,8 +128,8 @@ class Baseline:
 
         `predictions` and `labels` have one entry a row; predictions may be labels, probabilities of the positive class,
         a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and
-        performance. `task` and `classes` (the positive one last) are inferred when they can be. `categorical` names numeric columns that are
-        codes. `bins` is the number of quantile bins of a numeric feature; `importance` maps features to weights.
+        performance. `task` and `classes` (the positive one last) are inferred when they can be. `categorical` names numeric
+        columns that are codes. `bins` is the number of quantile bins of a numeric feature; `importance` maps features to weights.
 
         Raises `BaselineError`, which lists everything that is wrong with the data.
 

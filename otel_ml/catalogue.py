@@ -164,7 +164,11 @@ _OUTCOMES = (*_MODEL, WINDOW)
 
 FEATURE_PSI = Metric("ml.feature.psi", "gauge", "", "Population stability index of a feature against its reference.", _PER_FEATURE)
 FEATURE_PSI_NOISE_FLOOR = Metric(
-    "ml.feature.psi.noise_floor", "gauge", "", "PSI that chance alone stays below, over all features of the model, in 99 % of windows.", _PER_FEATURE
+    "ml.feature.psi.noise_floor",
+    "gauge",
+    "",
+    "PSI that chance alone stays below, over all features of the model, in 99 % of windows.",
+    _PER_FEATURE,
 )
 FEATURE_MISSING_RATIO = Metric("ml.feature.missing.ratio", "gauge", "", "Share of values that were missing.", _PER_FEATURE)
 FEATURE_UNSEEN_RATIO = Metric("ml.feature.unseen.ratio", "gauge", "", "Share of values outside the baseline's vocabulary.", _PER_FEATURE)
@@ -173,22 +177,32 @@ FEATURE_OUT_OF_RANGE_RATIO = Metric(
 )
 FEATURE_DRIFTED = Metric("ml.feature.drifted", "gauge", "", "The verdict: 1 when the feature drifted, else 0.", _PER_FEATURE)
 PREDICTION_PSI = Metric("ml.prediction.psi", "gauge", "", "PSI of the predictions.", _WINDOWED)
-PREDICTION_PSI_NOISE_FLOOR = Metric("ml.prediction.psi.noise_floor", "gauge", "", "PSI of predictions that chance alone stays below.", _WINDOWED)
+PREDICTION_PSI_NOISE_FLOOR = Metric(
+    "ml.prediction.psi.noise_floor", "gauge", "", "PSI of predictions that chance alone stays below.", _WINDOWED
+)
 CONFIDENCE_PSI = Metric("ml.confidence.psi", "gauge", "", "PSI of the confidences.", _WINDOWED)
-CONFIDENCE_PSI_NOISE_FLOOR = Metric("ml.confidence.psi.noise_floor", "gauge", "", "PSI of confidences that chance alone stays below.", _WINDOWED)
+CONFIDENCE_PSI_NOISE_FLOOR = Metric(
+    "ml.confidence.psi.noise_floor", "gauge", "", "PSI of confidences that chance alone stays below.", _WINDOWED
+)
 DRIFTED_FEATURES_RATIO = Metric("ml.drifted_features.ratio", "gauge", "", "Share of features whose verdict is drift.", _WINDOWED)
 CALIBRATION_ECE = Metric("ml.calibration.ece", "gauge", "", "Expected calibration error.", _OUTCOMES)
 CALIBRATION_ECE_NOISE_FLOOR = Metric(
-    "ml.calibration.ece.noise_floor", "gauge", "", "Expected calibration error that a calibrated model would show with these counts.", _OUTCOMES
+    "ml.calibration.ece.noise_floor",
+    "gauge",
+    "",
+    "Expected calibration error that a calibrated model would show with these counts.",
+    _OUTCOMES,
 )
 CALIBRATION_MCE = Metric("ml.calibration.mce", "gauge", "", "Largest calibration gap of a bin with enough outcomes.", _OUTCOMES)
 BRIER_SCORE = Metric("ml.brier_score", "gauge", "", "Mean squared error of the confidence.", _OUTCOMES)
-WINDOW_SAMPLES = Metric("ml.window.samples", "gauge", "", "Samples in the window; under the minimum a score is absent.", (*_MODEL, WINDOW, SIGNAL))
-OUTCOME_COVERAGE_RATIO = Metric("ml.outcome.coverage.ratio", "gauge", "", "Share of the window's predictions that have their outcome.", _OUTCOMES)
-OUTCOME_LAST_TIMESTAMP = Metric("ml.outcome.last_timestamp", "gauge", "s", "When the last outcome arrived, Unix time.", _MODEL)
-BASELINE_BIN_RATIO = Metric(
-    "ml.baseline.bin.ratio", "gauge", "", "Share of a bin in the baseline.", (*_BINNED, SIGNAL, FEATURE_NAME, BIN)
+WINDOW_SAMPLES = Metric(
+    "ml.window.samples", "gauge", "", "Samples in the window; under the minimum a score is absent.", (*_MODEL, WINDOW, SIGNAL)
 )
+OUTCOME_COVERAGE_RATIO = Metric(
+    "ml.outcome.coverage.ratio", "gauge", "", "Share of the window's predictions that have their outcome.", _OUTCOMES
+)
+OUTCOME_LAST_TIMESTAMP = Metric("ml.outcome.last_timestamp", "gauge", "s", "When the last outcome arrived, Unix time.", _MODEL)
+BASELINE_BIN_RATIO = Metric("ml.baseline.bin.ratio", "gauge", "", "Share of a bin in the baseline.", (*_BINNED, SIGNAL, FEATURE_NAME, BIN))
 BASELINE_INFO = Metric("ml.baseline.info", "gauge", "", "1 for each baseline the exporter has loaded.", (*_BINNED, MODEL_TASK))
 BASELINE_CREATED = Metric("ml.baseline.created_timestamp", "gauge", "s", "When the baseline was made, Unix time.", _BINNED)
 THRESHOLD = Metric("ml.threshold", "gauge", "", "The limit that rules compare a signal with.", (*_MODEL, SIGNAL, SEVERITY))
@@ -200,9 +214,5 @@ EXPORTER_BASELINE_MISMATCHES = Metric(
     "ml.exporter.baseline.mismatches", "gauge", "", "Models whose counts carry another fingerprint than the loaded baseline.", _MODEL
 )
 
-EXPORTER_METRICS: Final = tuple(
-    value
-    for value in list(globals().values())
-    if isinstance(value, Metric) and value not in PLUGIN_METRICS
-)
+EXPORTER_METRICS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric) and value not in PLUGIN_METRICS)
 METRICS: Final = PLUGIN_METRICS + EXPORTER_METRICS

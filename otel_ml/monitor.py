@@ -159,7 +159,7 @@ class Call:
         self.prediction_ids = prediction_ids
         self.captured = None if monitor._disabled else monitor._take(data)  # noqa: SLF001
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> Call:  # noqa: PYI034 - typing.Self is younger than Python 3.10
         self._start = perf_counter()
         return self
 
@@ -177,7 +177,8 @@ def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Ca
     """
     if callable(baseline):
         raise ConfigurationError(
-            "@otel_ml.monitor", [Fault("baseline", "is absent", 'write @otel_ml.monitor("baseline.json") or @otel_ml.monitor(model=..., version=...)')]
+            "@otel_ml.monitor",
+            [Fault("baseline", "is absent", 'write @otel_ml.monitor("baseline.json") or @otel_ml.monitor(model=..., version=...)')],
         )
     return Monitor(baseline, **options).wrap
 
@@ -189,7 +190,11 @@ def _identity(baseline: Baseline | None, model: str | None, version: str | None,
         if given is None and stored is None:
             faults.append(Fault(name, "is absent", f"give a baseline, or model= and version= (missing: {name}=)"))
         elif given is not None and stored is not None and str(given) != stored:
-            faults.append(Fault(name, f"is {given!r} but the baseline is of {stored!r}", f"leave {name}= out, or give the baseline that belongs to it"))
+            faults.append(
+                Fault(
+                    name, f"is {given!r} but the baseline is of {stored!r}", f"leave {name}= out, or give the baseline that belongs to it"
+                )
+            )
     if not 0 <= events <= 1:
         faults.append(Fault("events", f"is {events}", "give the share of predictions to send, 0 to 1"))
     if faults:

@@ -34,7 +34,7 @@ def psi(expected: Counts, actual: Counts, *, alpha: float = 0.01) -> PSI:
 
     >>> result = psi([500, 300, 200], [50, 30, 20])
     >>> round(result.value, 5), round(result.noise_floor, 3), result.samples
-    (0.00012, 0.101, 100.0)
+    (3e-05, 0.101, 100.0)
     >>> round(psi([500, 300, 200], [20, 30, 50]).value, 2)
     0.54
     """

@@ -56,4 +56,5 @@ def mahalanobis(rows: npt.ArrayLike, mean: Matrix, precision: Matrix) -> Matrix:
     [25.0]
     """
     centred = np.asarray(rows, dtype=np.float64) - mean
-    return np.einsum("ij,ij->i", centred @ precision, centred)
+    distances: Matrix = np.einsum("ij,ij->i", centred @ precision, centred)
+    return distances

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ class Classification(NamedTuple):
     samples: float
 
 
-def classification(confusion: Sequence[Sequence[float]] | npt.NDArray[np.floating]) -> Classification:
+def classification(confusion: Sequence[Sequence[float]] | npt.NDArray[np.number[Any]]) -> Classification:
     """Scores from a confusion matrix of shape (classes, classes): rows are the truth, columns the prediction.
 
     A class that never occurred is left out of the means; a score that would divide by 0 is 0, as scikit-learn has it.
@@ -65,7 +65,7 @@ class Regression(NamedTuple):
 
 
 def regression(
-    samples: float, error: float, absolute_error: float, squared_error: float, truth: float, squared_truth: float
+    samples: float, *, error: float, absolute_error: float, squared_error: float, truth: float, squared_truth: float
 ) -> Regression:
     """Scores from sums over the outcomes; an error is prediction minus truth.
 
