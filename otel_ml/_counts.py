@@ -81,7 +81,8 @@ class Counts:
         """A copy of all counts, waiting rows included; see the layout for the places."""
         self.fold()
         with self._lock:
-            return self._values.copy()
+            values = self._values.copy()
+        return values
 
     def merge(self, other: Counts) -> None:
         """Add what another owner of the same series has counted."""

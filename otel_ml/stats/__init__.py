@@ -2,7 +2,7 @@
 
 >>> from otel_ml import stats
 >>> round(stats.psi([50, 50], [80, 20]).value, 3)
-0.409
+0.406
 """
 
 from otel_ml.stats.calibration import ECE, Brier, Interval, brier, ece, wilson_interval
