@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,20 @@ import numpy.typing as npt
 from otel_ml import stats
 from otel_ml._binning import CONFIDENCE_EDGES, VOCABULARY, categories_of, count_categories, count_intervals, quantile_edges, tally
 from otel_ml._frames import columns_of
-from otel_ml._outputs import TASKS, Outputs, Task, as_array, distinct_labels, infer_task, interpret, ordered_classes, positions_of
-from otel_ml._values import as_numbers, is_missing, is_number
+from otel_ml._outputs import (
+    TASKS,
+    Outputs,
+    Task,
+    are_probabilities,
+    as_array,
+    distinct_labels,
+    infer_task,
+    interpret,
+    one_spelling,
+    ordered_classes,
+    positions_of,
+)
+from otel_ml._values import as_numbers, is_missing, is_number, label_of
 from otel_ml.baseline import Baseline, Calibration, Feature, Histogram, Outliers
 from otel_ml.errors import BaselineError, Fault
 
@@ -40,6 +53,9 @@ def build(
     bins: int,
 ) -> Baseline:
     """See `Baseline.from_data`."""
+    predictions, labels = (
+        None if given is None else _entries(name, given) for name, given in (("predictions", predictions), ("labels", labels))
+    )
     columns = columns_of(data, feature_names)
     rows = len(next(iter(columns.values())))
     codes = set(categorical)
@@ -62,13 +78,16 @@ def build(
         else:
             numbers[name] = _as_floats(column)
             features.append(_numeric(name, numbers[name], weights.get(name), bins))
-    named = tuple(str(name) for name in classes) if classes is not None else _classes(task, predictions, labels)
+    named = tuple(map(label_of, classes)) if classes is not None else _classes(task, predictions, labels)
+    if task == "binary" and predictions is not None and len(named) != 2:
+        mend = "give task='multiclass', or classes= with the negative and the positive one"
+        raise BaselineError("the data", [Fault("classes", f"are {', '.join(named) or 'none'} where a binary model has two", mend)])
     try:
         outputs = _outputs_fields(predictions, labels, task=task, classes=named, threshold=threshold, bins=bins)
     except ValueError as error:
         raise BaselineError("the data", [Fault("predictions", str(error), "give classes= in the order of the columns")]) from error
     return Baseline(
-        model=model,
+        model=str(model),
         version=str(version),
         task=task,
         created=dt.datetime.now(dt.timezone.utc).replace(microsecond=0),
@@ -81,9 +100,16 @@ def build(
     )
 
 
+def _entries(name: str, given: Any) -> npt.NDArray[Any]:
+    try:
+        return as_array(given)
+    except Exception as error:
+        raise BaselineError("the data", [Fault(name, f"cannot be read ({error})", "give one entry a row, all of one shape")]) from error
+
+
 def _option_faults(model: str, version: str, task: str | None, bins: int) -> list[Fault]:
     faults = []
-    if not model:
+    if not str(model):
         faults.append(Fault("model", "is empty", "name the model, such as model='churn'"))
     if not str(version):
         faults.append(Fault("version", "is empty", "give the version, such as version='3'"))
@@ -101,9 +127,9 @@ def _name_faults(option: str, names: Iterable[str], columns: Mapping[str, Any]) 
 
 def _length_faults(rows: int, **given: Any) -> list[Fault]:
     return [
-        Fault(name, f"has {len(as_array(values))} entries for {rows} rows", "give one for each row")
+        Fault(name, f"has {len(values)} entries for {rows} rows", "give one for each row")
         for name, values in given.items()
-        if values is not None and len(as_array(values)) != rows
+        if values is not None and len(values) != rows
     ]
 
 
@@ -112,6 +138,8 @@ def _column_fault(name: str, column: Any) -> Fault | None:
     if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
         return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
     if not isinstance(column, np.ndarray) or column.dtype.kind == "O":
+        if any(isinstance(value, dt.date | dt.time | dt.timedelta) for value in column):
+            return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
         strange = next((value for value in column if isinstance(value, list | tuple | dict | set | np.ndarray)), None)
         if strange is not None:
             return Fault(place, f"holds a {type(strange).__name__}", "give one number or one category a row")
@@ -141,14 +169,16 @@ def _numeric(name: str, values: Floats, importance: float | None, bins: int) -> 
     finite = values[np.isfinite(values)]
     if not finite.size:
         return Feature(name, "numeric", histogram, importance=importance)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(finite.mean()), float(finite.std())
     return Feature(
         name,
         "numeric",
         histogram,
         minimum=float(finite.min()),
         maximum=float(finite.max()),
-        mean=float(finite.mean()),
-        std=float(finite.std()),
+        mean=mean if math.isfinite(mean) else None,
+        std=std if math.isfinite(std) else None,
         importance=importance,
     )
 
@@ -166,16 +196,15 @@ def _categorical(name: str, column: Any, importance: float | None) -> Feature:
 
 def _classes(task: Task | None, predictions: Any, labels: Any) -> tuple[str, ...]:
     """The classes that labels and predictions name; "0", "1", ... where only probabilities are given."""
-    if task not in ("binary", "multiclass"):
+    if task not in ("binary", "multiclass") or predictions is None:
         return ()
-    array = as_array(predictions)
     names = distinct_labels(labels) if labels is not None else set()
-    if array.ndim == 1 and array.dtype.kind != "f":
-        names |= distinct_labels(array)
-    width = array.shape[1] if array.ndim > 1 and array.shape[1] > 1 else 2
-    if len(names) < width:
-        names |= {str(index) for index in range(width)} if names <= {str(index) for index in range(width)} else set()
-    return ordered_classes(names)
+    if predictions.size == len(predictions) and not (task == "binary" and are_probabilities(predictions)):
+        names |= distinct_labels(predictions)
+    width = predictions.shape[1] if predictions.ndim > 1 and predictions.shape[1] > 1 else 2
+    names = one_spelling(names)
+    usual = [{str(index) for index in range(width)}, {"False", "True"}]
+    return ordered_classes(next((complete for complete in usual if len(complete) == width and names <= complete), names))
 
 
 def _outputs_fields(
@@ -188,14 +217,14 @@ def _outputs_fields(
     if outputs.value is not None:
         fields: dict[str, Any] = {"prediction": _intervals(outputs.value, quantile_edges(outputs.value, bins))}
         if labels is not None:
-            fields["performance"] = _regression(outputs.value, as_array(labels).reshape(-1))
+            fields["performance"] = _regression(outputs.value, labels.reshape(-1))
         return fields
     assert outputs.position is not None
     fields = {"prediction": Histogram(None, classes, tuple(np.bincount(outputs.position, minlength=len(classes) + 2).tolist()))}
     if outputs.confidence is not None:
         fields["confidence"] = _intervals(outputs.confidence, CONFIDENCE_EDGES)
     if labels is not None:
-        fields |= _judged(outputs, positions_of(as_array(labels).reshape(-1), classes), task, len(classes))
+        fields |= _judged(outputs, positions_of(labels.reshape(-1), classes), task, len(classes))
     return fields
 
 
@@ -251,7 +280,8 @@ def _regression(predicted: Floats, labels: Any) -> dict[str, float]:
 def _outliers(numbers: Mapping[str, Floats]) -> Outliers | None:
     """The multivariate reference of the features that vary; None for fewer than two of them."""
     varying = {name: np.where(np.isfinite(values), values, np.nan) for name, values in numbers.items()}
-    varying = {name: values for name, values in varying.items() if np.isfinite(values).any() and np.nanstd(values) > 0}
+    with np.errstate(over="ignore", invalid="ignore"):
+        varying = {name: v for name, v in varying.items() if np.isfinite(v).any() and 0 < np.nanstd(v) < np.inf}
     if len(varying) < 2:
         return None
     mean = np.array([np.nanmean(values) for values in varying.values()])

@@ -238,9 +238,9 @@ class _Reader:
         if "default" in default and not self.has(name):
             return default["default"]
         value = self._at.get(name)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if kind is float and isinstance(value, int) and not isinstance(value, bool) and _is_finite(value):
             value = float(value)
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if not isinstance(value, kind) or isinstance(value, bool) or (kind is float and not _is_finite(value)):
             self.fault(name, f"is {_brief(value)}, not {kind.__name__}", _REBUILD)
             return kind()
         return value
@@ -260,7 +260,7 @@ class _Reader:
         return self._row(name, self.take(name, list, **default), str)
 
     def numbers(self, name: str, length: int | None = None) -> tuple[float, ...]:
-        return self._row(name, self.take(name, list), (int, float), length)
+        return tuple(map(float, self._row(name, self.take(name, list), (int, float), length)))
 
     def matrix(self, name: str, size: int) -> Any:
         rows = self.take(name, list)
@@ -273,10 +273,17 @@ class _Reader:
         if length is not None and len(values) != length:
             self.fault(name, f"has {len(values)} entries, not {length}", _REBUILD)
             return (0,) * length
-        if any(not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)) for value in values):
+        if any(not isinstance(value, kind) or isinstance(value, bool) or not _is_finite(value) for value in values):
             self.fault(name, "holds an entry of another type", _REBUILD)
             return () if length is None else (0,) * length
         return tuple(values)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return isinstance(value, str) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _brief(value: Any) -> str:

@@ -1,14 +1,13 @@
 """What one monitor has counted: the one owner of mutable state.
 
 Invariants: `_values` only grows and only changes under `_lock`; the lock is held to append, to swap and to add, never while
-values are folded or the user's function runs; a forked child starts from 0, since its parent reports the rest.
+values are folded or the user's function runs; it is re-entrant, since a signal handler or a finaliser may predict while its
+own thread holds it; a forked child starts from 0, since its parent reports the rest.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from otel_ml import catalogue as names
 from otel_ml._capture import Captured
 from otel_ml._fold import Fold
+from otel_ml._forks import renew_in_children
 from otel_ml._guard import Guard
 from otel_ml._layout import Layout
 
@@ -32,12 +32,12 @@ class Counts:
         self.guard = guard
         self._fold = Fold(layout)
         self._width = len(layout.baseline.features) + 1 if layout.baseline is not None else 1
-        self.reset()
-        _ALL.add(self)
+        self._block = 0 if guard.strict else BLOCK
+        renew_in_children(self)
 
-    def reset(self) -> None:
+    def renew(self) -> None:
         """Start from 0 with a lock of its own."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._values: npt.NDArray[np.int64] = np.zeros(self.layout.size, dtype=np.int64)
         self._inputs: list[Captured] = []
         self._predictions: list[Any] = []
@@ -60,7 +60,7 @@ class Counts:
             if prediction is not None:
                 self._predictions.append(prediction)
                 self._pending += _size(prediction)
-            full = self._pending >= BLOCK
+            full = self._pending >= self._block
         if full:
             self.fold()
 
@@ -81,12 +81,13 @@ class Counts:
         """A copy of all counts, waiting rows included; see the layout for the places."""
         self.fold()
         with self._lock:
-            values = self._values.copy()
+            values: npt.NDArray[np.int64] = self._values.copy()
         return values
 
     def merge(self, other: Counts) -> None:
         """Add what another owner of the same series has counted."""
         self._add(other.read())
+        self.guard.merge(other.guard)
 
     def _add(self, increments: npt.NDArray[np.int64]) -> None:
         with self._lock:
@@ -113,16 +114,3 @@ class Counts:
 
 def _size(prediction: Any) -> int:
     return len(prediction) if isinstance(prediction, list | np.ndarray) and np.ndim(prediction) else 1
-
-
-_ALL: weakref.WeakSet[Counts] = weakref.WeakSet()
-
-
-def _start_child() -> None:
-    for counts in list(_ALL):
-        counts.reset()
-        counts.guard.reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_child)

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation, get_meter_provider
 
 from otel_ml import catalogue as names
 from otel_ml._counts import Counts
+from otel_ml._forks import renew_in_children
 from otel_ml._guard import logger
+from otel_ml._layout import Layout
 from otel_ml._version import __version__
 from otel_ml.catalogue import Metric
 from otel_ml.errors import ConfigurationError, Fault
@@ -42,16 +46,23 @@ _Identity = tuple[str, ...]
 class Owners:
     """Who counts for one model, version and baseline; what a vanished owner counted stays."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, layout: Layout, role: str) -> None:
+        self.layout = layout
         self.role = role
-        self._lock = threading.Lock()
-        self._counts: list[Counts] = []
+        self._present: list[Counts] = []
         self._gone: deque[Counts] = deque()
+        self._past: Counts | None = None
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """Make a lock; the counts renew themselves."""
+        self._lock = threading.RLock()
 
     def join(self, counts: Counts) -> None:
         """Count together with those who are there."""
         with self._lock:
-            self._counts.append(counts)
+            self._present.append(counts)
+            self._everybody()
 
     def leave(self, counts: Counts) -> None:
         """Called by the garbage collector, at any point of any thread: takes no lock."""
@@ -60,16 +71,28 @@ class Owners:
     @property
     def abandoned(self) -> bool:
         """Whether nobody counts here any more."""
-        return len(self._gone) >= len(self._counts)
+        return len(self._gone) >= len(self._present)
 
-    def counts(self) -> tuple[Counts, ...]:
-        """Everybody's counts, at least one; those who left are merged into it."""
+    def values(self) -> npt.NDArray[np.int64]:
+        """Everybody's counts together; see the layout for the places."""
         with self._lock:
-            while self._gone and len(self._counts) > 1:
-                gone = self._gone.popleft()
-                self._counts.remove(gone)
-                self._counts[0].merge(gone)
-            return tuple(self._counts)
+            return sum((counts.read() for counts in self._everybody()), start=np.zeros(self.layout.size, dtype=np.int64))
+
+    def errors(self) -> Counter[str]:
+        """Everybody's faults together, by `error.type`."""
+        with self._lock:
+            return sum((Counter(counts.guard.counts()) for counts in self._everybody()), start=Counter())
+
+    def _everybody(self) -> list[Counts]:
+        """Those who count and, as one, those who did; called under the lock, so that nobody is read on both sides."""
+        while self._gone:
+            gone = self._gone.popleft()
+            self._present.remove(gone)
+            if self._past is None:
+                self._past = gone
+            else:
+                self._past.merge(gone)
+        return self._present if self._past is None else [*self._present, self._past]
 
 
 class Emitter:
@@ -77,9 +100,9 @@ class Emitter:
 
     def __init__(self, provider: MeterProvider) -> None:
         self._provider = weakref.ref(provider)
-        self._lock = threading.Lock()
         self._owners: dict[_Identity, Owners] = {}
         self._models: set[_Identity] = set()
+        renew_in_children(self)
         meter = provider.get_meter(names.SCOPE, __version__)
         duration = names.INFERENCE_DURATION
         self.duration: Histogram = meter.create_histogram(
@@ -91,6 +114,10 @@ class Emitter:
         meter.create_observable_gauge(info.name, [self._observe_info], info.unit, info.brief)
         meter.create_observable_counter(errors.name, [self._observe_errors], errors.unit, errors.brief)
 
+    def renew(self) -> None:
+        """Make a lock; the counts renew themselves."""
+        self._lock = threading.RLock()
+
     def register(self, counts: Counts, role: str) -> Owners:
         """Report `counts` from now on; raises `ConfigurationError` when the version is watched with another baseline."""
         identity = counts.layout.identity
@@ -100,7 +127,7 @@ class Emitter:
                 if not self._owners[other].abandoned:
                     raise _second_baseline(model)
                 del self._owners[other]
-            owners = self._owners.setdefault(identity, Owners(role))
+            owners = self._owners.setdefault(identity, Owners(counts.layout, role))
             owners.join(counts)
             new = model not in self._models and counts.layout.baseline is not None
             if new:
@@ -139,23 +166,22 @@ class Emitter:
 
     def _observe(self, metric: Metric, only: _Identity | None, _: CallbackOptions) -> Iterator[Observation]:
         for owners in self._everybody(only):
-            together = owners.counts()
-            series = together[0].layout.series.get(metric)
+            series = owners.layout.series.get(metric)
             if series is not None:
-                values = sum(counts.read()[series.start : series.stop] for counts in together)
-                yield from map(Observation, values.tolist(), series.attributes)  # type: ignore[union-attr]
+                yield from map(Observation, owners.values()[series.start : series.stop].tolist(), series.attributes)
 
     def _observe_info(self, _: CallbackOptions) -> Iterable[Observation]:
         for owners in self._everybody(None):
-            layout = owners.counts()[0].layout
-            task = layout.baseline.task if layout.baseline is not None else None
-            yield Observation(1, {**layout.binned_attributes, names.MODEL_ROLE: owners.role} | ({names.MODEL_TASK: task} if task else {}))
+            baseline = owners.layout.baseline
+            task = baseline.task if baseline is not None else None
+            yield Observation(
+                1, {**owners.layout.binned_attributes, names.MODEL_ROLE: owners.role} | ({names.MODEL_TASK: task} if task else {})
+            )
 
     def _observe_errors(self, _: CallbackOptions) -> Iterable[Observation]:
         for owners in self._everybody(None):
-            for counts in owners.counts():
-                for kind, number in counts.guard.counts().items():
-                    yield Observation(number, {**counts.layout.model_attributes, names.ERROR_TYPE: kind})
+            for kind, number in owners.errors().items():
+                yield Observation(number, {**owners.layout.model_attributes, names.ERROR_TYPE: kind})
 
 
 def _second_baseline(model: tuple[str, ...]) -> ConfigurationError:
@@ -168,21 +194,35 @@ def _second_baseline(model: tuple[str, ...]) -> ConfigurationError:
     return ConfigurationError("the monitor", [fault])
 
 
-_emitters: weakref.WeakKeyDictionary[MeterProvider, Emitter] = weakref.WeakKeyDictionary()
-_emitters_lock = threading.Lock()
-_before_sdk: list[tuple[MeterProvider, Emitter]] = []
-"""The emitter made on the API's placeholder, whose instruments the API hands to the first real provider."""
+class _Emitters:
+    """The emitters of this process, one for each meter provider."""
+
+    def __init__(self) -> None:
+        self._of: weakref.WeakKeyDictionary[MeterProvider, Emitter] = weakref.WeakKeyDictionary()
+        self._before_sdk: tuple[MeterProvider, Emitter] | None = None
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        self._lock = threading.RLock()
+
+    def of(self, provider: MeterProvider | None) -> Emitter:
+        """The emitter of a provider; the API hands what was made on its placeholder to the first real provider."""
+        current = get_meter_provider()
+        with self._lock:
+            chosen = current if provider is None else provider
+            if chosen is current and self._before_sdk is not None and chosen is not self._before_sdk[0]:
+                self._of.setdefault(chosen, self._before_sdk[1])
+                self._before_sdk = None
+            if chosen not in self._of:
+                self._of[chosen] = Emitter(chosen)
+                if type(chosen).__module__.startswith("opentelemetry.metrics"):
+                    self._before_sdk = chosen, self._of[chosen]
+            return self._of[chosen]
+
+
+_emitters: Final = _Emitters()
 
 
 def emitter_for(provider: MeterProvider | None) -> Emitter:
     """The one emitter of a provider; None means the global provider, which may be configured later."""
-    current = get_meter_provider()
-    with _emitters_lock:
-        chosen = current if provider is None else provider
-        if chosen is current and _before_sdk and chosen is not _before_sdk[0][0]:
-            _emitters.setdefault(chosen, _before_sdk.pop()[1])
-        if chosen not in _emitters:
-            _emitters[chosen] = Emitter(chosen)
-            if type(chosen).__module__.startswith("opentelemetry.metrics"):
-                _before_sdk[:] = [(chosen, _emitters[chosen])]
-        return _emitters[chosen]
+    return _emitters.of(provider)

@@ -15,7 +15,7 @@ from otel_ml import catalogue as names
 from otel_ml._guard import logger
 from otel_ml._layout import Layout
 from otel_ml._outputs import Outputs
-from otel_ml._values import label_of
+from otel_ml._values import is_missing, label_of
 from otel_ml._version import __version__
 
 
@@ -42,7 +42,7 @@ class PredictionEvents:
         """One event for each sampled row; `ids` has one entry a row."""
         weight = {} if self._ratio >= 1 else {names.PREDICTION_WEIGHT: 1 / self._ratio}
         context = get_current()
-        for row, prediction_id in enumerate(ids):
+        for row, prediction_id in enumerate(map(str, ids)):
             if is_sampled(prediction_id, self._ratio):
                 content = {**self._attributes, names.PREDICTION_ID: prediction_id, **self._meaning(outputs, row), **weight}
                 _emit(self._logger, names.EVENT_PREDICTION, content, context)
@@ -63,10 +63,10 @@ def record_outcome(prediction_id: str, label: Any, *, model: str, logger_provide
 
     `label` is a class or a number, in the form that the training labels had. The event needs a `LoggerProvider` with an
     exporter that reaches the companion exporter, directly or through a Collector; where there is none, a warning says so.
-    Raises `ValueError` for an empty id or model.
+    Raises `ValueError` for an empty id or model, or a missing label.
     """
-    if not prediction_id or not model:
-        raise ValueError("record_outcome needs the prediction's id and the model's name")
+    if not prediction_id or not model or is_missing(label):
+        raise ValueError("record_outcome needs the prediction's id, a label that is not missing, and the model's name")
     provider = logger_provider or get_logger_provider()
     if type(provider).__module__.startswith("opentelemetry._logs"):
         logger.warning(
@@ -75,7 +75,7 @@ def record_outcome(prediction_id: str, label: Any, *, model: str, logger_provide
             prediction_id,
         )
         return
-    content = {names.MODEL_NAME: model, names.PREDICTION_ID: prediction_id, names.OUTCOME_LABEL: label_of(label)}
+    content = {names.MODEL_NAME: model, names.PREDICTION_ID: str(prediction_id), names.OUTCOME_LABEL: label_of(label)}
     _emit(get_logger(names.SCOPE, __version__, logger_provider=provider), names.EVENT_OUTCOME, content, get_current())
 
 

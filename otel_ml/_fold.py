@@ -13,13 +13,16 @@ from otel_ml import stats
 from otel_ml._binning import VOCABULARY, count_intervals, tally
 from otel_ml._capture import ABSENT, Absent, Captured
 from otel_ml._layout import Layout
-from otel_ml._outputs import Outputs, as_array, interpret
+from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
 from otel_ml._values import as_numbers
 from otel_ml.baseline import Feature, Outliers
 
 Counts = npt.NDArray[np.int64]
-CHUNK = 4096
+CHUNK = 1024
 """Rows of a large matrix that are sorted at a time; they stay in the cache."""
+
+_ONE_THREAD = 1 << 18
+"""Multiplications up to which OpenBLAS works in the calling thread; more would wake threads that the model needs."""
 
 _PLAIN = frozenset({int, float, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_})
 
@@ -107,13 +110,15 @@ class Fold:
 
     def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int) -> None:
         numbers = np.full((len(self._numeric), size), np.nan)
-        for row, (position, feature) in zip(numbers, self._numeric, strict=True):
+        singles = np.zeros((len(self._numeric), 1), dtype=bool)
+        for row, single, (position, feature) in zip(numbers, singles, self._numeric, strict=True):
             column = self._present(counts, feature, columns[position], size)
             if column is not None:
-                row[:], strangers = _numbers_of(column)
+                found, strangers = _numbers_of(column)
+                row[:], single[0] = found, found.dtype == np.float32
                 if strangers:
                     self._add_strangers(counts, feature, strangers)
-        self._add_numbers(counts, numbers)
+        self._add_numbers(counts, numbers, singles)
         for position, categories in self._categorical:
             column = self._present(counts, categories.feature, columns[position], size)
             values = [None] * size if column is None else column
@@ -124,7 +129,7 @@ class Fold:
         if column is ABSENT:
             absent, column = size, None
         elif isinstance(column, tuple) and Absent in set(map(type, column)):
-            absent = column.count(ABSENT)
+            absent = sum(value is ABSENT for value in column)
             column = [None if value is ABSENT else value for value in column]
         else:
             return column
@@ -144,14 +149,16 @@ class Fold:
         if names.VIOLATION_MISSING in places:
             counts[places[names.VIOLATION_MISSING]] -= strangers
 
-    def _add_numbers(self, counts: Counts, numbers: npt.NDArray[np.floating[Any]]) -> None:
-        """`numbers` has one row a numeric feature and is sorted in place."""
+    def _add_numbers(self, counts: Counts, numbers: npt.NDArray[np.floating[Any]], singles: npt.NDArray[np.bool_] | None = None) -> None:
+        """`numbers` has one row a numeric feature and is sorted in place; `singles` tells which rows came as float32."""
         if not self._numeric or not numbers.size:
             return
         if self._outliers is not None:
             self._add_at(counts, names.OUTLIER_OBSERVATIONS, self._outliers.count(numbers))
         numbers.sort(axis=1)
         bounds = self._bounds[numbers.dtype]
+        if singles is not None and singles.any():
+            bounds = np.where(singles, self._bounds[np.dtype(np.float32)].astype(np.float64), bounds)
         below = np.empty(bounds.shape, dtype=np.int64)
         for row, ordered, edges in zip(below, numbers, bounds, strict=True):
             row[:] = ordered.searchsorted(edges, "right")
@@ -190,7 +197,8 @@ class Fold:
             array = as_array(prediction)
             groups.setdefault((array.dtype.kind, array.shape[1:]), []).append(array)
         for group in groups.values():
-            yield interpret(np.concatenate(group), baseline.task, baseline.classes, baseline.threshold)
+            scored = baseline.confidence is not None
+            yield interpret(np.concatenate(group), baseline.task, baseline.classes, baseline.threshold, scored=scored)
 
     def _add_outputs(self, counts: Counts, outputs: Outputs) -> None:
         assert self._baseline is not None and self._baseline.prediction is not None  # noqa: PT018
@@ -212,16 +220,28 @@ class _Distances:
 
     def __init__(self, outliers: Outliers, numeric: Sequence[str]) -> None:
         self._rows = [numeric.index(name) for name in outliers.features]
-        self._mean, self._scale = np.array([outliers.mean]).T, np.array([outliers.scale]).T
-        self._precision = np.array(outliers.precision)
-        self._centre = np.zeros(len(outliers.features))
+        scale = np.array(outliers.scale)
+        self._centre = np.zeros(len(self._rows))
+        self._mean = np.array(outliers.mean)[:, None]
+        self._precision = np.array(outliers.precision) / np.outer(scale, scale)
+        self._farthest = 1e6 * scale[:, None]
         self._edges = outliers.histogram.edges or ()
 
     def count(self, numbers: npt.NDArray[np.floating[Any]]) -> Counts:
         """Bins of the distances, and last those that are NaN; `numbers` has one row a numeric feature."""
+        chosen = numbers if len(self._rows) == len(numbers) else numbers[self._rows]
+        step = max(1, _ONE_THREAD // len(self._rows) ** 2)
+        parts = [self._distances(chosen[:, start : start + step]) for start in range(0, chosen.shape[1], step)]
+        return count_intervals(np.concatenate(parts), self._edges)
+
+    def _distances(self, numbers: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
         with np.errstate(all="ignore"):
-            scaled = np.clip(np.nan_to_num((numbers[self._rows] - self._mean) / self._scale), -1e6, 1e6)
-        return count_intervals(stats.mahalanobis(scaled.T, self._centre, self._precision), self._edges)
+            centred = numbers - self._mean
+            distances = stats.mahalanobis(centred.T, self._centre, self._precision)
+            if not np.isfinite(distances).all():
+                centred = np.clip(np.nan_to_num(centred), -self._farthest, self._farthest)
+                distances = stats.mahalanobis(centred.T, self._centre, self._precision)
+        return distances
 
 
 class _Categories:
@@ -231,8 +251,10 @@ class _Categories:
         self.feature = feature
         start = layout.feature_start[feature.name]
         self._places = {label: start + index for index, label in enumerate(feature.histogram.labels)}
-        if set(feature.vocabulary) <= {"True", "False"}:
-            self._places |= {number: self._places[label] for number, label in (("1", "True"), ("0", "False")) if label in self._places}
+        if set(feature.vocabulary) <= set(BOOLEAN_TWINS):
+            self._places |= {
+                BOOLEAN_TWINS[name]: self._places[name] for name in feature.vocabulary if BOOLEAN_TWINS[name] not in self._places
+            }
         self._known = frozenset(feature.vocabulary) | set(self._places)
         self._complete = len(feature.vocabulary) < VOCABULARY
         self._violations = layout.violation_start[feature.name]

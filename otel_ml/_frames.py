@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from otel_ml._values import is_missing, label_of
 from otel_ml.errors import BaselineError, Fault
 
 Columns = dict[str, Any]
@@ -33,20 +35,41 @@ def columns_of(table: Any, feature_names: Sequence[str] | None = None) -> Column
     return columns
 
 
+def names_of(frame: Any) -> list[str]:
+    """The names of the columns of a pandas, polars or pyarrow frame, as text."""
+    return [str(name) for name in getattr(frame, "column_names", None) or list(frame.columns)]
+
+
+def frame_columns(frame: Any, names: Iterable[str]) -> Columns:
+    """Those columns of a frame that are among `names`; the others are not touched."""
+    own = getattr(frame, "column_names", None) or list(frame.columns)
+    wanted = set(names)
+    return {str(name): _from_series(frame[name]) for name in own if str(name) in wanted}
+
+
 def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
     if isinstance(table, np.ndarray):
         return _from_array(table, feature_names)
     if isinstance(table, Mapping):
-        return {str(name): column for name, column in table.items()}
-    if hasattr(table, "columns") and hasattr(table, "__getitem__"):
-        names = getattr(table, "column_names", None) or list(table.columns)
-        return {str(name): _from_series(table[name]) for name in names}
-    if isinstance(table, Sequence) and not isinstance(table, str | bytes):
-        if all(isinstance(row, Mapping) for row in table):
-            names = list(dict.fromkeys(name for row in table for name in row))
-            return {str(name): [row.get(name) for row in table] for name in names}
+        columns = {str(name): _from_series(column) if hasattr(column, "to_numpy") else column for name, column in table.items()}
+        scalar = [name for name, column in columns.items() if isinstance(column, str | bytes) or not hasattr(column, "__len__")]
+        if scalar:
+            raise BaselineError(
+                "the data", [Fault(f"column {name!r}", "is one value", "give a list with one entry a row") for name in scalar]
+            )
+        return columns
+    if hasattr(table, "columns") and hasattr(table, "__len__"):
+        names = names_of(table)
+        _refuse_twice(names)
+        return frame_columns(table, names if feature_names is None else feature_names)
+    if isinstance(table, Sequence) and not isinstance(table, str | bytes) and all(isinstance(row, Mapping) for row in table):
+        keys = list(dict.fromkeys(key for row in table for key in row))
+        return {str(key): [row.get(key) for row in table] for key in keys}
+    if hasattr(table, "__array__") or (isinstance(table, Sequence) and not isinstance(table, str | bytes)):
         try:
             return _from_array(np.asarray(table), feature_names)
+        except BaselineError:
+            raise
         except ValueError:
             pass
     raise BaselineError(
@@ -55,10 +78,20 @@ def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
     )
 
 
+def _refuse_twice(names: Sequence[str]) -> None:
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise BaselineError(
+            "the data", [Fault(f"column {name!r}", "occurs more than once", "rename or drop one of them") for name in twice]
+        )
+
+
 def _from_series(series: Any) -> Any:
-    """A numpy array for numbers and booleans; else a list, in which None stays None."""
-    array = series.to_numpy()
-    if array.dtype.kind in "iufbM":
+    """A numpy array for numbers, booleans and times; else a list, in which None stays None. Declared categories are text."""
+    if str(getattr(series, "dtype", "")) == "category":
+        return [None if is_missing(value) else label_of(value) for value in series.tolist()]
+    array = np.asarray(series)
+    if array.dtype.kind in "iufbmM":
         return array
     return series.to_pylist() if hasattr(series, "to_pylist") else array.tolist()
 
@@ -77,4 +110,6 @@ def _from_array(array: Any, feature_names: Sequence[str] | None) -> Columns:
             "the data",
             [Fault("feature_names", f"{len(feature_names)} names for {array.shape[1]} columns", "give one name for each column")],
         )
-    return {str(name): array[:, index] for index, name in enumerate(feature_names)}
+    names = [str(name) for name in feature_names]
+    _refuse_twice(names)
+    return {name: array[:, index] for index, name in enumerate(names)}

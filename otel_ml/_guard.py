@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 
+from otel_ml._forks import renew_in_children
 from otel_ml._settings import Settings
 
 logger = logging.getLogger("otel_ml")
@@ -30,12 +31,12 @@ class Guard:
 
     def __init__(self, model: str, settings: Settings) -> None:
         self._model = model
-        self._strict = settings.strict
-        self.reset()
+        self.strict = settings.strict
+        renew_in_children(self)
 
-    def reset(self) -> None:
-        """Forget what was counted; a forked child starts from 0 with a lock of its own."""
-        self._lock = threading.Lock()
+    def renew(self) -> None:
+        """Start from 0 with a lock of its own."""
+        self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
 
     def fault(self, error: Exception, doing: str) -> None:
@@ -46,7 +47,7 @@ class Guard:
                 kind = OTHER_ERROR
             first = kind not in self._counts
             self._counts[kind] += 1
-        if self._strict:
+        if self.strict:
             raise error
         if first:
             logger.warning(
@@ -62,6 +63,11 @@ class Guard:
         """Faults so far, by `error.type`."""
         with self._lock:
             return dict(self._counts)
+
+    def merge(self, other: Guard) -> None:
+        """Add what another guard has counted."""
+        with self._lock:
+            self._counts.update(other.counts())
 
 
 def _text(error: Exception) -> str:

@@ -12,6 +12,12 @@ from otel_ml._values import as_numbers, is_missing, is_number, label_of
 
 Task = Literal["binary", "multiclass", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
+BOOLEAN_TWINS = {"True": "1", "1": "True", "False": "0", "0": "False"}
+"""What a boolean is called by those who write it as a number, and the other way round."""
+
+_ROUNDING = 1e-6
+"""How far beyond 0 and 1 a float32 softmax may land."""
+
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
@@ -29,18 +35,25 @@ class Outputs(NamedTuple):
 
 
 def as_array(predictions: Any) -> npt.NDArray[Any]:
-    """`predictions` of any framework or container as a numpy array with at least one dimension."""
-    if hasattr(predictions, "to_numpy"):
-        predictions = predictions.to_numpy()
+    """`predictions` of any framework or container as a numpy array with at least one dimension.
+
+    Text stays objects, since an array of text is as wide as its longest; numbers with gaps become floats.
+    """
+    if isinstance(predictions, str | bytes) or (isinstance(predictions, list | tuple) and str in set(map(type, predictions))):
+        predictions = np.array(predictions, dtype=object)
     array = np.asarray(predictions)
+    if array.dtype.kind in "US":
+        array = array.astype(object)
+    if array.dtype.kind == "O" and all(is_number(value) or is_missing(value) for value in array.flat):
+        array = as_numbers(array.flat)[0].reshape(array.shape)
     return array.reshape(1) if array.ndim == 0 else array
 
 
-def interpret(predictions: Any, task: Task, classes: Sequence[str], threshold: float) -> Outputs:
+def interpret(predictions: Any, task: Task, classes: Sequence[str], threshold: float, *, scored: bool | None = None) -> Outputs:
     """Understand raw predictions: labels, probabilities (of the positive class, or a column for each class), or values.
 
-    In a classifier whole numbers, booleans and text are labels, floats are probabilities; a float that is no probability
-    but names a class (`1.0`) is a label too.
+    In a classifier whole numbers, booleans and text are labels. Floats are probabilities where the model is known to be `scored`;
+    where it is known to give labels, a float that names a class (`1.0`) is one. None: the values themselves tell.
     """
     array = as_array(predictions)
     if task == "regression":
@@ -49,8 +62,9 @@ def interpret(predictions: Any, task: Task, classes: Sequence[str], threshold: f
         array = array.reshape(-1)
     if array.ndim > 1:
         return _from_columns(_numbers(array.reshape(-1)).reshape(array.shape), task, classes, threshold)
-    if task == "binary" and _are_probabilities(array):
-        return _from_positive(_numbers(array), threshold)
+    if task == "binary" and array.dtype.kind == "f" and (scored is not None or are_probabilities(array)):
+        outputs = _from_positive(_numbers(array), threshold)
+        return _named_first(array, classes, outputs) if scored is False else outputs
     return Outputs(position=positions_of(array, classes))
 
 
@@ -58,6 +72,7 @@ def positions_of(labels: Any, classes: Sequence[str]) -> Indices:
     """The position of each label in `classes`; len(classes) when it is missing, len(classes) + 1 when it is unknown."""
     array = as_array(labels)
     known = {name: position for position, name in enumerate(classes)}
+    known |= {twin: known[name] for name, twin in BOOLEAN_TWINS.items() if name in known and twin not in known}
     if array.dtype.kind in "iub":
         distinct, inverse = np.unique(array, return_inverse=True)
         return np.array([known.get(label_of(value), len(classes) + 1) for value in distinct.tolist()], dtype=np.int64)[inverse]
@@ -74,11 +89,11 @@ def infer_task(predictions: Any, labels: Any) -> Task | None:
         return "binary" if array.shape[-1] == 2 else "multiclass"
     array = array.reshape(-1)
     known = set() if labels is None else distinct_labels(labels)
-    if _are_probabilities(array):
+    if are_probabilities(array):
         return "binary" if len(known) <= 2 else "regression"
     if array.dtype.kind == "f" or (array.dtype.kind == "O" and all(map(is_number, array.tolist()))):
         return "regression"
-    count = len(known | distinct_labels(array))
+    count = len(one_spelling(known | distinct_labels(array)))
     if array.dtype.kind in "iu" and count > 100:
         return None
     return "binary" if count <= 2 else "multiclass"
@@ -87,6 +102,17 @@ def infer_task(predictions: Any, labels: Any) -> Task | None:
 def distinct_labels(labels: Any) -> set[str]:
     """The classes that occur among `labels`, missing ones left out."""
     return {label_of(value) for value in set(as_array(labels).reshape(-1).tolist()) if not is_missing(value)}
+
+
+def one_spelling(names: set[str]) -> set[str]:
+    """Classes without twins: where some write `True` and others `1`, the number stays.
+
+    >>> sorted(one_spelling({"0", "1", "True"})), sorted(one_spelling({"True", "False"}))
+    (['0', '1'], ['False', 'True'])
+    """
+    if names <= set(BOOLEAN_TWINS) and names & {"0", "1"}:
+        return {BOOLEAN_TWINS[name] if name in ("True", "False") else name for name in names}
+    return names
 
 
 def ordered_classes(names: set[str]) -> tuple[str, ...]:
@@ -101,7 +127,8 @@ def ordered_classes(names: set[str]) -> tuple[str, ...]:
         return tuple(sorted(names))
 
 
-def _are_probabilities(array: npt.NDArray[Any]) -> bool:
+def are_probabilities(array: npt.NDArray[Any]) -> bool:
+    """Whether these can be probabilities: floats between 0 and 1, missing ones aside."""
     if array.dtype.kind != "f":
         return False
     finite = array[np.isfinite(array)]
@@ -109,8 +136,17 @@ def _are_probabilities(array: npt.NDArray[Any]) -> bool:
 
 
 def _from_positive(probability: Floats, threshold: float) -> Outputs:
-    position = np.where(np.isnan(probability), 2, probability >= threshold).astype(np.int64)
-    return Outputs(position=position, confidence=probability)
+    """A missing probability is a missing prediction; a number that is no probability is an unknown one, without confidence."""
+    missing = np.isnan(probability)
+    with np.errstate(invalid="ignore"):
+        sane = (probability >= -_ROUNDING) & (probability <= 1 + _ROUNDING)
+    position = np.select([missing, ~sane], [2, 3], probability >= threshold).astype(np.int64)
+    return Outputs(position=position, confidence=np.where(sane, np.clip(probability, 0, 1), np.nan))
+
+
+def _named_first(array: npt.NDArray[Any], classes: Sequence[str], outputs: Outputs) -> Outputs:
+    named = positions_of(array, classes)
+    return outputs._replace(position=np.where(named < len(classes), named, outputs.position))  # type: ignore[arg-type]
 
 
 def _from_columns(probabilities: Floats, task: Task, classes: Sequence[str], threshold: float) -> Outputs:

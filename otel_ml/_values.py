@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ def is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124 - what is not equal to itself is missing
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - an array has no truth, pandas.NA neither, and a user's __ne__ may raise anything
         return type(value).__name__ == "NAType"
 
 
@@ -36,12 +38,14 @@ def label_of(value: Any) -> str:
         text = value[: 4 * MAX_LABEL].decode("utf-8", "replace")
     else:
         text = str(value)
-    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
+    if len(text) > MAX_LABEL:
+        text = text[: MAX_LABEL - 1] + "…"
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()  # a lone surrogate could not be exported
 
 
 def is_number(value: Any) -> bool:
     """Whether a value counts as a number; a bool is a category."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.integer | np.floating | Decimal | Fraction) and not isinstance(value, bool)
 
 
 def as_numbers(values: Iterable[Any]) -> tuple[npt.NDArray[np.float64], int]:
@@ -53,12 +57,7 @@ def as_numbers(values: Iterable[Any]) -> tuple[npt.NDArray[np.float64], int]:
     strangers = 0
     for value in values:
         number = math.nan
-        if is_number(value) or isinstance(value, bool | np.bool_):
-            try:
-                number = float(value)
-            except OverflowError:
-                number = math.inf if value > 0 else -math.inf
-        elif not is_missing(value):
+        if not is_missing(value):
             number = _from_scalar(value)
             strangers += math.isnan(number)
         numbers.append(number)
@@ -66,10 +65,12 @@ def as_numbers(values: Iterable[Any]) -> tuple[npt.NDArray[np.float64], int]:
 
 
 def _from_scalar(value: Any) -> float:
-    """A Decimal, a Fraction or a zero-dimensional array as a float; NaN for anything else, and for text."""
+    """Whatever has a float as one, infinite where it is too large; NaN for anything else, and for text."""
     if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
         return math.nan
     try:
         return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
     except Exception:  # noqa: BLE001 - a user's __float__ may raise anything
         return math.nan

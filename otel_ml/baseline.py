@@ -186,6 +186,13 @@ class Baseline:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @cached_property
+    def series(self) -> int:
+        """How many time series each replica emits for this baseline, the latency histogram aside."""
+        from otel_ml._layout import Layout
+
+        return Layout(self.model, self.version, self).size + 1
+
+    @cached_property
     def _by_name(self) -> dict[str, Feature]:
         return {feature.name: feature for feature in self.features}
 

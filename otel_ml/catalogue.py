@@ -37,6 +37,7 @@ SIGNAL: Final = "ml.signal"
 METRIC: Final = "ml.metric"
 ESTIMATE: Final = "ml.estimate"
 SOURCE: Final = "source"
+FILE: Final = "file"
 
 # Reserved bins
 MISSING: Final = "__missing__"
@@ -53,11 +54,15 @@ VIOLATION_UNSEEN: Final = "unseen"
 # Values of ml.drop.reason
 DROP_ERROR: Final = "error"
 DROP_UNSUPPORTED: Final = "unsupported"
+DROP_LIMIT: Final = "limit"
+DROP_OVERFLOW: Final = "overflow"
+DROP_UNUSABLE: Final = "unusable"
 
 # Values of ml.signal: what a threshold, a sample count or a baseline share is about
 SIGNAL_FEATURE: Final = "feature"
 SIGNAL_PREDICTION: Final = "prediction"
 SIGNAL_CONFIDENCE: Final = "confidence"
+SIGNAL_OUTLIER: Final = "outlier"
 SIGNAL_CALIBRATION: Final = "calibration"
 SIGNAL_FEATURE_PSI: Final = "feature_psi"
 SIGNAL_DRIFTED_FEATURES: Final = "drifted_features"
@@ -184,6 +189,10 @@ CONFIDENCE_PSI = Metric("ml.confidence.psi", "gauge", "", "PSI of the confidence
 CONFIDENCE_PSI_NOISE_FLOOR = Metric(
     "ml.confidence.psi.noise_floor", "gauge", "", "PSI of confidences that chance alone stays below.", _WINDOWED
 )
+OUTLIER_PSI = Metric("ml.outlier.psi", "gauge", "", "PSI of the rows' squared Mahalanobis distances.", _WINDOWED)
+OUTLIER_PSI_NOISE_FLOOR = Metric(
+    "ml.outlier.psi.noise_floor", "gauge", "", "PSI of squared Mahalanobis distances that chance alone stays below.", _WINDOWED
+)
 DRIFTED_FEATURES_RATIO = Metric("ml.drifted_features.ratio", "gauge", "", "Share of features whose verdict is drift.", _WINDOWED)
 CALIBRATION_ECE = Metric("ml.calibration.ece", "gauge", "", "Expected calibration error.", _OUTCOMES)
 CALIBRATION_ECE_NOISE_FLOOR = Metric(
@@ -212,6 +221,12 @@ EXPORTER_EVALUATION_DURATION = Metric("ml.exporter.evaluation_duration", "gauge"
 EXPORTER_EVALUATION_ERRORS = Metric("ml.exporter.evaluation.errors", "counter", "", "Evaluations that failed.", ())
 EXPORTER_BASELINE_MISMATCHES = Metric(
     "ml.exporter.baseline.mismatches", "gauge", "", "Models whose counts carry another fingerprint than the loaded baseline.", _MODEL
+)
+EXPORTER_BASELINE_MISSING = Metric(
+    "ml.exporter.baseline.missing", "gauge", "", "1 for each configured baseline that cannot be used.", (FILE,)
+)
+EXPORTER_POINTS_DROPPED = Metric(
+    "ml.exporter.points.dropped", "counter", "", "Points received over OTLP that could not be counted.", (DROP_REASON,)
 )
 
 EXPORTER_METRICS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric) and value not in PLUGIN_METRICS)

@@ -15,7 +15,7 @@ from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 
 from otel_ml import catalogue as names
-from otel_ml._capture import Capture, Captured, Unsupported, copy_prediction
+from otel_ml._capture import Capture, Captured, Unsupported, copied
 from otel_ml._counts import Counts
 from otel_ml._emit import emitter_for
 from otel_ml._events import PredictionEvents, new_ids
@@ -81,6 +81,8 @@ class Monitor:
         """
         if self._disabled:
             return function
+        if isinstance(function, staticmethod | classmethod):
+            return type(function)(self.wrap(function.__func__))
         pick = _input_picker(function)
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
@@ -116,7 +118,7 @@ class Monitor:
                 return captured.copy()
             self._counts.add_now(captured)
         except Unsupported as error:
-            self._counts.drop(1, names.DROP_UNSUPPORTED)
+            self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
             self._guard.fault(error, "reading the input")
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._counts.drop(1, names.DROP_ERROR)
@@ -127,8 +129,8 @@ class Monitor:
         try:
             if error is None:
                 self._record_duration(seconds, self._attributes)
-                self._counts.add(call.captured, copy_prediction(call.prediction))
-                if self._events is not None:
+                self._counts.add(call.captured, copied(call.prediction))
+                if self._events is not None and call.prediction is not None:
                     self._send(call)
             else:
                 self._record_duration(seconds, {**self._attributes, names.ERROR_TYPE: error_type(error)})
@@ -142,6 +144,8 @@ class Monitor:
             rows = len(next(part for part in outputs if part is not None))
             if call.prediction_ids is None:
                 call.prediction_ids = new_ids(rows)
+            if len(call.prediction_ids) != rows:
+                raise ValueError(f"{len(call.prediction_ids)} prediction_ids for {rows} predictions; give one for each")
             self._events.send(call.prediction_ids, outputs)
 
 
@@ -187,7 +191,7 @@ def _identity(baseline: Baseline | None, model: str | None, version: str | None,
     faults = []
     known = (("model", model, baseline and baseline.model), ("version", version, baseline and baseline.version))
     for name, given, stored in known:
-        if given is None and stored is None:
+        if (given is None or not str(given)) and stored is None:
             faults.append(Fault(name, "is absent", f"give a baseline, or model= and version= (missing: {name}=)"))
         elif given is not None and stored is not None and str(given) != stored:
             faults.append(
@@ -197,9 +201,11 @@ def _identity(baseline: Baseline | None, model: str | None, version: str | None,
             )
     if not 0 <= events <= 1:
         faults.append(Fault("events", f"is {events}", "give the share of predictions to send, 0 to 1"))
+    if events and (baseline is None or baseline.prediction is None):
+        faults.append(Fault("events", "need a baseline that knows the predictions", "give predictions= to Baseline.from_data"))
     if faults:
         raise ConfigurationError("the monitor", faults)
-    return str(model or (baseline and baseline.model)), str(version or (baseline and baseline.version))
+    return (baseline.model, baseline.version) if baseline is not None else (str(model), str(version))
 
 
 def _input_picker(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:

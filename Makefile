@@ -1,0 +1,75 @@
+# Two commands do everything: `make demo` and `make test`. Both install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVERS := prometheus promtool prometheus-alertmanager amtool
+PACKAGES := prometheus prometheus-alertmanager
+APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types check pythons bench render servers clean
+
+help:
+	@echo "make demo    the whole loop on this machine with real data; ends by itself"
+	@echo "make test    everything: lint, types, rendered files, rules, tests on the oldest and newest Python"
+	@echo "make lint    ruff"
+	@echo "make bench   what a monitored call costs, as ratios"
+	@echo "make render  write alert_rules/ and grafana_dashboards/ again"
+
+demo: $(VENV)/.demo
+	@$(MAKE) --no-print-directory servers || echo "The demo goes on without them."
+	$(BIN)/otel-ml demo
+
+test: $(VENV)/.dev servers lint types render-check
+	$(BIN)/pytest
+	$(MAKE) --no-print-directory pythons
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+render-check: $(VENV)/.dev
+	$(BIN)/otel-ml render all --check -o .
+
+render: $(VENV)/.dev
+	$(BIN)/otel-ml render all -o .
+
+# The parts that depend on the interpreter, on the oldest and the newest one that this machine has.
+pythons: $(VENV)/.dev
+	@set -e; for found in $$($(BIN)/python tests/interpreters.py); do \
+		version=$${found%%=*}; echo "== Python $$version"; \
+		[ -d .venv-$$version ] || $${found#*=} -m venv .venv-$$version; \
+		.venv-$$version/bin/python -m pip install -q --upgrade pip; \
+		.venv-$$version/bin/python -m pip install -q -e '.[all]' --group dev; \
+		.venv-$$version/bin/pytest tests/unit tests/properties tests/contract otel_ml; \
+	done
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/run.py
+
+servers:
+	@for server in $(SERVERS); do command -v $$server >/dev/null || missing="$$missing $$server"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(APT) $(PACKAGES) >/dev/null; else \
+	echo "missing:$$missing; install them with: sudo apt-get install $(PACKAGES)" >&2; exit 1; fi
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then $(APT) python3-venv >/dev/null; else echo "python3-venv is missing: sudo apt-get install python3-venv" >&2; exit 1; fi
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -e '.[all]' --group dev
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

