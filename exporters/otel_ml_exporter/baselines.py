@@ -1,0 +1,116 @@
+"""The baseline files that the configuration names: loaded, read again when they change, and missed when they are not there."""
+
+from __future__ import annotations
+
+import glob
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from otel_ml.baseline import Baseline
+from otel_ml.errors import BaselineError, ConfigurationError, Fault
+from otel_ml_exporter.config import ModelSettings
+from otel_ml_exporter.thresholds import Limits
+
+_log = logging.getLogger(__name__)
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A baseline, the file it came from as the configuration names it, and the limits of its model."""
+
+    file: str
+    baseline: Baseline
+    limits: Limits
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The model and version."""
+        return self.baseline.model, self.baseline.version
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The baselines that can be used, and the files that cannot be, each with the reason."""
+
+    watched: tuple[Watched, ...]
+    missing: dict[str, str]
+
+
+class BaselineFiles:
+    """Reads each file once, and again when it changes."""
+
+    def __init__(self, models: Sequence[ModelSettings], directory: Path) -> None:
+        self._models = models
+        self._directory = directory
+        self._read: dict[str, tuple[_Stamp, Baseline | str]] = {}
+        self._said: dict[str, str] = {}
+
+    def load(self) -> Loaded:
+        """The baselines as the files are now; a change for the worse or the better is logged once."""
+        loaded = self._load()
+        for file, problem in loaded.missing.items():
+            if self._said.get(file) != problem:
+                _log.warning("no scores from baseline %s: %s", file, problem)
+        for file in self._said.keys() - loaded.missing.keys():
+            _log.info("baseline %s can be used again", file)
+        self._said = loaded.missing
+        return loaded
+
+    def check(self) -> Loaded:
+        """As `load`; raises `ConfigurationError` for a file that is there and cannot be used."""
+        loaded = self._load()
+        broken = [
+            Fault(f"baseline {file}", problem, "mend it or build it again")
+            for file, problem in loaded.missing.items()
+            if self._exists(file)
+        ]
+        if broken:
+            raise ConfigurationError("the baselines", broken)
+        return loaded
+
+    def _exists(self, file: str) -> bool:
+        return (self._directory / file).is_file()
+
+    def _load(self) -> Loaded:
+        watched: dict[tuple[str, str], Watched] = {}
+        missing: dict[str, str] = {}
+        for file, limits in self._files():
+            baseline = self._baseline(file)
+            if isinstance(baseline, str):
+                missing[file] = baseline
+            elif (other := watched.get((baseline.model, baseline.version))) is not None:
+                missing[file] = f"is of model {baseline.model} {baseline.version}, as {other.file} is; keep one of them"
+            else:
+                watched[baseline.model, baseline.version] = Watched(file, baseline, limits)
+        return Loaded(tuple(watched.values()), missing)
+
+    def _files(self) -> Iterator[tuple[str, Limits]]:
+        for model in self._models:
+            if glob.has_magic(model.baseline):
+                found = sorted(glob.glob(model.baseline, root_dir=self._directory, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+            else:
+                found = [model.baseline]
+            yield from ((file, model.limits) for file in found or [model.baseline])
+
+    def _baseline(self, file: str) -> Baseline | str:
+        """The baseline in a file, or the reason why there is none."""
+        path = self._directory / file
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if file not in self._read or self._read[file][0] != stamp:
+                self._read[file] = stamp, _load_file(path)
+            return self._read[file][1]
+        except OSError as error:
+            self._read.pop(file, None)
+            return f"cannot be read ({error.strerror})"
+
+
+def _load_file(path: Path) -> Baseline | str:
+    try:
+        return Baseline.load(path)
+    except BaselineError as error:
+        return "; ".join(str(fault) for fault in error.faults)

@@ -1,0 +1,203 @@
+"""The configuration file as frozen values; every fault of it is found before any is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from otel_ml.errors import ConfigurationError, Fault
+from otel_ml_exporter import shape
+from otel_ml_exporter.shape import Section, UnfitError
+from otel_ml_exporter.thresholds import DEFAULTS, Limits, overridden
+
+MAX_WINDOWS = 10
+MEMORY = ":memory:"
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of time to look back over, and the label it is published under."""
+
+    label: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PrometheusSettings:
+    """Counts are asked from a Prometheus-compatible server."""
+
+    url: str
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True)
+class OtlpSettings:
+    """Counts are received over OTLP; at most `max_streams` are remembered."""
+
+    max_streams: int = 200_000
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Baselines, a path or a glob, and the limits of their models."""
+
+    baseline: str
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of the exporter; durations are seconds, `store` is a SQLAlchemy URL, paths are relative to `directory`."""
+
+    directory: Path
+    host: str
+    port: int
+    interval: float
+    windows: tuple[Window, ...]
+    source: PrometheusSettings | OtlpSettings
+    store: str
+    retention: float
+    models: tuple[ModelSettings, ...]
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file. Raises `ConfigurationError` with every fault and its place."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        fault = Fault("file", f"cannot be read ({error.strerror})", "give the path of a readable YAML file")
+        raise ConfigurationError(str(path), [fault]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        fault = Fault(_yaml_place(error), f"is not YAML ({getattr(error, 'problem', None) or error})", "mend the line")
+        raise ConfigurationError(str(path), [fault]) from error
+    return parse(document, path.absolute().parent, subject=str(path))
+
+
+def parse(document: Any, directory: Path, subject: str = "the configuration") -> Config:
+    """The settings that a document describes. Raises `ConfigurationError` with every fault and its place."""
+    faults: list[Fault] = []
+    config = _shape(Section(document, "", faults), directory)
+    faults += _contradictions(config)
+    if faults:
+        raise ConfigurationError(subject, faults)
+    return config
+
+
+def _yaml_place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "file"
+
+
+def _shape(top: Section, directory: Path) -> Config:
+    top.only(
+        ("listen", "interval", "windows", "source", "store", "retention", "minimum_samples", "minimum_outcomes", "models"),
+    )
+    samples = top.take("minimum_samples", shape.whole(1), 100)
+    outcomes = top.take("minimum_outcomes", shape.whole(1), 100)
+    host, port = top.take("listen", _address, ("127.0.0.1", 9469))
+    return Config(
+        directory=directory,
+        host=host,
+        port=port,
+        interval=top.take("interval", shape.duration, 60.0),
+        windows=top.take("windows", _windows, (Window("1h", 3_600.0), Window("24h", 86_400.0))),
+        source=_source(top.section("source")),
+        store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
+        retention=top.take("retention", shape.duration, 8 * 86_400.0),
+        models=tuple(_model(section, samples, outcomes) for section in top.sections("models")),
+    )
+
+
+def _address(value: Any) -> tuple[str, int]:
+    host, _, port = shape.text(value).rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise UnfitError(f"is {value!r}", "write host:port, such as 127.0.0.1:9469")
+    return host.strip("[]"), int(port)
+
+
+def _windows(value: Any) -> tuple[Window, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_WINDOWS:
+        raise UnfitError(f"is {shape.brief(value)}", f"write a list of 1 to {MAX_WINDOWS} durations, such as [1h, 24h]")
+    return tuple(sorted((Window(str(entry), shape.duration(entry)) for entry in value), key=lambda window: window.seconds))
+
+
+def _source(section: Section) -> PrometheusSettings | OtlpSettings:
+    section.only(("prometheus", "otlp"))
+    if "prometheus" in section:
+        if "otlp" in section:
+            section.fault("otlp", "stands beside prometheus", "keep the one that counts come from")
+        inner = section.section("prometheus")
+        inner.only(("url", "timeout"))
+        if "url" not in inner:
+            inner.fault("url", "is absent", "write it as http://127.0.0.1:9090")
+        return PrometheusSettings(inner.take("url", _http_url, ""), inner.take("timeout", shape.duration, 30.0))
+    inner = section.section("otlp")
+    inner.only(("max_streams",))
+    return OtlpSettings(inner.take("max_streams", shape.whole(1), 200_000))
+
+
+def _http_url(value: Any) -> str:
+    try:
+        parts = urlsplit(shape.text(value))
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise UnfitError("is not an HTTP URL", "write it as http://127.0.0.1:9090")
+    return str(value).rstrip("/")
+
+
+def _store(value: Any, directory: Path) -> str:
+    if shape.text(value) == MEMORY:
+        return "sqlite://"
+    if "://" not in value:
+        return _sqlite(directory / value)
+    try:
+        backend = make_url(value).get_backend_name()
+    except ArgumentError as error:
+        raise UnfitError("is not a SQLAlchemy URL", "write a path, or postgresql+psycopg://user@host/database") from error
+    if backend not in ("sqlite", "postgresql"):
+        raise UnfitError(f"is a {backend} database", "write the path of an SQLite file, or a postgresql URL")
+    return str(value)
+
+
+def _sqlite(path: Path) -> str:
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _model(section: Section, samples: int, outcomes: int) -> ModelSettings:
+    section.only(("baseline", "thresholds"))
+    if "baseline" not in section:
+        section.fault("baseline", "is absent", "write the path of the file that Baseline.save wrote")
+    limits = section.section("thresholds")
+    limits.only(threshold.signal for threshold in DEFAULTS)
+    values = {t.signal: limits.take(t.signal, shape.number(0, t.greatest), t.value) for t in DEFAULTS}
+    return ModelSettings(section.take("baseline", shape.text, ""), Limits(overridden(values), samples, outcomes))
+
+
+def _contradictions(config: Config) -> Iterator[Fault]:
+    """The second stage: fields that are fit alone and not together."""
+    seconds = [window.seconds for window in config.windows]
+    if len(set(seconds)) < len(seconds):
+        yield Fault("windows", f"name one span twice ({_labels(config.windows)})", "keep one of them")
+    if max(seconds) > config.retention:
+        yield Fault(
+            "retention", f"is shorter than the longest window ({_labels(config.windows)})", "keep data for longer, or look back less"
+        )
+    if config.interval > min(seconds):
+        yield Fault("interval", f"is longer than the shortest window ({_labels(config.windows)})", "evaluate at least once a window")
+    patterns = [model.baseline for model in config.models if model.baseline]
+    for index, pattern in enumerate(patterns):
+        if pattern in patterns[:index]:
+            yield Fault(f"models[{index}].baseline", f"names {pattern!r} again", "name each baseline once")
+
+
+def _labels(windows: Sequence[Window]) -> str:
+    return ", ".join(window.label for window in windows)

@@ -1,0 +1,136 @@
+"""OTLP over HTTP as its specification has it: bodies in and answers out, in protobuf or JSON, compressed or not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from typing import Any, TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from starlette.requests import Request
+from starlette.responses import Response
+
+from otel_ml.errors import OtelMLError
+
+MAX_BODY = 16 * 1024 * 1024
+PATIENCE = 30.0
+"""Seconds that a client may take to send its body."""
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+RETRY_AFTER = "5"
+
+M = TypeVar("M", bound=Message)
+
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
+_RPC_CODES = {400: 3, 404: 12, 408: 4, 413: 8, 415: 3, 503: 14}
+"""google.rpc.Code of each HTTP status: INVALID_ARGUMENT, UNIMPLEMENTED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE."""
+
+
+class RefusedError(OtelMLError):
+    """A request that is not taken, with the HTTP status that says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body as it was sent. Raises `RefusedError` when it is too large, or too slow."""
+    try:
+        return await asyncio.wait_for(_read_all(request), PATIENCE)
+    except asyncio.TimeoutError as error:
+        raise RefusedError(408, f"the body took longer than {PATIENCE:g} s; send smaller batches") from error
+
+
+async def _read_all(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def content_type(request: Request) -> str:
+    """The media type of a request, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def decompressed(body: bytes, encoding: str) -> bytes:
+    """The body as it was before its content encoding. Raises `RefusedError` when that is unknown, broken, or too large."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in _WINDOW_BITS:
+        raise RefusedError(415, f"content encoding {encoding!r} is unknown; use gzip, deflate or none")
+    inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        plain = inflater.decompress(body, MAX_BODY + 1)
+    except zlib.error as error:
+        raise RefusedError(400, f"the body is not {encoding} ({error})") from error
+    if len(plain) > MAX_BODY:
+        raise _too_large()
+    if not inflater.eof:
+        raise RefusedError(400, f"the {encoding} body ends too early")
+    return plain
+
+
+def parse(kind: type[M], body: bytes, media_type: str) -> M:
+    """The message in a body. Raises `RefusedError` when there is none."""
+    message = kind()
+    try:
+        if media_type == PROTOBUF:
+            message.ParseFromString(body)
+        elif media_type == JSON:
+            json_format.Parse(body, message, ignore_unknown_fields=True)
+        else:
+            raise RefusedError(415, f"content type {media_type or 'none'!r} is unknown; send {PROTOBUF} or {JSON}")
+    except (DecodeError, json_format.ParseError, ValueError, RecursionError) as error:
+        raise RefusedError(400, f"the body is no {kind.DESCRIPTOR.name} ({error})") from error
+    return message
+
+
+def answer(message: Message, media_type: str) -> Response:
+    """A success, in the content type of the request."""
+    if media_type == PROTOBUF:
+        return Response(message.SerializeToString(), media_type=PROTOBUF)
+    return Response(json_format.MessageToJson(message, indent=None), media_type=JSON)
+
+
+def refusal(error: RefusedError, media_type: str) -> Response:
+    """A `google.rpc.Status`, in the content type of the request where that is known."""
+    code, text = _RPC_CODES[error.status], str(error)
+    headers = {"Retry-After": RETRY_AFTER} if error.status == 503 else {}
+    if media_type == PROTOBUF:
+        return Response(_status(code, text), error.status, headers, media_type=PROTOBUF)
+    return Response(json.dumps({"code": code, "message": text}), error.status, headers, media_type=JSON)
+
+
+def problem(error: RefusedError, **details: Any) -> Response:
+    """A problem document (RFC 9457)."""
+    headers = {"Retry-After": RETRY_AFTER} if error.status == 503 else {}
+    document = {"status": error.status, "title": str(error), **details}
+    return Response(json.dumps(document), error.status, headers, media_type=PROBLEM)
+
+
+def _too_large() -> RefusedError:
+    return RefusedError(413, f"the body is larger than {MAX_BODY >> 20} MiB, compressed or not; send smaller batches")
+
+
+def _status(code: int, message: str) -> bytes:
+    """`google.rpc.Status` in protobuf: field 1 is the code, field 2 the message; its class is in a package we do not need."""
+    text = message.encode()
+    return b"\x08" + _varint(code) + b"\x12" + _varint(len(text)) + text
+
+
+def _varint(number: int) -> bytes:
+    encoded = b""
+    while number > 0x7F:
+        encoded += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return encoded + bytes([number])

@@ -1,0 +1,74 @@
+"""Counts from a Prometheus-compatible server, which has already added them over replicas and restarts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from otel_ml.catalogue import Metric, prometheus
+from otel_ml_exporter.config import PrometheusSettings, Window
+from otel_ml_exporter.counts import COUNTED, ModelCounts, Series, SourceError, gather, series
+
+_Sample = tuple[dict[str, str], float]
+
+
+class PrometheusSource:
+    """Asks for the increase of each of the plugin's counters, one instant query for each window."""
+
+    name = "prometheus"
+
+    def __init__(self, settings: PrometheusSettings) -> None:
+        self._url = f"{settings.url}/api/v1/query"
+        self._host = httpx.URL(settings.url).netloc.decode("ascii")
+        self._client = httpx.Client(timeout=settings.timeout)
+
+    def read(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
+        """See `Source.read`."""
+        return {window: gather(pair for metric in COUNTED for pair in self._increases(metric, window, at)) for window in windows}
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._client.close()
+
+    def _increases(self, metric: Metric, window: Window, at: float) -> Iterator[tuple[Series, float]]:
+        attributes = dict(zip(metric.labels, metric.attributes, strict=True))
+        for labels, value in self._query(query(metric, window), at):
+            found = series(metric, {attributes.get(label, label): content for label, content in labels.items()})
+            if found and math.isfinite(value):
+                yield found, value
+
+    def _query(self, expression: str, at: float) -> list[_Sample]:
+        try:
+            response = self._client.post(self._url, data={"query": expression, "time": f"{at:.3f}"})
+            answer = response.json()
+        except httpx.HTTPError as error:
+            raise SourceError(f"Prometheus at {self._host} does not answer ({type(error).__name__}: {error}); is it running?") from error
+        except json.JSONDecodeError as error:
+            raise SourceError(f"{self._host} answers {response.status_code} without JSON; is the URL that of a Prometheus?") from error
+        return _vector(answer, self._host)
+
+
+def query(metric: Metric, window: Window) -> str:
+    """The expression that gives the increase of a counter over a window, per model, feature and bin.
+
+    >>> from otel_ml.catalogue import PREDICTION_OBSERVATIONS
+    >>> query(PREDICTION_OBSERVATIONS, Window("1h", 3600))
+    'sum by (ml_model_name, ml_model_version, ml_baseline_id, ml_bin) (increase(ml_prediction_observations_total[3600s]))'
+    """
+    labels = ", ".join(prometheus(attribute) for attribute in metric.attributes)
+    return f"sum by ({labels}) (increase({metric.prometheus}[{window.seconds:.0f}s]))"
+
+
+def _vector(answer: Any, host: str) -> list[_Sample]:
+    """The samples of an answer to an instant query."""
+    try:
+        if answer["status"] == "success":
+            return [(dict(entry["metric"]), float(entry["value"][1])) for entry in answer["data"]["result"]]
+        problem = f"{answer['errorType']}: {answer['error']}"
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise SourceError(f"{host} answers with something else than a Prometheus vector; is the URL that of a Prometheus?") from error
+    raise SourceError(f"Prometheus at {host} refuses the query ({problem}); look at its log and limits")

@@ -1,0 +1,147 @@
+"""The exporter's HTTP face: metrics and health out; counts, events and outcomes in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from otel_ml_exporter import landing, otlp_http
+from otel_ml_exporter.database import StoreError
+from otel_ml_exporter.otlp_http import RefusedError
+from otel_ml_exporter.outcomes import ingest
+from otel_ml_exporter.service import Exporter
+from otel_ml_exporter.shape import UnfitError
+
+IN_FLIGHT = 16
+"""Bodies that are worked on at once; more are asked to come again."""
+
+
+def application(exporter: Exporter) -> Starlette:
+    """The endpoints of a running exporter."""
+    return Starlette(routes=_Endpoints(exporter).routes())
+
+
+class _Endpoints:
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+        self._registry = CollectorRegistry()
+        self._registry.register(exporter.collector)
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.index),
+            Route("/metrics", self.metrics),
+            Route("/healthz", self.health),
+            Route("/readyz", self.ready),
+            Route("/v1/metrics", self._taking(self._take_metrics, _otlp_refusal), methods=["POST"]),
+            Route("/v1/logs", self._taking(self._take_logs, _otlp_refusal), methods=["POST"]),
+            Route("/v1/outcomes", self._taking(self._take_outcomes, _problem), methods=["POST"]),
+        ]
+
+    async def index(self, _: Request) -> Response:
+        return HTMLResponse(landing.page(self._exporter))
+
+    async def metrics(self, request: Request) -> Response:
+        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(await run_in_threadpool(encode, self._registry), headers={"Content-Type": kind})
+
+    async def health(self, _: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(self, _: Request) -> Response:
+        if self._exporter.report is None:
+            return PlainTextResponse("the first evaluation has not ended yet\n", 503)
+        try:
+            await run_in_threadpool(self._exporter.database.probe)
+        except StoreError as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        return PlainTextResponse("ready\n")
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """One of the places where bodies are worked on; nobody waits for one."""
+        if self._slots.locked():
+            raise RefusedError(503, f"{IN_FLIGHT} requests are being worked on; try again")
+        async with self._slots:
+            yield
+
+    def _taking(
+        self, take: Callable[[bytes, str], Response], refuse: Callable[[RefusedError, str], Response]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A handler that reads a body within limits, and lets `take` work on it in a thread."""
+
+        async def handle(request: Request) -> Response:
+            media_type = otlp_http.content_type(request)
+            try:
+                async with self._slot():
+                    body = await otlp_http.read_body(request)
+                    encoding = request.headers.get("content-encoding", "")
+                    return await run_in_threadpool(lambda: take(otlp_http.decompressed(body, encoding), media_type))
+            except RefusedError as error:
+                return refuse(error, media_type)
+            except StoreError as error:
+                return refuse(RefusedError(503, str(error)), media_type)
+
+        return handle
+
+    def _take_metrics(self, body: bytes, media_type: str) -> Response:
+        if self._exporter.otlp is None:
+            raise RefusedError(404, "this exporter reads its counts from Prometheus; send metrics there, or configure source.otlp")
+        dropped = self._exporter.otlp.receive(otlp_http.parse(ExportMetricsServiceRequest, body, media_type))
+        success = ExportMetricsServiceResponse()
+        if dropped:
+            message = "see ml_exporter_points_dropped_total"
+            success.partial_success.CopyFrom(ExportMetricsPartialSuccess(rejected_data_points=dropped, error_message=message))
+        return otlp_http.answer(success, media_type)
+
+    def _take_logs(self, body: bytes, media_type: str) -> Response:
+        batch = ingest.from_logs(otlp_http.parse(ExportLogsServiceRequest, body, media_type), time.time())
+        self._exporter.outcomes.keep(batch.predictions, batch.outcomes)
+        success = ExportLogsServiceResponse()
+        if batch.rejected:
+            message = "; ".join(map(str, batch.rejected[:10]))
+            success.partial_success.CopyFrom(ExportLogsPartialSuccess(rejected_log_records=len(batch.rejected), error_message=message))
+        return otlp_http.answer(success, media_type)
+
+    def _take_outcomes(self, body: bytes, _: str) -> Response:
+        try:
+            batch = ingest.from_json(json.loads(body), time.time())
+        except UnfitError as error:
+            raise RefusedError(400, f"the body {error.problem}; {error.mend}") from error
+        except (ValueError, RecursionError) as error:
+            raise RefusedError(400, f"the body is not JSON ({error})") from error
+        rejected = [vars(rejection) for rejection in batch.rejected]
+        if not batch.outcomes:
+            return otlp_http.problem(RefusedError(400, "no outcome was accepted"), accepted=0, rejected=rejected)
+        self._exporter.outcomes.keep([], batch.outcomes)
+        return JSONResponse({"accepted": len(batch.outcomes), "rejected": rejected})
+
+
+def _otlp_refusal(error: RefusedError, media_type: str) -> Response:
+    return otlp_http.refusal(error, media_type)
+
+
+def _problem(error: RefusedError, _: str) -> Response:
+    return otlp_http.problem(error)

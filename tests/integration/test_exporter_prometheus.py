@@ -1,0 +1,147 @@
+"""The exporter beside a real Prometheus that scrapes a real exposition."""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import time
+
+import httpx
+import numpy as np
+import prometheus_client
+import pytest
+from otel_ml_exporter.config import parse
+from otel_ml_exporter.service import Exporter
+from otel_ml_exporter.web import application
+
+from otel_ml import catalogue as names
+from otel_ml.baseline import Baseline
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs the prometheus binary")]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def baseline():
+    ages = np.random.default_rng(5).uniform(18, 80, (3_000, 1))
+    return Baseline.from_data(ages, model="churn", version="3", feature_names=["age"])
+
+
+@pytest.fixture
+def replicas():
+    """Two model servers, each a registry served over HTTP, with the counter of the feature at zero."""
+    metric = names.FEATURE_OBSERVATIONS
+    servers = []
+    for _ in range(2):
+        registry = prometheus_client.CollectorRegistry()
+        counter = prometheus_client.Counter(metric.prometheus, metric.brief, metric.labels, registry=registry)
+        server, thread = prometheus_client.start_http_server(0, "127.0.0.1", registry=registry)
+        servers.append((counter, server, thread))
+    yield servers
+    for _, server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Prometheus:
+    """A server that scrapes each second; it can be stopped."""
+
+    def __init__(self, directory, targets):
+        self.url = f"http://127.0.0.1:{free_port()}"
+        config = directory / "prometheus.yml"
+        addresses = [f"127.0.0.1:{port}" for port in targets]
+        config.write_text(f"scrape_configs: [{{job_name: models, scrape_interval: 1s, static_configs: [{{targets: {addresses}}}]}}]\n")
+        options = (f"--config.file={config}", f"--storage.tsdb.path={directory / 'tsdb'}", f"--web.listen-address={self.url[7:]}")
+        self.process = subprocess.Popen(["prometheus", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def samples(self):
+        """How often the counters were scraped until now."""
+        query = f"sum(count_over_time({names.FEATURE_OBSERVATIONS.prometheus}[5m]))"
+        try:
+            result = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).json()["data"]["result"]
+        except (httpx.TransportError, ValueError, KeyError):
+            return 0
+        return float(result[0]["value"][1]) if result else 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture
+def prometheus(tmp_path, replicas):
+    server = Prometheus(tmp_path, [entry[1].server_port for entry in replicas])
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def exporter(tmp_path, prometheus, baseline):
+    baseline.save(tmp_path / "churn.json")
+    source = {"prometheus": {"url": prometheus.url, "timeout": "5s"}}
+    document = {"source": source, "windows": ["1m", "1h"], "store": ":memory:", "models": [{"baseline": "churn.json"}]}
+    exporter = Exporter(parse(document, tmp_path))
+    yield exporter
+    exporter.close()
+
+
+def until(holds, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def count(replicas, baseline, each):
+    for index, label in enumerate(baseline.feature("age").histogram.labels):
+        for counter, _, _ in replicas:
+            counter.labels("churn", "3", baseline.fingerprint, "age", label).inc(each(index))
+
+
+def values(exporter, metric):
+    return {
+        sample.labels.get("window", ""): sample.value
+        for family in exporter.collector.collect()
+        for sample in family.samples
+        if sample.name == metric.prometheus
+    }
+
+
+def test_replicas_are_added_by_prometheus_and_a_dead_one_leaves_no_stale_score(exporter, prometheus, replicas, baseline, caplog):
+    count(replicas, baseline, lambda _: 0)
+    until(lambda: prometheus.samples() >= 48)
+    count(replicas, baseline, lambda index: 2_000 if index == 0 else 100 if index < 10 else 0)
+    before = prometheus.samples()
+    until(lambda: prometheus.samples() >= before + 72)
+
+    report = exporter.tick(time.time())
+    assert report.problem is None
+    samples = {window.label: evaluation.samples for window, evaluation in report.models[0].windows.items()}
+    assert samples["1m"] == pytest.approx(5_800, rel=0.25)
+    assert values(exporter, names.FEATURE_DRIFTED) == {"1m": 1, "1h": 1}
+    assert values(exporter, names.EXPORTER_SOURCE_UP) == {"": 1}
+    assert values(exporter, names.EXPORTER_BASELINE_MISMATCHES) == {"": 0}
+
+    prometheus.stop()
+    for _ in range(3):
+        assert "does not answer" in exporter.tick(time.time()).problem
+    assert values(exporter, names.FEATURE_DRIFTED) == values(exporter, names.WINDOW_SAMPLES) == {}
+    assert values(exporter, names.EXPORTER_SOURCE_UP) == {"": 0}
+    assert values(exporter, names.BASELINE_INFO) == {"": 1}
+    assert values(exporter, names.EXPORTER_EVALUATION_ERRORS) == {"": 3}
+    assert sum("does not answer" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_metrics_are_not_received_beside_prometheus(exporter):
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(application(exporter)), base_url="http://exporter") as client:
+            return await client.post("/v1/metrics", content=b"{}", headers={"Content-Type": "application/json"})
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 404
+    assert "reads its counts from Prometheus" in answer.json()["message"]

@@ -1,0 +1,43 @@
+"""The exposition text, to the letter."""
+
+from otel_ml_exporter.collector import ReadingsCollector
+from otel_ml_exporter.evaluate import Reading
+from prometheus_client import CollectorRegistry, generate_latest
+
+from otel_ml import catalogue as names
+
+GOLDEN = r"""# HELP ml_feature_psi Population stability index of a feature against its reference.
+# TYPE ml_feature_psi gauge
+ml_feature_psi{ml_feature_name="age \"in years\"\\n",ml_model_name="churn",ml_model_version="3",reference="baseline",window="1h"} 0.25
+# HELP ml_exporter_source_up 1 when the source of counts answered the last query.
+# TYPE ml_exporter_source_up gauge
+ml_exporter_source_up{source="otlp"} 1.0
+# HELP ml_exporter_evaluation_errors_total Evaluations that failed.
+# TYPE ml_exporter_evaluation_errors_total counter
+ml_exporter_evaluation_errors_total 2.0
+"""
+
+
+def text(collector):
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return generate_latest(registry).decode()
+
+
+def test_readings_become_exposition_text_in_the_order_of_the_catalogue():
+    collector = ReadingsCollector()
+    collector.publish(
+        [
+            Reading(names.EXPORTER_EVALUATION_ERRORS, (), 2),
+            Reading(names.EXPORTER_SOURCE_UP, ("otlp",), 1.0),
+            Reading(names.FEATURE_PSI, ("churn", "3", 'age "in years"\\n', "1h", "baseline"), 0.25),
+        ]
+    )
+    assert text(collector) == GOLDEN
+
+
+def test_what_is_published_replaces_what_was():
+    collector = ReadingsCollector()
+    collector.publish([Reading(names.EXPORTER_SOURCE_UP, ("otlp",), 1.0)])
+    collector.publish([])
+    assert text(collector) == ""

@@ -1,0 +1,86 @@
+"""What a server answers that is no Prometheus, or not well; the well one is in the integration tests."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+from otel_ml_exporter.config import PrometheusSettings, Window
+from otel_ml_exporter.counts import SourceError
+from otel_ml_exporter.sources.prometheus import PrometheusSource
+
+from otel_ml import catalogue as names
+
+HOUR = Window("1h", 3_600.0)
+EMPTY = '{"status": "success", "data": {"resultType": "vector", "result": []}}'
+
+
+@pytest.fixture
+def server():
+    """A server that answers each query with `server.answers(query)`, a status and a body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            status, body = self.server.answers(form["query"][0])
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def source(server):
+    source = PrometheusSource(PrometheusSettings(f"http://user:secret@127.0.0.1:{server.server_port}"))
+    yield source
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, "<html>", "without JSON"),
+        (200, "[]", "something else"),
+        (200, '{"status": "success", "data": {"result": [{"metric": {}}]}}', "something else"),
+        (200, '{"status": "success", "data": {"resultType": "scalar", "result": [1, "2"]}}', "something else"),
+        (422, '{"status": "error", "errorType": "execution", "error": "query timed out"}', "execution: query timed out"),
+        (502, "bad gateway", "502"),
+    ],
+)
+def test_an_answer_that_is_no_vector_is_one_typed_error_without_secrets(server, source, status, body, said):
+    server.answers = lambda _: (status, body)
+    with pytest.raises(SourceError, match=said) as caught:
+        source.read([HOUR], 100.0)
+    assert "secret" not in str(caught.value)
+
+
+def test_numbers_that_are_none_and_series_without_a_model_are_left_out(server, source):
+    def entry(model, value):
+        return f'{{"metric": {{"ml_model_name": "{model}", "ml_model_version": "3", "ml_bin": "1"}}, "value": [0, "{value}"]}}'
+
+    entries = ",".join([entry("churn", "12.5"), entry("nan", "NaN"), entry("inf", "+Inf"), entry("", "3"), entry("zero", "0")])
+    answer = EMPTY.replace("[]", f"[{entries}]")
+    server.answers = lambda query: (200, answer if names.PREDICTION_OBSERVATIONS.prometheus in query else EMPTY)
+    (counts,) = source.read([HOUR], 100.0)[HOUR]
+    assert (counts.model, counts.version, counts.baseline_id, counts.predictions) == ("churn", "3", "", {"1": 12.5})
+
+
+def test_each_counter_is_asked_once_for_each_window(server, source):
+    asked = []
+    server.answers = lambda query: (asked.append(query), (200, EMPTY))[1]
+    assert source.read([HOUR, Window("24h", 86_400.0)], 100.0) == {HOUR: [], Window("24h", 86_400.0): []}
+    assert len(asked) == 10
+    assert (
+        "sum by (ml_model_name, ml_model_version, ml_baseline_id, ml_feature_name, ml_bin) "
+        "(increase(ml_feature_observations_total[86400s]))" in asked
+    )
