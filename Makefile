@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVERS := prometheus promtool prometheus-alertmanager amtool
 PACKAGES := prometheus prometheus-alertmanager
+INITDB := $(or $(shell command -v initdb),$(wildcard /usr/lib/postgresql/*/bin/initdb))
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check pythons bench render servers clean
+.PHONY: help demo test lint types pythons bench render render-check servers database clean
 
 help:
 	@echo "make demo    the whole loop on this machine with real data; ends by itself"
@@ -20,7 +21,7 @@ demo: $(VENV)/.demo
 	@$(MAKE) --no-print-directory servers || echo "The demo goes on without them."
 	$(BIN)/otel-ml demo
 
-test: $(VENV)/.dev servers lint types render-check
+test: $(VENV)/.dev servers database lint types render-check
 	$(BIN)/pytest
 	$(MAKE) --no-print-directory pythons
 
@@ -55,6 +56,11 @@ servers:
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(APT) $(PACKAGES) >/dev/null; else \
 	echo "missing:$$missing; install them with: sudo apt-get install $(PACKAGES)" >&2; exit 1; fi
+
+database:
+	@[ -n "$(INITDB)" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(APT) postgresql >/dev/null; else \
+	echo "missing: initdb; install it with: sudo apt-get install postgresql" >&2; exit 1; fi
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=..." >&2; exit 1; }

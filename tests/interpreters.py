@@ -1,33 +1,31 @@
-"""Print the oldest and the newest supported Python that this machine has, besides the one that runs this."""
+"""Print the oldest and the newest supported Python that this machine has, besides the one that runs this: `version=path`."""
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 
 def find(version: str) -> str | None:
     """A working interpreter of a version: on the PATH, or one that pyenv keeps."""
-    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
-    candidates = [shutil.which(f"python{version}"), *sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python"))]
-    for candidate in filter(None, candidates):
-        check = f"import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
-        if subprocess.run([candidate, "-c", check], capture_output=True, check=False).returncode == 0:
-            return candidate
-    return None
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    candidates = [shutil.which(f"python{version}"), *map(str, pyenv.glob(f"{version}.*/bin/python"))]
+    check = f"import sys, venv, ensurepip; sys.exit('{version}' != '{{}}.{{}}'.format(*sys.version_info))"
+    works = (each for each in candidates if each and subprocess.run([each, "-c", check], capture_output=True, check=False).returncode == 0)
+    return next(works, None)
 
 
 def main() -> None:
-    own = "%d.%d" % sys.version_info[:2]
+    """Found interpreters, one a line."""
+    own = "{}.{}".format(*sys.version_info)
     found = [(version, path) for version in SUPPORTED if (path := find(version))]
-    for version, path in {found[0], found[-1]} if found else set():
-        if version != own:
-            print(f"{version}={path}")
+    others = {found[0], found[-1]} if found else set()
+    sys.stdout.writelines(f"{version}={path}\n" for version, path in sorted(others) if version != own)
 
 
 if __name__ == "__main__":

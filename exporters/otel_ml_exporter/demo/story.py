@@ -17,11 +17,14 @@ from rich.table import Table
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.demo import flights
+from otel_ml_exporter.demo.picture import Record, draw
 from otel_ml_exporter.demo.stack import ALERTMANAGER, PROMETHEUS, WINDOW, Stack, find, running
 from otel_ml_exporter.demo.traffic import Change, Traffic, celsius, unchanged
+from otel_ml_exporter.thresholds import DEFAULTS
 
 SEASON_MONTH = 9
 _SHOWN_FEATURES = 6
+_PSI_LIMIT = next(limit.value for limit in DEFAULTS if limit.signal == names.SIGNAL_FEATURE_PSI)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def _acts(parts: flights.Split, table: pd.DataFrame) -> list[Act]:
     season = table[table["month"] == SEASON_MONTH]
     return [
         Act("Quiet traffic", "flights the model has not seen, of the months it was trained on; nothing should fire", 36, parts.quiet),
-        Act("A season", "September: it is warm, and fewer flights are late. Real drift, a ticket", 36, season),
+        Act("A season", "September: it is warm, and fewer flights are late. Real drift: a ticket, no page", 36, season),
         Act(
             "A bug",
             "the quiet flights again, but an upstream service reports the temperature in Celsius",
@@ -81,20 +84,20 @@ def _acts(parts: flights.Split, table: pd.DataFrame) -> list[Act]:
             least=20,
             seen=lambda stack: bool(_of(stack, "trigger")),
         ),
-        Act("Recovery", "the service is rolled back; the page should resolve itself", 60, parts.quiet, least=34, seen=_is_resolved),
+        Act("Recovery", "the service is rolled back; the page should resolve itself", 60, parts.quiet, seen=_is_over),
     ]
 
 
 def _play(stack: Stack, acts: list[Act], console: Console) -> int:
     quiet_alerts: set[str] = set()
     drifted: set[str] = set()
+    watch = _Watch(stack, console)
     with Traffic(stack, acts[0].rows) as traffic:
         for number, act in enumerate(acts):
             console.rule(f"Act {number + 1}: {act.title}")
             console.print(act.text)
             traffic.switch(act.rows, act.change)
-            fired = _watch(stack, act, console)
-            readings = read(stack.exported())
+            readings, fired = watch.until_end_of(act)
             console.print(_table(readings))
             console.print(f"alerts: {', '.join(sorted(fired)) or 'none'}" if stack.paging else "alerts: skipped, there is no Prometheus")
             quiet_alerts |= fired if number == 0 else set()
@@ -106,20 +109,50 @@ def _play(stack: Stack, acts: list[Act], console: Console) -> int:
         checks |= _show_pages(stack, console)
     for what, holds in checks.items():
         console.print(f"[green]yes[/] {what}" if holds else f"[red]no [/] {what}")
-    console.print(f"\nLook at {stack.directory}: the baseline, the exporter's configuration, rules, dashboards, and a log of each server.")
+    picture = stack.directory / "drift.svg"
+    draw(watch.record, _PSI_LIMIT, picture)
+    console.print(f"\nA picture of it: {picture}")
+    console.print(f"Look at {stack.directory}: the baseline, the exporter's configuration, rules, dashboards, and a log of each server.")
     return 0 if all(checks.values()) else 1
 
 
-def _watch(stack: Stack, act: Act, console: Console) -> set[str]:
-    """Wait for the end of an act with a progress bar; the alerts that fire when it ends."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    start = time.monotonic()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("serving", total=act.seconds)
-        while (passed := time.monotonic() - start) < act.seconds and not (passed >= act.least and act.seen(stack)):
-            progress.update(task, completed=passed, description=", ".join(sorted(stack.firing())) or "serving")
-            time.sleep(0.5)
-    return stack.firing()
+class _Watch:
+    """Looks at the exporter and Prometheus while acts are played, and remembers what it saw."""
+
+    def __init__(self, stack: Stack, console: Console) -> None:
+        self.record = Record()
+        self._stack = stack
+        self._console = console
+        self._start = time.monotonic()
+
+    def until_end_of(self, act: Act) -> tuple[list[Reading], set[str]]:
+        """Wait with a progress bar; the readings and the firing alerts at the end of the act."""
+        began = self._seconds()
+        self.record.acts.append((began, act.title))
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            task = progress.add_task("serving", total=act.seconds)
+            while True:
+                readings, fired = self._look()
+                passed = self._seconds() - began
+                if passed >= act.seconds or (passed >= act.least and act.seen(self._stack)):
+                    return readings, fired
+                progress.update(task, completed=passed, description=", ".join(sorted(fired)) or "serving")
+                time.sleep(0.5)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def _look(self) -> tuple[list[Reading], set[str]]:
+        readings, fired, now = read(self._stack.exported()), self._stack.firing(), self._seconds()
+        for reading in readings:
+            self.record.psi.setdefault(reading.feature, []).append((now, reading.psi))
+        if readings:
+            self.record.floor.append((now, max(reading.noise_floor for reading in readings)))
+        for event in self._stack.pages()[len(self.record.marks) :]:
+            self.record.marks.append((now, "page" if event["event_action"] == "trigger" else "page resolved"))
+        self.record.end = now
+        return readings, fired
 
 
 def read(exposition: str) -> list[Reading]:
@@ -150,6 +183,10 @@ def _of(stack: Stack, action: str) -> list[dict[str, Any]]:
 def _is_resolved(stack: Stack) -> bool:
     paged = {event["dedup_key"] for event in _of(stack, "trigger")}
     return bool(paged) and paged <= {event["dedup_key"] for event in _of(stack, "resolve")}
+
+
+def _is_over(stack: Stack) -> bool:
+    return _is_resolved(stack) and not stack.firing()
 
 
 def _show_pages(stack: Stack, console: Console) -> dict[str, bool]:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from otel_ml_exporter.counts import ModelCounts
-from otel_ml_exporter.database import Database
 
 from otel_ml import catalogue as names
 from otel_ml.baseline import Baseline
+from otel_ml_exporter.counts import ModelCounts
+from otel_ml_exporter.database import Database
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
+
+from otel_ml.errors import ConfigurationError
 from otel_ml_exporter.baselines import BaselineFiles
 from otel_ml_exporter.config import ModelSettings
 from otel_ml_exporter.thresholds import Limits
-
-from otel_ml.errors import ConfigurationError
 
 
 def files(directory, *patterns):

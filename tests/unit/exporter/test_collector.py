@@ -1,10 +1,10 @@
 """The exposition text, to the letter."""
 
-from otel_ml_exporter.collector import ReadingsCollector
-from otel_ml_exporter.evaluate import Reading
 from prometheus_client import CollectorRegistry, generate_latest
 
 from otel_ml import catalogue as names
+from otel_ml_exporter.collector import ReadingsCollector
+from otel_ml_exporter.evaluate import Reading
 
 GOLDEN = r"""# HELP ml_feature_psi Population stability index of a feature against its reference.
 # TYPE ml_feature_psi gauge

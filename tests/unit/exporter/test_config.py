@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from otel_ml_exporter.config import OtlpSettings, PrometheusSettings, Window, load, parse
 
 from otel_ml.errors import ConfigurationError
+from otel_ml_exporter.config import OtlpSettings, PrometheusSettings, Window, load, parse
 
 MINIMAL = {"models": [{"baseline": "churn.json"}]}
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from otel_ml import catalogue as names
+from otel_ml import stats
 from otel_ml_exporter.counts import ModelCounts
 from otel_ml_exporter.evaluate import describe, evaluate, evaluate_outcomes, judge_of
 from otel_ml_exporter.outcomes.store import Joined
 from otel_ml_exporter.thresholds import Limits, overridden
-
-from otel_ml import catalogue as names
-from otel_ml import stats
 
 LIMITS = Limits()
 

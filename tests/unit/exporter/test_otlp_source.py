@@ -5,6 +5,8 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from otel_ml import catalogue as names
 from otel_ml_exporter.config import Window
 from otel_ml_exporter.counts import Series
 from otel_ml_exporter.database import Database, StoreError
@@ -12,8 +14,6 @@ from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.points import Point
 from otel_ml_exporter.sources.ring import Ring, State, spare
 from otel_ml_exporter.sources.totals import IDLE, Totals
-
-from otel_ml import catalogue as names
 
 HOUR = Window("1h", 3_600.0)
 DAY = Window("24h", 86_400.0)

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from otel_ml import catalogue as names
+from otel_ml.baseline import Baseline
 from otel_ml_exporter.database import Database
 from otel_ml_exporter.evaluate import judge_of
 from otel_ml_exporter.outcomes.ingest import from_json, from_logs, label_text
 from otel_ml_exporter.outcomes.store import Judge, Outcome, OutcomeStore, Prediction
 from otel_ml_exporter.shape import UnfitError
-
-from otel_ml import catalogue as names
-from otel_ml.baseline import Baseline
 
 HALVES = Judge((0.5,), "1")
 

@@ -5,11 +5,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs
 
 import pytest
+
+from otel_ml import catalogue as names
 from otel_ml_exporter.config import PrometheusSettings, Window
 from otel_ml_exporter.counts import SourceError
 from otel_ml_exporter.sources.prometheus import PrometheusSource
-
-from otel_ml import catalogue as names
 
 HOUR = Window("1h", 3_600.0)
 EMPTY = '{"status": "success", "data": {"resultType": "vector", "result": []}}'

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import httpx
 import pytest
+
+from otel_ml import catalogue as names
 from otel_ml_exporter import database as database_module
 from otel_ml_exporter import otlp_http
 from otel_ml_exporter.config import parse
 from otel_ml_exporter.service import Exporter
 from otel_ml_exporter.web import IN_FLIGHT, application
-
-from otel_ml import catalogue as names
 
 
 @pytest.fixture
