@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from otel_ml_exporter.outcomes.store import Judge, Outcome, OutcomeStore, Predic
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.points import Point
 from otel_ml_exporter.sources.ring import Ring
+from support import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -34,8 +34,7 @@ def program(name):
 def url():
     """A server of its own on loopback; PostgreSQL refuses to run as root, so root hands it to the user of its package."""
     user = {"user": "postgres"} if os.geteuid() == 0 else {}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     directory = Path(tempfile.mkdtemp())
     if user:
         shutil.chown(directory, "postgres")

@@ -3,7 +3,6 @@
 import gzip
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_ml import catalogue as names
 from otel_ml import stats
 from otel_ml.baseline import Baseline
+from support import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -56,8 +56,7 @@ class Running:
     def __init__(self, directory, baseline):
         self.directory = directory
         self.log = directory / "log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         baseline.save(directory / "churn.json")
         self.config = directory / "exporter.yaml"
         self.write(f"listen: {self.url[7:]}\ninterval: 1s\nmodels: [{{baseline: churn.json}}, {{baseline: later-*.json}}]\n")

@@ -1,8 +1,6 @@
 """The exporter beside a real Prometheus that scrapes a real exposition."""
 
 import asyncio
-import shutil
-import socket
 import subprocess
 import time
 
@@ -10,19 +8,15 @@ import httpx
 import numpy as np
 import prometheus_client
 import pytest
-from otel_ml_exporter.config import parse
-from otel_ml_exporter.service import Exporter
-from otel_ml_exporter.web import application
 
 from otel_ml import catalogue as names
 from otel_ml.baseline import Baseline
+from otel_ml_exporter.config import parse
+from otel_ml_exporter.service import Exporter
+from otel_ml_exporter.web import application
+from support import free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs the prometheus binary")]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

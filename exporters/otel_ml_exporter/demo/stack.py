@@ -205,7 +205,7 @@ class Stack:
             slack_url_file=str(slack),
             watchdog_url=f"{self.receiver.url}/watchdog",
         )
-        write(render("all", knobs), self.directory)
+        write(render("rules", knobs) | render("alertmanager", knobs), self.directory)
         self._write_yaml("exporter.yaml", self._exporter_settings())
         self._write_yaml("prometheus.yml", self._prometheus_settings())
 

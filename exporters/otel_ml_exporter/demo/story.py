@@ -112,7 +112,7 @@ def _play(stack: Stack, acts: list[Act], console: Console) -> int:
     picture = stack.directory / "drift.svg"
     draw(watch.record, _PSI_LIMIT, picture)
     console.print(f"\nA picture of it: {picture}")
-    console.print(f"Look at {stack.directory}: the baseline, the exporter's configuration, rules, dashboards, and a log of each server.")
+    console.print(f"Look at {stack.directory}: the baseline, the exporter's configuration, the alert rules, and a log of each server.")
     return 0 if all(checks.values()) else 1
 
 

@@ -1,0 +1,35 @@
+"""The dashboards: overview, drift and quality, for Grafana 11."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from otel_ml import OtelMLError
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.promql import Queries
+
+
+def dashboards(knobs: Knobs) -> dict[str, Any]:
+    """The dashboards as Grafana reads them, by their uid; `OtelMLError` where Grafana's SDK cannot be installed."""
+    try:
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder  # noqa: PLC0415  an extra that rules do not need
+    except ModuleNotFoundError as error:
+        if sys.version_info < (3, 11):
+            raise OtelMLError("dashboards need Grafana's SDK and Python 3.11; render them there, or take the rendered ones") from error
+        raise
+
+    from otel_ml_exporter.mixin.dashboards.drift import drift  # noqa: PLC0415
+    from otel_ml_exporter.mixin.dashboards.overview import overview  # noqa: PLC0415
+    from otel_ml_exporter.mixin.dashboards.quality import quality  # noqa: PLC0415
+
+    encoder = JSONEncoder()
+    built = (json.loads(encoder.encode(build(Queries(knobs)))) for build in (overview, drift, quality))
+    return {dashboard["uid"]: _numbered(dashboard) for dashboard in built}
+
+
+def _numbered(dashboard: dict[str, Any]) -> dict[str, Any]:
+    """The dashboard with a number for every panel, so that links to a panel stay what they are."""
+    panels = [{**panel, "id": number} for number, panel in enumerate(dashboard["panels"], start=1)]
+    return {**dashboard, "panels": panels}

@@ -1,0 +1,197 @@
+"""Drift: which features moved, how far, and where to."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import common, dashboard
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
+from otel_ml_exporter.mixin.dashboards import parts
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, SIGNAL, VERSION, VIOLATION, Queries, equal
+
+WINDOW = "$window"
+THIS = (*CHOSEN, equal(FEATURE, "$feature"))
+SHOWN = 20
+"""Features in the table and in the variable: more would neither be read nor be drawn."""
+
+
+def drift(queries: Queries) -> models.Dashboard:
+    """Which features moved, how far, and where to."""
+    built = parts.frame("otel-ml-drift", "Models: drift", "The inputs of one version against its baseline.")
+    for variable in _variables(queries):
+        built = built.with_variable(variable)
+    heading = parts.row("Feature $feature", 15)
+    panels = (
+        *_totals(queries),
+        _share(queries),
+        _table(queries),
+        heading,
+        *_feature(queries),
+        parts.row("Rows as a whole", 38),
+        *_outliers(queries),
+    )
+    for panel in panels:
+        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
+    return built.build()
+
+
+def model_variables(queries: Queries) -> list[dashboard.QueryVariable]:
+    """One model and one version of it."""
+    info = queries.series(names.MODEL_INFO, equal(MODEL, "$model"))
+    return [
+        parts.chooser("model", "Model", "The model to show.", f"label_values({queries.series(names.MODEL_INFO)}, {MODEL})"),
+        parts.chooser("version", "Version", "The version to show.", f"label_values({info}, {VERSION})"),
+    ]
+
+
+def _variables(queries: Queries) -> list[dashboard.QueryVariable | dashboard.CustomVariable]:
+    """The feature is one of those that moved most; where there is no score yet, one of those that are counted."""
+    scored = f"max by ({FEATURE}) ({queries.windowed(names.FEATURE_PSI, WINDOW, *CHOSEN)})"
+    counted = f"0 * sum by ({FEATURE}) ({queries.series(names.FEATURE_OBSERVATIONS, *CHOSEN)})"
+    worst = f"query_result(sort_desc(topk({SHOWN}, {scored} or on ({FEATURE}) {counted})))"
+    found = f'/{FEATURE}="(.*)"}}/'
+    feature = parts.chooser("feature", "Feature", f"The {SHOWN} features that moved most, furthest first.", worst, regex=found)
+    return [*model_variables(queries), parts.window_chooser(queries), feature]
+
+
+def _best(queries: Queries, metric: Metric, *matchers: str) -> str:
+    return queries.score(metric, WINDOW, *(matchers or CHOSEN))
+
+
+def _totals(queries: Queries) -> list[Panel]:
+    drifted = f"max({queries.windowed(names.FEATURE_DRIFTED, WINDOW, *CHOSEN)})"
+    created = f"time() - max({queries.series(names.BASELINE_CREATED, *CHOSEN)})"
+    mismatch = f"max({queries.series(names.EXPORTER_BASELINE_MISMATCHES, *CHOSEN)}) or vector(0)"
+    return [
+        parts.number("Verdict", "LOOK when at least one feature drifted.", "short", Place(0, 0, 4, 4), drifted, states=True),
+        parts.number(
+            "Drifted features",
+            "Share of features whose verdict is drift.",
+            "percentunit",
+            Place(4, 0, 4, 4),
+            _best(queries, names.DRIFTED_FEATURES_RATIO),
+        ),
+        parts.number(
+            "Rows in the window",
+            "Rows that the scores are made of; under the exporter's minimum there is no score.",
+            "short",
+            Place(8, 0, 4, 4),
+            queries.samples(names.SIGNAL_FEATURE, WINDOW, *CHOSEN),
+        ),
+        parts.number("Age of the baseline", "Since it was made.", "s", Place(12, 0, 6, 4), created),
+        parts.number(
+            "Other baseline in service",
+            "Above 0 when the model server counts with another baseline than the exporter's: nothing is compared then.",
+            "short",
+            Place(18, 0, 6, 4),
+            mismatch,
+        ),
+    ]
+
+
+def _share(queries: Queries) -> Panel:
+    return parts.lines(
+        "Drifted features over time",
+        "Share of features whose verdict is drift; over the dashed line ModelDatasetDrift fires.",
+        "percentunit",
+        Place(0, 4, 9, 11),
+        Line(_best(queries, names.DRIFTED_FEATURES_RATIO), "drifted", parts.BLUE),
+        Line(queries.limit(names.SIGNAL_DRIFTED_FEATURES, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
+    )
+
+
+def _table(queries: Queries) -> Panel:
+    psi = f"max by ({FEATURE}) ({queries.windowed(names.FEATURE_PSI, WINDOW, *CHOSEN)})"
+    columns = {
+        "Verdict": names.FEATURE_DRIFTED,
+        "PSI": names.FEATURE_PSI,
+        "Noise floor": names.FEATURE_PSI_NOISE_FLOOR,
+        "Missing": names.FEATURE_MISSING_RATIO,
+        "Unseen": names.FEATURE_UNSEEN_RATIO,
+        "Out of range": names.FEATURE_OUT_OF_RANGE_RATIO,
+    }
+    panel = parts.grid_table("Features", f"The {SHOWN} features that moved most, furthest first.", Place(9, 4, 15, 11))
+    for ref, metric in zip("ABCDEF", columns.values(), strict=True):
+        score = f"max by ({FEATURE}) ({queries.windowed(metric, WINDOW, *CHOSEN)}) and on ({FEATURE}) topk({SHOWN}, {psi})"
+        panel = panel.with_target(parts.query(score, ref, rows=True))
+    panel = panel.with_transformation(parts.transformation("merge"))
+    renamed = {FEATURE: "Feature", **{f"Value #{ref}": title for ref, title in zip("ABCDEF", columns, strict=True)}}
+    panel = panel.with_transformation(parts.transformation("organize", excludeByName={"Time": True}, renameByName=renamed))
+    panel = panel.sort_by([common.TableSortByFieldState().display_name("PSI").desc(True)])
+    for title in ("Missing", "Unseen", "Out of range"):
+        panel = panel.override_by_name(title, [DynamicConfigValue(id_val="unit", value="percentunit")])
+    url = "/d/otel-ml-drift?${__url_time_range}&${__all_variables}&var-feature=${__data.fields.Feature}"
+    panel = panel.override_by_name("Feature", [DynamicConfigValue(id_val="links", value=[{"title": "Show it below", "url": url}])])
+    return panel.override_by_name("Verdict", parts.colored_state())
+
+
+def _feature(queries: Queries) -> list[Panel]:
+    counts = queries.series(names.FEATURE_OBSERVATIONS, *THIS)
+    baseline = queries.series(names.BASELINE_BIN_RATIO, *THIS, equal(SIGNAL, names.SIGNAL_FEATURE))
+    violations = queries.series(names.FEATURE_VIOLATIONS, *THIS)
+    return [
+        parts.lines(
+            "PSI",
+            "Distance from the baseline. The verdict is drift over both dashed lines, or when values leave the range or the vocabulary.",
+            "short",
+            Place(0, 16, 12, 7),
+            Line(_best(queries, names.FEATURE_PSI, *THIS), "PSI", parts.BLUE),
+            Line(queries.limit(names.SIGNAL_FEATURE_PSI, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
+            Line(_best(queries, names.FEATURE_PSI_NOISE_FLOOR, *THIS), "noise floor", parts.BLACK, dashed=True),
+        ),
+        parts.bars(
+            "Live against baseline",
+            "Share of each bin in the window and in the baseline.",
+            Place(12, 16, 12, 7),
+            BIN,
+            live=parts.shares(counts, WINDOW),
+            baseline=f"max by ({BIN}) ({baseline})",
+        ),
+        parts.heat(
+            "Bins over time",
+            "Share of each bin: a band that jumps shows when the change began.",
+            Place(0, 23, 12, 8),
+            parts.shares(counts, "$__rate_interval"),
+            f"{{{{{BIN}}}}}",
+        ),
+        parts.lines(
+            "Missing, unseen, out of range",
+            "Shares of values that are missing, outside the baseline's vocabulary, or outside its range.",
+            "percentunit",
+            Place(12, 23, 12, 8),
+            Line(_best(queries, names.FEATURE_MISSING_RATIO, *THIS), "missing", parts.ORANGE),
+            Line(_best(queries, names.FEATURE_UNSEEN_RATIO, *THIS), "unseen", parts.PURPLE),
+            Line(_best(queries, names.FEATURE_OUT_OF_RANGE_RATIO, *THIS), "out of range", parts.SKY),
+        ),
+        parts.lines(
+            "Violations",
+            "Values a second that break the baseline's schema, by kind; as a share of all values they raise ModelInputDataBroken.",
+            "short",
+            Place(0, 31, 24, 7),
+            Line(f"sum by ({VIOLATION}) (rate({violations}[$__rate_interval]))", f"{{{{{VIOLATION}}}}}"),
+        ),
+    ]
+
+
+def _outliers(queries: Queries) -> list[Panel]:
+    counts = queries.series(names.OUTLIER_OBSERVATIONS, *CHOSEN)
+    return [
+        parts.heat(
+            "Outlier scores",
+            "Share of rows per bin of the squared Mahalanobis distance; mass that climbs means rows unlike any in the baseline.",
+            Place(0, 39, 12, 8),
+            parts.shares(counts, "$__rate_interval"),
+            f"{{{{{BIN}}}}}",
+        ),
+        parts.lines(
+            "Outlier scores: PSI",
+            "Distance of the scores from the baseline: it moves when features change together, even if none does alone.",
+            "short",
+            Place(12, 39, 12, 8),
+            Line(_best(queries, names.OUTLIER_PSI), "PSI", parts.BLUE),
+            Line(_best(queries, names.OUTLIER_PSI_NOISE_FLOOR), "noise floor", parts.BLACK, dashed=True),
+        ),
+    ]

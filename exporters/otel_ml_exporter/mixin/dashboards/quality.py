@@ -1,0 +1,127 @@
+"""Quality: what the model answers, how sure it is, and whether outcomes agree."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as models
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
+from otel_ml_exporter.mixin.dashboards import parts
+from otel_ml_exporter.mixin.dashboards.drift import WINDOW, model_variables
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.promql import BIN, SIGNAL, Queries, equal
+
+
+def quality(queries: Queries) -> models.Dashboard:
+    """What the model answers, how sure it is, and whether outcomes agree."""
+    built = parts.frame("otel-ml-quality", "Models: quality", "The answers of one version, and whether outcomes agree with them.")
+    for variable in (*model_variables(queries), parts.window_chooser(queries)):
+        built = built.with_variable(variable)
+    answers = _output(queries, "Predictions", names.PREDICTION_OBSERVATIONS, names.SIGNAL_PREDICTION, 20)
+    confidence = _output(queries, "Confidence", names.CONFIDENCE_OBSERVATIONS, names.SIGNAL_CONFIDENCE, 37)
+    panels = (*_outcomes(queries), *_calibration(queries), parts.row("Predictions", 19), *answers, parts.row("Confidence", 36), *confidence)
+    for panel in panels:
+        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
+    return built.build()
+
+
+def _outcomes(queries: Queries) -> list[Panel]:
+    last = f"time() - max({queries.series(names.OUTCOME_LAST_TIMESTAMP, *CHOSEN)})"
+    return [
+        parts.number(
+            "Outcomes in the window",
+            "Predictions whose outcome is known; the calibration below is made of them.",
+            "short",
+            Place(0, 0, 6, 4),
+            queries.samples(names.SIGNAL_CALIBRATION, WINDOW, *CHOSEN),
+        ),
+        parts.number(
+            "Coverage",
+            "Share of the window's predictions that have their outcome.",
+            "percentunit",
+            Place(6, 0, 6, 4),
+            queries.score(names.OUTCOME_COVERAGE_RATIO, WINDOW, *CHOSEN),
+        ),
+        parts.number("Last outcome", "How long ago an outcome arrived; long silence makes quality blind.", "s", Place(12, 0, 6, 4), last),
+        parts.number(
+            "Predictions in the window",
+            "Predictions that the distributions below are made of.",
+            "short",
+            Place(18, 0, 6, 4),
+            queries.samples(names.SIGNAL_PREDICTION, WINDOW, *CHOSEN),
+        ),
+    ]
+
+
+def _calibration(queries: Queries) -> list[Panel]:
+    def score(metric: Metric) -> str:
+        return queries.score(metric, WINDOW, *CHOSEN)
+
+    floor = score(names.CALIBRATION_ECE_NOISE_FLOOR)
+    limit = queries.limit(names.SIGNAL_CALIBRATION_ECE, names.WARNING, *CHOSEN)
+    return [
+        parts.lines(
+            "Calibration error",
+            "Mean gap between confidence and outcome. ModelMiscalibrated fires over the upper dashed line: noise floor plus limit.",
+            "short",
+            Place(0, 4, 12, 8),
+            Line(score(names.CALIBRATION_ECE), "ECE", parts.BLUE),
+            Line(score(names.CALIBRATION_MCE), "largest gap of a bin", parts.SKY),
+            Line(floor, "noise floor", parts.BLACK, dashed=True),
+            Line(f"{floor} + {limit}", "noise floor + limit", parts.VERMILION, dashed=True),
+        ),
+        parts.lines(
+            "Brier score",
+            "Mean squared error of the confidence; lower is better, compare with its own past.",
+            "short",
+            Place(12, 4, 12, 8),
+            Line(score(names.BRIER_SCORE), "Brier score", parts.GREEN),
+        ),
+        parts.lines(
+            "Outcomes that arrived",
+            "Share of predictions with an outcome, over time: quality is about these only.",
+            "percentunit",
+            Place(0, 12, 24, 7),
+            Line(score(names.OUTCOME_COVERAGE_RATIO), "coverage", parts.PURPLE),
+        ),
+    ]
+
+
+_SCORES = {
+    names.SIGNAL_PREDICTION: (names.PREDICTION_PSI, names.PREDICTION_PSI_NOISE_FLOOR, names.SIGNAL_PREDICTION_PSI),
+    names.SIGNAL_CONFIDENCE: (names.CONFIDENCE_PSI, names.CONFIDENCE_PSI_NOISE_FLOOR, names.SIGNAL_CONFIDENCE_PSI),
+}
+
+
+def _output(queries: Queries, title: str, metric: Metric, signal: str, y: int) -> list[Panel]:
+    """The distribution of an output now, its distance from the baseline, and how it moved."""
+    counts = queries.series(metric, *CHOSEN)
+    baseline = queries.series(names.BASELINE_BIN_RATIO, *CHOSEN, equal(SIGNAL, signal))
+    score, floor, limit = _SCORES[signal]
+    return [
+        parts.bars(
+            f"{title}: live against baseline",
+            "Share of each bin in the window and in the baseline.",
+            Place(0, y, 12, 8),
+            BIN,
+            live=parts.shares(counts, WINDOW),
+            baseline=f"max by ({BIN}) ({baseline})",
+        ),
+        parts.lines(
+            f"{title}: PSI",
+            "Distance from the baseline; it matters over both dashed lines.",
+            "short",
+            Place(12, y, 12, 8),
+            Line(queries.score(score, WINDOW, *CHOSEN), "PSI", parts.BLUE),
+            Line(queries.limit(limit, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
+            Line(queries.score(floor, WINDOW, *CHOSEN), "noise floor", parts.BLACK, dashed=True),
+        ),
+        parts.heat(
+            f"{title}: bins over time",
+            "Share of each bin: one band that takes all is a collapse.",
+            Place(0, y + 8, 24, 8),
+            parts.shares(counts, "$__rate_interval"),
+            f"{{{{{BIN}}}}}",
+        ),
+    ]

@@ -1,0 +1,186 @@
+"""The monitor itself: whether the other alerts can be trusted."""
+
+from __future__ import annotations
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric, prometheus
+from otel_ml_exporter.mixin.durations import seconds
+from otel_ml_exporter.mixin.pack import Alert, Group, about_the_pack
+from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries
+from otel_ml_exporter.mixin.wording import AGE, COUNT, PERCENT, label, look_up, of, value
+
+CATEGORY = "monitor"
+PROBLEM = "ml_problem"
+
+
+def monitor(queries: Queries) -> Group:
+    """The monitor itself, without which no other alert can be trusted."""
+    of_models = (_baseline, _dropped, _errors, _mismatch)
+    of_exporter = (_stale, _failed, _source, _unusable, _refused)
+    alerts = tuple(alert(queries) for alert in (*of_models, *of_exporter))
+    return Group(CATEGORY, "Can the other alerts be trusted?", ((_watchdog(),) if queries.knobs.watchdog else ()) + alerts)
+
+
+def _watchdog() -> Alert:
+    return Alert(
+        name="Watchdog",
+        expr="vector(1)",
+        severity="none",
+        category=CATEGORY,
+        labels=about_the_pack(),
+        summary="Alerting works",
+        description="This alert always fires. When the dead man's switch stops hearing it, no other alert arrives either.",
+        action="Nothing while it arrives; when it stops, follow the path from Prometheus to Alertmanager to the switch.",
+        dashboard="otel-ml-overview",
+    )
+
+
+def _baseline(queries: Queries) -> Alert:
+    served = f"group by ({MODEL_VERSION}) ({queries.series(names.MODEL_INFO)})"
+    loaded = f"group by ({MODEL_VERSION}) ({queries.series(names.BASELINE_INFO)})"
+    exporter = f"group ({queries.series(names.EXPORTER_LAST_EVALUATION)})"
+    since = f"count(group by ({MODEL_VERSION}) ({queries.series(names.BASELINE_INFO, *of(MODEL))}))"
+    return Alert(
+        name="ModelBaselineMissing",
+        expr=f"{served}\nunless on ({MODEL_VERSION})\n  {loaded}\nand on ()\n  {exporter}",
+        hold="15m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is served without a baseline",
+        description=(
+            f"Version {label(VERSION)} of model {label(MODEL)} serves, and the exporter has no baseline for it "
+            f"(versions of the model with a baseline: {look_up(since, MODEL, form=COUNT)}). Drift and shift of this version go unseen."
+        ),
+        action="Give the exporter the baseline file that was saved with this version; build one if the training job saved none.",
+        dashboard="otel-ml-drift?model&version",
+    )
+
+
+def _problem(problem: str, *, expr: str, summary: str, description: str, action: str, of_pack: bool = False) -> Alert:
+    """One way in which the monitor is unhealthy; what belongs to no model carries the label of all."""
+    return Alert(
+        name="ModelMonitorUnhealthy",
+        expr=expr,
+        hold="10m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        labels={**(about_the_pack() if of_pack else {}), PROBLEM: problem},
+        summary=summary,
+        description=description,
+        action=action,
+        dashboard="otel-ml-overview" if of_pack else "otel-ml-overview?model&version",
+    )
+
+
+def _increase(queries: Queries, metric: Metric) -> str:
+    return f"sum by ({MODEL_VERSION}) (increase({queries.series(metric)}[{queries.knobs.short_window}]))"
+
+
+def _dropped(queries: Queries) -> Alert:
+    knobs = queries.knobs
+    dropped, rows = _increase(queries, names.MONITOR_DROPPED), _increase(queries, names.INFERENCE_ROWS)
+    counted = f"sum(increase({queries.series(names.INFERENCE_ROWS, *of(MODEL, VERSION))}[{knobs.short_window}]))"
+    return _problem(
+        "rows_dropped",
+        expr=(
+            f"(\n    {dropped}\n  / on ({MODEL_VERSION})\n    ({dropped} + on ({MODEL_VERSION}) {rows})\n) > {knobs.dropped_ratio}\n"
+            f"and on ({MODEL_VERSION})\n  {dropped} + on ({MODEL_VERSION}) {rows} >= {knobs.minimum_samples}"
+        ),
+        summary=f"The monitor of model {label(MODEL)} drops rows",
+        description=(
+            f"The monitor of model {label(MODEL)} version {label(VERSION)} left {value(PERCENT)} of the rows over {knobs.short_window} "
+            f"uncounted (limit {knobs.dropped_ratio:g}; {look_up(counted, MODEL, VERSION, form=COUNT)} rows counted). "
+            "Its scores are of a part."
+        ),
+        action="Read the one-time warning of otel_ml in the model server's log: it names the input or output that cannot be counted.",
+    )
+
+
+def _errors(queries: Queries) -> Alert:
+    window = queries.knobs.short_window
+    return _problem(
+        "monitor_errors",
+        expr=f"{_increase(queries, names.MONITOR_ERRORS)} > 0",
+        summary=f"The monitor of model {label(MODEL)} has faults",
+        description=(
+            f"{value(COUNT)} faults inside the monitor of model {label(MODEL)} version {label(VERSION)} over {window} (limit 0). "
+            "Predictions are not harmed; counts may be incomplete."
+        ),
+        action="Read the one-time warning of otel_ml in the model server's log and report it with its traceback.",
+    )
+
+
+def _mismatch(queries: Queries) -> Alert:
+    mismatches = queries.series(names.EXPORTER_BASELINE_MISMATCHES)
+    return _problem(
+        "baseline_mismatch",
+        expr=f"max by ({MODEL_VERSION}) ({mismatches}) > 0",
+        summary=f"Model {label(MODEL)} counts with another baseline than the exporter's",
+        description=(
+            f"Model {label(MODEL)} version {label(VERSION)} is served with {value(COUNT)} baseline that the exporter has not loaded "
+            "(limit 0). Counts of different bins are never compared, so the version has no drift scores."
+        ),
+        action="Give the exporter the baseline file that the model server loaded; compare fingerprints with `otel-ml baseline show`.",
+    )
+
+
+def _stale(queries: Queries) -> Alert:
+    knobs = queries.knobs
+    last = f"max(last_over_time({queries.series(names.EXPORTER_LAST_EVALUATION)}[{knobs.absence_window}]))"
+    return _problem(
+        "exporter_stale",
+        expr=f"time() - {last} > {seconds(knobs.stale_after):g}",
+        summary="The exporter evaluates nothing",
+        description=(
+            f"The last evaluation of the exporter ended {value(AGE)} ago (limit {knobs.stale_after}). "
+            "Drift, shift and calibration of every model go unseen; alerts on them resolve by themselves."
+        ),
+        action="Look whether the exporter runs and is scraped, then at its log.",
+        of_pack=True,
+    )
+
+
+def _failed(queries: Queries) -> Alert:
+    window = queries.knobs.rate_window
+    return _problem(
+        "evaluation_errors",
+        expr=f"sum(increase({queries.series(names.EXPORTER_EVALUATION_ERRORS)}[{window}])) > 0",
+        summary="Evaluations of the exporter fail",
+        description=f"{value(COUNT)} evaluations failed over {window} (limit 0). Scores may be old.",
+        action="Read the exporter's log: it names the model and the reason.",
+        of_pack=True,
+    )
+
+
+def _source(queries: Queries) -> Alert:
+    return _problem(
+        "source_down",
+        expr=f"max by ({names.SOURCE}) ({queries.series(names.EXPORTER_SOURCE_UP)}) == 0",
+        summary="The exporter cannot read its source of counts",
+        description=f"The source of counts {label(names.SOURCE)} answers no replica of the exporter. No new scores are made.",
+        action="Ask the source from the exporter's machine, with the address in its configuration; then look at its log.",
+        of_pack=True,
+    )
+
+
+def _unusable(queries: Queries) -> Alert:
+    return _problem(
+        "baseline_unusable",
+        expr=f"max by ({names.FILE}) ({queries.series(names.EXPORTER_BASELINE_MISSING)}) > 0",
+        summary="The exporter cannot use a baseline",
+        description=f"The baseline file {label(names.FILE)} of the exporter's configuration cannot be used. Its model has no scores.",
+        action="Run `otel-ml baseline validate` on the file where the exporter runs; it says what to mend.",
+        of_pack=True,
+    )
+
+
+def _refused(queries: Queries) -> Alert:
+    window, reason = queries.knobs.short_window, prometheus(names.DROP_REASON)
+    return _problem(
+        "points_dropped",
+        expr=f"sum by ({reason}) (increase({queries.series(names.EXPORTER_POINTS_DROPPED)}[{window}])) > 0",
+        summary="The exporter drops points that it receives",
+        description=f"The exporter dropped {value(COUNT)} points over {window} (limit 0): {label(reason)}. Its scores are of a part.",
+        action="Read the exporter's log for what was dropped; a limit is raised in its configuration.",
+        of_pack=True,
+    )

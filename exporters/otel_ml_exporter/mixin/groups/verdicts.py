@@ -1,0 +1,25 @@
+"""Alerts on the exporter's scores: an effect over its limit, evidence over chance, and enough samples."""
+
+from __future__ import annotations
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
+from otel_ml_exporter.mixin.promql import MODEL_VERSION, Queries
+
+
+def over(queries: Queries, score: Metric, floor: Metric, signal: str, window: str) -> str:
+    """A score that is over its warning threshold and over its noise floor."""
+    return (
+        f"(\n    {queries.score(score, window)}\n  > on ({MODEL_VERSION})\n    {queries.limit(signal, names.WARNING)}\n"
+        f"  > on ({MODEL_VERSION})\n    {queries.score(floor, window)}\n)"
+    )
+
+
+def enough(queries: Queries, signal: str, window: str, minimum: int) -> str:
+    """The windows with at least `minimum` samples."""
+    return f"  {queries.samples(signal, window)} >= {minimum}"
+
+
+def both(*conditions: str) -> str:
+    """Models and versions for which every condition holds, with the number of the first."""
+    return f"\nand on ({MODEL_VERSION})\n".join(conditions)

@@ -1,0 +1,159 @@
+"""What a site may change in the pack, each with the reason why it would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from otel_ml.errors import ConfigurationError, Fault
+from otel_ml_exporter.mixin.durations import is_duration
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_WINDOWS = ("short_window", "long_window", "rate_window", "absence_window", "interval", "stale_after")
+_SHARES = ("error_ratio", "input_violations", "output_share", "usual_share", "dropped_ratio")
+_COUNTS = ("minimum_calls", "minimum_samples", "minimum_outcomes")
+
+
+def _why(reason: str) -> dict[str, str]:
+    return {"why": reason}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knobs:
+    """The settings of one rendering; wrong ones raise `ConfigurationError`, which lists every fault."""
+
+    short_window: str = field(default="1h", metadata=_why("the exporter's short window; follow its configuration"))
+    long_window: str = field(default="24h", metadata=_why("the exporter's long window; follow its configuration"))
+    rate_window: str = field(
+        default="5m", metadata=_why("at least four scrape intervals; longer when scrapes are rarer than once a minute")
+    )
+    absence_window: str = field(default="6h", metadata=_why("how long a vanished model is missed; shorter where models come and go daily"))
+    interval: str = field(default="1m", metadata=_why("how often rules are evaluated; shorter than the exporter's rhythm gains nothing"))
+    pace: float = field(
+        default=1.0, metadata=_why("multiplies hold and grouping times; below 1 for demonstrations, above 1 for fewer pages")
+    )
+    selector: str = field(default="", metadata=_why('more label matchers for the model servers\' series, such as namespace="prod"'))
+    exporter_selector: str = field(default="", metadata=_why("more label matchers for the exporter's series"))
+    error_ratio: float = field(default=0.05, metadata=_why("share of failed calls that pages where the exporter publishes no threshold"))
+    input_violations: float = field(
+        default=0.2, metadata=_why("share of invalid values that pages where the exporter publishes no threshold")
+    )
+    output_share: float = field(default=0.99, metadata=_why("share of one answer that pages where the exporter publishes no threshold"))
+    usual_share: float = field(
+        default=0.9, metadata=_why("a model whose commonest answer is usually above this share never counts as collapsed")
+    )
+    dropped_ratio: float = field(default=0.01, metadata=_why("share of uncounted rows above which the monitor itself needs mending"))
+    minimum_calls: int = field(
+        default=100, metadata=_why("fewer calls in the window are no evidence for an error ratio; lower for rare, precious calls")
+    )
+    minimum_samples: int = field(default=200, metadata=_why("fewer values in the window are no evidence about inputs and outputs"))
+    minimum_outcomes: int = field(
+        default=1000, metadata=_why("fewer outcomes are no evidence about calibration; its error is mostly noise below")
+    )
+    stale_after: str = field(
+        default="10m", metadata=_why("age of the last evaluation that counts as stale; several rhythms of the exporter")
+    )
+    watchdog: bool = field(default=True, metadata=_why("off where another pack already sends a Watchdog to the dead man's switch"))
+    labels: Mapping[str, str] = field(
+        default_factory=dict, metadata=_why("labels for every alert, such as team=risk, when routes need them")
+    )
+    runbook_url: str = field(
+        default="https://github.com/otel-ml/otel-ml/blob/main/alert_rules/runbooks/",
+        metadata=_why("where runbooks are read; your wiki or fork"),
+    )
+    grafana_url: str = field(default="http://localhost:3000", metadata=_why("where Grafana is; every page links to a dashboard"))
+    pagerduty_url: str = field(
+        default="https://events.pagerduty.com/v2/enqueue", metadata=_why("the EU region (events.eu.pagerduty.com) or a recorder for tests")
+    )
+    pagerduty_key_file: str = field(
+        default="/etc/alertmanager/secrets/pagerduty_routing_key", metadata=_why("where Alertmanager reads the integration key")
+    )
+    slack_url_file: str = field(
+        default="/etc/alertmanager/secrets/slack_webhook_url", metadata=_why("where Alertmanager reads the webhook URL")
+    )
+    slack_channel: str = field(default="#ml-alerts", metadata=_why("the channel of the model's owners"))
+    watchdog_url: str = field(
+        default="http://localhost:9099/watchdog", metadata=_why("the dead man's switch that pages when the Watchdog stops")
+    )
+
+    def __post_init__(self) -> None:
+        faults = list(_faults(self))
+        if faults:
+            raise ConfigurationError("knobs", faults)
+
+    @property
+    def rate_windows(self) -> tuple[str, ...]:
+        """The windows over which counters are rated: what happens now, and the evidence for it."""
+        return tuple(dict.fromkeys((self.rate_window, self.short_window)))
+
+
+def why(name: str) -> str:
+    """The reason to change a knob."""
+    return next(str(knob.metadata["why"]) for knob in fields(Knobs) if knob.name == name)
+
+
+def load(path: Path | None, given: Mapping[str, Any]) -> Knobs:
+    """The knobs of a YAML file, overruled by those `given`; `ConfigurationError` names each fault and its mend."""
+    written = {} if path is None else _read(path)
+    known = {knob.name for knob in fields(Knobs)}
+    unknown = sorted(set(map(str, written)) - known)
+    if unknown:
+        raise ConfigurationError(str(path), [Fault(name, "is no knob", f"use one of {', '.join(sorted(known))}") for name in unknown])
+    return Knobs(**{**written, **given})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415  knobs from flags need no parser
+
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigurationError(str(path), [Fault("file", f"is no YAML: {error}", "mend it there")]) from error
+    if not isinstance(written, dict):
+        raise ConfigurationError(str(path), [Fault("file", "is no mapping", "write one `knob: value` a line")])
+    return written
+
+
+def _faults(knobs: Knobs) -> Iterator[Fault]:
+    yield from _type_faults(knobs)
+    for name in _WINDOWS:
+        if not is_duration(text := str(getattr(knobs, name))):
+            yield Fault(name, f"{text!r} is no duration", "write one such as 30s, 5m or 1h30m")
+    for name in _SHARES:
+        if _is_number(value := getattr(knobs, name)) and not 0 < value < 1:
+            yield Fault(name, f"{value} is no share", "write a number between 0 and 1")
+    if _is_number(knobs.pace) and knobs.pace <= 0:
+        yield Fault("pace", f"{knobs.pace} stops the clock", "write a number above 0; 1 leaves times as they are")
+    for name in _COUNTS:
+        if _is_number(value := getattr(knobs, name)) and value < 0:
+            yield Fault(name, f"{value} is negative", "write 0 or more")
+
+
+def _type_faults(knobs: Knobs) -> Iterator[Fault]:
+    for knob in fields(knobs):
+        value = getattr(knobs, knob.name)
+        if knob.name == "labels":
+            yield from _label_faults(value)
+        elif knob.type in ("float", "int"):
+            if not _is_number(value):
+                yield Fault(knob.name, f"{value!r} is no number", "write a number")
+        elif not isinstance(value, {"str": str, "bool": bool}[str(knob.type)]):
+            yield Fault(knob.name, f"{value!r} is no {knob.type}", "write true or false" if knob.type == "bool" else "put it in quotes")
+
+
+def _label_faults(labels: Any) -> Iterator[Fault]:
+    if not isinstance(labels, Mapping):
+        yield Fault("labels", f"{labels!r} is no mapping", "write one `name: value` a line")
+        return
+    for name, value in labels.items():
+        if not isinstance(name, str) or not _LABEL.fullmatch(name):
+            yield Fault(f"labels.{name}", "is no label name", "use letters, digits and underscores")
+        if not isinstance(value, str):
+            yield Fault(f"labels.{name}", f"{value!r} is no text", "put it in quotes")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

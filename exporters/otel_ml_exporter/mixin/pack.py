@@ -1,0 +1,88 @@
+"""The parts of the pack as plain values: recordings, alerts and the groups they are evaluated in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.durations import scaled
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.promql import MODEL
+from otel_ml_exporter.mixin.wording import annotate
+
+ALL_MODELS: Final = "all"
+"""The model label of alerts about the pack itself; Alertmanager takes labels that both sides lack for equal."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording rule, named `level:metric:operations`."""
+
+    record: str
+    expr: str
+
+    def render(self, _knobs: Knobs) -> dict[str, Any]:
+        """The rule as Prometheus reads it."""
+        return {"record": self.record, "expr": self.expr}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """An alert: when it fires, how long that must hold, and what the person who reads it is told."""
+
+    name: str
+    expr: str
+    severity: str
+    category: str
+    summary: str
+    description: str
+    action: str
+    dashboard: str
+    hold: str = "0s"
+    keep: str = "0s"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def render(self, knobs: Knobs) -> dict[str, Any]:
+        """The rule as Prometheus reads it."""
+        rule: dict[str, Any] = {"alert": self.name, "expr": self.expr}
+        for key, duration in (("for", self.hold), ("keep_firing_for", self.keep)):
+            if duration != "0s":
+                rule[key] = scaled(duration, knobs.pace)
+        rule["labels"] = {**self.labels, names.SEVERITY: self.severity, "category": self.category, **knobs.labels}
+        rule["annotations"] = annotate(
+            name=self.name,
+            summary=self.summary,
+            description=self.description,
+            action=self.action,
+            dashboard=self.dashboard,
+            knobs=knobs,
+        )
+        return rule
+
+
+Rule = Recording | Alert
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rules that are evaluated in order, in one file of its name; recordings stand before the alerts that read them."""
+
+    name: str
+    brief: str
+    rules: tuple[Rule, ...]
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """The alerts among the rules."""
+        return tuple(rule for rule in self.rules if isinstance(rule, Alert))
+
+    def render(self, knobs: Knobs) -> dict[str, Any]:
+        """The group as Prometheus reads it."""
+        return {"name": f"otel-ml-{self.name}", "interval": knobs.interval, "rules": [rule.render(knobs) for rule in self.rules]}
+
+
+def about_the_pack(labels: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Labels of an alert that belongs to no model."""
+    return {MODEL: ALL_MODELS, **(labels or {})}

@@ -1,0 +1,65 @@
+"""PromQL over the catalogue: no metric or label is spelled anywhere else in the pack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric, prometheus
+from otel_ml_exporter.mixin.knobs import Knobs
+
+MODEL: Final = prometheus(names.MODEL_NAME)
+VERSION: Final = prometheus(names.MODEL_VERSION)
+FEATURE: Final = prometheus(names.FEATURE_NAME)
+BIN: Final = prometheus(names.BIN)
+SIGNAL: Final = prometheus(names.SIGNAL)
+VIOLATION: Final = prometheus(names.VIOLATION_TYPE)
+ERROR: Final = prometheus(names.ERROR_TYPE)
+SEVERITY: Final = names.SEVERITY
+WINDOW: Final = names.WINDOW
+REFERENCE: Final = names.REFERENCE
+
+MODEL_VERSION: Final = f"{MODEL}, {VERSION}"
+MODEL_VERSION_FEATURE: Final = f"{MODEL_VERSION}, {FEATURE}"
+
+
+def equal(label: str, value: str) -> str:
+    """A matcher of one label.
+
+    >>> equal("window", "1h")
+    'window="1h"'
+    """
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{label}="{escaped}"'
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Selectors and the expressions that several rules and panels share, with a site's knobs applied."""
+
+    knobs: Knobs
+
+    def series(self, metric: Metric, *matchers: str, suffix: str = "") -> str:
+        """The selector of a metric; `suffix` is the `_bucket`, `_sum` or `_count` of a histogram."""
+        site = self.knobs.selector if metric in names.PLUGIN_METRICS else self.knobs.exporter_selector
+        inside = ", ".join(part for part in (*matchers, site) if part)
+        return f"{metric.prometheus}{suffix}" + (f"{{{inside}}}" if inside else "")
+
+    def windowed(self, metric: Metric, window: str, *matchers: str) -> str:
+        """The selector of a score over a window, against the baseline where the metric has references."""
+        reference = [equal(REFERENCE, "baseline")] if REFERENCE in metric.labels else []
+        return self.series(metric, equal(WINDOW, window), *reference, *matchers)
+
+    def score(self, metric: Metric, window: str, *matchers: str) -> str:
+        """A score over a window, the same from every replica of the exporter."""
+        by = MODEL_VERSION_FEATURE if FEATURE in metric.labels else MODEL_VERSION
+        return f"max by ({by}) ({self.windowed(metric, window, *matchers)})"
+
+    def limit(self, signal: str, severity: str, *matchers: str) -> str:
+        """The threshold of a signal that the exporter publishes."""
+        return f"max by ({MODEL_VERSION}) ({self.series(names.THRESHOLD, equal(SIGNAL, signal), equal(SEVERITY, severity), *matchers)})"
+
+    def samples(self, signal: str, window: str, *matchers: str) -> str:
+        """How many samples the exporter saw in a window."""
+        return f"max by ({MODEL_VERSION}) ({self.series(names.WINDOW_SAMPLES, equal(SIGNAL, signal), equal(WINDOW, window), *matchers)})"

@@ -1,0 +1,105 @@
+"""Which files the pack consists of, and writing or checking them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from otel_ml_exporter.mixin import PARTS
+from otel_ml_exporter.mixin.alertmanager import alertmanager
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.rules import groups, rule_file
+from otel_ml_exporter.mixin.yaml_text import MARK, to_yaml
+
+RULES: Final = "alert_rules"
+DASHBOARDS: Final = "grafana_dashboards"
+
+Files = dict[str, str]
+
+
+def render(what: str, knobs: Knobs, *, form: str = "prometheus") -> Files:
+    """The text of each file, by its path; `what` is one of `PARTS` or `all`, `form` one of `FORMATS`."""
+    chosen = PARTS if what == "all" else (what,)
+    return {path: text for part in chosen for path, text in _RENDERERS[part](knobs, form).items()}
+
+
+def write(files: Mapping[str, str], directory: Path) -> None:
+    """Write all files under a directory; a reader sees an old file or a new one, never a part."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text)
+
+
+def differing(files: Mapping[str, str], directory: Path) -> list[str]:
+    """The files that are absent or hold another text, and files with our mark that are rendered no more."""
+    changed = [name for name, text in files.items() if _text(directory / name) != text]
+    places = sorted({(Path(name).parent, Path(name).suffix) for name in files})
+    present = [path for folder, suffix in places for path in sorted((directory / folder).glob(f"*{suffix}"))]
+    others = [path for path in present if path.relative_to(directory).as_posix() not in files]
+    return changed + [path.relative_to(directory).as_posix() for path in others if MARK in (_text(path) or "")]
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _rules(knobs: Knobs, form: str) -> Files:
+    files = {}
+    for group in groups(knobs):
+        content = rule_file(group, knobs)
+        if form == "operator":
+            content = _resource(f"otel-ml-{group.name}", "PrometheusRule", api="monitoring.coreos.com/v1", spec=content)
+        if form == "configmap":
+            content = _resource(f"otel-ml-{group.name}", "ConfigMap", data={f"{group.name}.yaml": to_yaml(content, group.brief)})
+        files[f"{RULES}/{group.name}.yaml"] = to_yaml(content, group.brief)
+    return files
+
+
+def _alertmanager(knobs: Knobs, form: str) -> Files:
+    brief = "An example: take the routes and inhibitions into your own configuration."
+    content = alertmanager(knobs)
+    if form != "prometheus":
+        data = {"alertmanager.yaml": to_yaml(content, brief)}
+        name = "otel-ml-alertmanager"
+        content = _resource(name, "Secret", stringData=data) if form == "operator" else _resource(name, "ConfigMap", data=data)
+    return {f"{RULES}/alertmanager/alertmanager.example.yaml": to_yaml(content, brief)}
+
+
+def _dashboards(knobs: Knobs, form: str) -> Files:
+    from otel_ml_exporter.mixin.dashboards import dashboards  # noqa: PLC0415  rules need no Grafana SDK
+
+    files = {}
+    for name, content in dashboards(knobs).items():
+        text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        if form == "prometheus":
+            files[f"{DASHBOARDS}/{name}.json"] = text
+        else:
+            resource = _resource(name, "ConfigMap", labels={"grafana_dashboard": "1"}, data={f"{name}.json": text})
+            files[f"{DASHBOARDS}/{name}.yaml"] = to_yaml(resource)
+    return files
+
+
+def _resource(name: str, kind: str, *, api: str = "v1", labels: Mapping[str, str] | None = None, **content: Any) -> dict[str, Any]:
+    """A Kubernetes resource."""
+    metadata = {"name": name, "labels": {"app.kubernetes.io/name": "otel-ml", **(labels or {})}}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **content}
+
+
+_RENDERERS: Final[Mapping[str, Callable[[Knobs, str], Files]]] = {"rules": _rules, "dashboards": _dashboards, "alertmanager": _alertmanager}

@@ -1,0 +1,252 @@
+"""The example configuration in a real Alertmanager: who is told, how often, and what stays quiet behind a larger fault."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.render import render, write
+from otel_ml_exporter.mixin.rules import groups
+from support import eventually, free_port
+
+pytestmark = pytest.mark.e2e
+
+ALERTS = {alert.name: alert for group in groups(Knobs()) for alert in group.alerts}
+CONFIG = "alert_rules/alertmanager/alertmanager.example.yaml"
+MUTED = [
+    ("ModelServiceDown", "ModelMetricsAbsent"),
+    ("ModelServiceDown", "ModelErrorRatioHigh"),
+    ("ModelServiceDown", "ModelOutputCollapsed"),
+    ("ModelServiceDown", "ModelFeatureDrift"),
+    ("ModelServiceDown", "ModelMonitorUnhealthy"),
+    ("ModelMetricsAbsent", "ModelInputDataBroken"),
+    ("ModelMetricsAbsent", "ModelMiscalibrated"),
+    ("ModelInputDataBroken", "ModelFeatureDrift"),
+    ("ModelInputDataBroken", "ModelDatasetDrift"),
+    ("ModelInputDataBroken", "ModelPredictionShift"),
+    ("ModelInputDataBroken", "ModelMiscalibrated"),
+    ("ModelOutputCollapsed", "ModelPredictionShift"),
+    ("ModelDatasetDrift", "ModelFeatureDrift"),
+    ("ModelBaselineMissing", "ModelFeatureDrift"),
+    ("ModelBaselineMissing", "ModelDatasetDrift"),
+]
+HEARD = [
+    ("ModelFeatureDrift", "ModelPredictionShift"),
+    ("ModelDatasetDrift", "ModelMiscalibrated"),
+    ("ModelErrorRatioHigh", "ModelOutputCollapsed"),
+    ("ModelInputDataBroken", "ModelErrorRatioHigh"),
+    ("ModelMonitorUnhealthy", "ModelFeatureDrift"),
+]
+
+
+class Recorder:
+    """An HTTP server that plays PagerDuty, Slack and a dead man's switch, and remembers what it was sent."""
+
+    def __init__(self):
+        self.received = []
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                recorder.received.append((self.path, body))
+                answer = json.dumps({"status": "success", "message": "Event processed", "dedup_key": body.get("dedup_key")}).encode()
+                self.send_response(202 if self.path == "/v2/enqueue" else 200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def pages(self, model):
+        """The events of a model's pages, in their order."""
+        return [body for path, body in list(self.received) if path == "/v2/enqueue" and body["payload"].get("component") == model]
+
+    def chats(self, model):
+        """The Slack messages about a model."""
+        messages = [body["attachments"][0] for path, body in list(self.received) if path == "/slack"]
+        return [message for message in messages if f" {model}:" in message["title"]]
+
+
+@pytest.fixture(scope="module")
+def recorder():
+    server = Recorder()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def alertmanager(recorder, tmp_path_factory):
+    """An Alertmanager with the example configuration, a hundred times as fast; its API as a client."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert program, "Alertmanager is not on the PATH; install it (Debian package: prometheus-alertmanager)"
+    directory = tmp_path_factory.mktemp("alertmanager")
+    (directory / "key").write_text("R0UT1NGKEY")
+    (directory / "slack").write_text(f"{recorder.url}/slack")
+    knobs = Knobs(
+        pace=0.01,
+        pagerduty_url=f"{recorder.url}/v2/enqueue",
+        pagerduty_key_file=str(directory / "key"),
+        slack_url_file=str(directory / "slack"),
+        watchdog_url=f"{recorder.url}/watchdog",
+    )
+    write(render("alertmanager", knobs), directory)
+    port = free_port()
+    options = [f"--config.file={directory / CONFIG}", f"--storage.path={directory}/data", f"--web.listen-address=127.0.0.1:{port}"]
+    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+        process = subprocess.Popen([program, *options, "--cluster.listen-address="], stdout=log, stderr=log)
+        try:
+            eventually(lambda: client.get("/-/ready").status_code == 200, (directory / "log").read_text)
+            yield client
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def alert(name, model, *, ended=False, **labels):
+    """An alert as Prometheus posts it, with the labels and annotations of its rule."""
+    rule = ALERTS[name].render(Knobs())
+    now = datetime.now(timezone.utc)
+    return {
+        "labels": {"alertname": name, "ml_model_version": "3", **rule["labels"], "ml_model_name": model, **labels},
+        "annotations": {**rule["annotations"], "summary": f"{name} of {model}"},
+        "startsAt": (now - timedelta(minutes=5) if ended else now).isoformat(),
+        "endsAt": (now - timedelta(seconds=1) if ended else now + timedelta(minutes=5)).isoformat(),
+    }
+
+
+def post(client, *alerts):
+    assert client.post("/api/v2/alerts", json=list(alerts)).status_code == 200
+
+
+def state(client, name, model):
+    """`active` or `suppressed`."""
+    found = client.get("/api/v2/alerts", params={"filter": [f'alertname="{name}"', f'ml_model_name="{model}"']}).json()
+    return found[0]["status"]["state"] if found else None
+
+
+def test_a_page_fires_and_resolves_under_one_dedup_key(alertmanager, recorder):
+    post(alertmanager, alert("ModelErrorRatioHigh", "pay"))
+    eventually(lambda: recorder.pages("pay"), lambda: recorder.received)
+    post(alertmanager, alert("ModelErrorRatioHigh", "pay", ended=True))
+    eventually(lambda: len(recorder.pages("pay")) == 2, lambda: recorder.pages("pay"))
+    fired, resolved = recorder.pages("pay")
+    assert (fired["event_action"], resolved["event_action"]) == ("trigger", "resolve")
+    assert fired["dedup_key"] == resolved["dedup_key"]
+    assert fired["routing_key"] == "R0UT1NGKEY"
+    assert fired["payload"]["severity"] == "critical"
+    assert fired["payload"]["summary"] == "ModelErrorRatioHigh of pay"
+    assert (fired["payload"]["class"], fired["payload"]["group"]) == ("ModelErrorRatioHigh", "serving")
+    assert fired["links"] == [{"href": ALERTS["ModelErrorRatioHigh"].render(Knobs())["annotations"]["runbook_url"], "text": "Runbook"}]
+    assert "/d/otel-ml-overview" in fired["client_url"]
+    assert fired["payload"]["custom_details"]["what_to_do"].startswith("Read the most frequent error")
+    assert not recorder.chats("pay")
+
+
+def test_many_features_are_one_page_with_a_short_list(alertmanager, recorder):
+    post(alertmanager, *(alert("ModelInputDataBroken", "wide", ml_feature_name=f"f{number}") for number in range(15)))
+    eventually(lambda: recorder.pages("wide"), lambda: recorder.received)
+    time.sleep(1)
+    assert len(recorder.pages("wide")) == 1
+    details = recorder.pages("wide")[0]["payload"]["custom_details"]
+    assert details["firing"].count("ModelInputDataBroken: ") == 10
+    assert "All 15 are in Alertmanager." in details["firing"]
+    assert len(json.dumps(recorder.pages("wide")[0])) < 512_000
+
+
+def test_each_symptom_of_each_model_is_a_page_of_its_own(alertmanager, recorder):
+    post(alertmanager, *(alert(name, model) for name in ("ModelErrorRatioHigh", "ModelOutputCollapsed") for model in ("one", "two")))
+    eventually(lambda: len(recorder.pages("one")) == len(recorder.pages("two")) == 2, lambda: recorder.received)
+    assert len({page["dedup_key"] for model in ("one", "two") for page in recorder.pages(model)}) == 4
+
+
+def test_chat_gathers_the_warnings_of_a_model_by_category(alertmanager, recorder):
+    drifting = [alert("ModelFeatureDrift", "chatty", ml_feature_name=f"f{number}") for number in range(3)]
+    post(alertmanager, *drifting, alert("ModelMiscalibrated", "chatty"))
+    eventually(lambda: len(recorder.chats("chatty")) == 2, lambda: recorder.received)
+    assert sorted(message["title"] for message in recorder.chats("chatty")) == ["FIRING chatty: drift (3)", "FIRING chatty: quality (1)"]
+    assert not recorder.pages("chatty")
+
+
+def test_the_watchdog_goes_to_the_dead_mans_switch_again_and_again(alertmanager, recorder):
+    def beats():
+        return [body for path, body in list(recorder.received) if path == "/watchdog"]
+
+    post(alertmanager, alert("Watchdog", "all"))
+    eventually(lambda: len(beats()) >= 2, beats)
+    assert not recorder.chats("all")
+
+
+@pytest.mark.parametrize(("source", "target"), MUTED)
+def test_a_larger_fault_mutes_what_follows_from_it_for_the_same_model_only(alertmanager, source, target):
+    model = f"muted-{source}-{target}"
+    post(alertmanager, alert(source, model), alert(target, model), alert(target, f"{model}-other"))
+    eventually(lambda: state(alertmanager, target, model) == "suppressed", lambda: state(alertmanager, target, model))
+    eventually(lambda: state(alertmanager, target, f"{model}-other") == "active", lambda: state(alertmanager, target, f"{model}-other"))
+    assert state(alertmanager, source, model) == "active"
+
+
+@pytest.mark.parametrize(("source", "target"), HEARD)
+def test_what_does_not_follow_from_a_fault_is_heard(alertmanager, recorder, source, target):
+    model = f"heard-{source}-{target}"
+    post(alertmanager, alert(source, model), alert(target, model))
+    eventually(lambda: target in str(recorder.pages(model) + recorder.chats(model)), lambda: recorder.received)
+    assert state(alertmanager, target, model) == "active"
+
+
+def test_inhibited_alerts_are_never_delivered(alertmanager, recorder):
+    post(alertmanager, alert("ModelServiceDown", "quiet"))
+    post(alertmanager, alert("ModelErrorRatioHigh", "quiet"), alert("ModelFeatureDrift", "quiet"), alert("ModelErrorRatioHigh", "loud"))
+    eventually(lambda: recorder.pages("quiet") and recorder.pages("loud"), lambda: recorder.received)
+    time.sleep(2)
+    assert {page["payload"]["class"] for page in recorder.pages("quiet")} == {"ModelServiceDown"}
+    assert not recorder.chats("quiet")
+
+
+def test_a_missing_label_mutes_nobody_elses_alerts(alertmanager):
+    foreign = {"labels": {"alertname": "DiskFull", "severity": "warning", "host": "db"}}
+    critical = {"labels": {"alertname": "DatabaseDown", "severity": "critical", "host": "db"}}
+    post(alertmanager, critical, foreign)
+    eventually(lambda: alertmanager.get("/api/v2/alerts", params={"filter": ['alertname="DiskFull"']}).json(), lambda: "not there")
+    time.sleep(0.5)
+    found = alertmanager.get("/api/v2/alerts", params={"filter": ['alertname="DiskFull"']}).json()
+    assert found[0]["status"]["state"] == "active"
+
+
+def amtool(*arguments):
+    program = shutil.which("amtool")
+    assert program, "amtool is not on the PATH; install Alertmanager (Debian package: prometheus-alertmanager)"
+    result = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_the_example_is_a_valid_configuration(tmp_path):
+    write(render("alertmanager", Knobs()), tmp_path)
+    assert "6 inhibit rules" in amtool("check-config", tmp_path / CONFIG)
+
+
+@pytest.mark.parametrize("name", sorted(ALERTS))
+def test_every_alert_reaches_its_receiver(name, tmp_path):
+    write(render("alertmanager", Knobs()), tmp_path)
+    receiver = {"critical": "pagerduty", "warning": "slack", "none": "watchdog"}[ALERTS[name].severity]
+    labels = [f"{key}={value}" for key, value in alert(name, "churn")["labels"].items()]
+    amtool("config", "routes", "test", f"--config.file={tmp_path / CONFIG}", f"--verify.receivers={receiver}", *labels)

@@ -1,0 +1,74 @@
+"""Knobs: each has a reason, wrong ones are named all at once, and files and flags mean the same."""
+
+import doctest
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ml import catalogue
+from otel_ml.errors import ConfigurationError
+from otel_ml_exporter.mixin import durations, promql
+from otel_ml_exporter.mixin.durations import is_duration, milliseconds, scaled
+from otel_ml_exporter.mixin.knobs import Knobs, load, why
+from otel_ml_exporter.thresholds import DEFAULTS
+
+
+@pytest.mark.parametrize("module", [durations, promql])
+def test_the_examples_in_docstrings_run(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_every_knob_has_a_reason_to_change_it():
+    assert all(len(why(knob.name)) > 20 for knob in fields(Knobs))
+
+
+def test_defaults_are_those_of_the_exporter():
+    published = {threshold.signal: threshold.value for threshold in DEFAULTS}
+    knobs = Knobs()
+    assert knobs.error_ratio == published[catalogue.SIGNAL_ERROR_RATIO]
+    assert knobs.input_violations == published[catalogue.SIGNAL_INPUT_VIOLATIONS]
+    assert knobs.output_share == published[catalogue.SIGNAL_OUTPUT_SHARE]
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(ConfigurationError) as caught:
+        Knobs(short_window="1 hour", pace=0, error_ratio=5, minimum_calls="many", watchdog="no", labels={"a-b": 1}, grafana_url=None)
+    places = [fault.place for fault in caught.value.faults]
+    assert sorted(places) == ["error_ratio", "grafana_url", "labels.a-b", "labels.a-b", "minimum_calls", "pace", "short_window", "watchdog"]
+
+
+def test_flags_overrule_the_file(tmp_path):
+    path = tmp_path / "knobs.yaml"
+    path.write_text("short_window: 30m\nlong_window: 12h\nlabels: {team: risk}\n")
+    assert load(path, {"long_window": "6h"}) == Knobs(short_window="30m", long_window="6h", labels={"team": "risk"})
+    assert load(None, {}) == Knobs()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("shrt_window: 1h", "shrt_window: is no knob"), ("- 1", "is no mapping"), ("a: [", "is no YAML")]
+)
+def test_a_wrong_file_is_named_with_its_mend(text, said, tmp_path):
+    path = tmp_path / "knobs.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load(path, {})
+    assert str(path) in str(caught.value)
+
+
+def test_windows_are_listed_once_when_they_are_the_same():
+    assert replace(Knobs(), rate_window="1h").rate_windows == ("1h",)
+
+
+@given(st.integers(1, 10**9), st.sampled_from(["ms", "s", "m", "h", "d"]), st.floats(1e-6, 100))
+def test_a_scaled_duration_is_the_duration_times_the_factor(number, unit, factor):
+    text = f"{number}{unit}"
+    result = scaled(text, factor)
+    assert is_duration(result)
+    assert milliseconds(result) == max(1, round(milliseconds(text) * factor))
+
+
+@pytest.mark.parametrize("text", ["", "1", "h", "1 h", "-1h", "1.5h", "1hour"])
+def test_what_prometheus_does_not_read_is_no_duration(text):
+    assert not is_duration(text)

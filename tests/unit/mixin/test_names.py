@@ -1,0 +1,113 @@
+"""Every PromQL expression of the pack parses and asks only for metrics and labels of the catalogue."""
+
+import json
+import re
+from pathlib import Path
+
+import promql_parser
+import pytest
+import yaml
+
+from otel_ml import catalogue
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.render import render
+
+ROOT = Path(__file__).parents[3]
+LABELS = {
+    name + suffix: metric.labels
+    for metric in catalogue.METRICS
+    for name in [metric.prometheus]
+    for suffix in ("", "_bucket", "_count", "_sum")
+}
+OF_PROMETHEUS = {
+    "up": {"job", "instance"},
+    "ALERTS": {"alertname", "alertstate", "severity", "category", "ml_model_name", "ml_model_version"},
+}
+OF_SCRAPES = {"job", "instance", "le"}
+RULES = [rule for text in render("rules", Knobs()).values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+RECORDED = {rule["record"] for rule in RULES if "record" in rule}
+DASHBOARDS = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "grafana_dashboards").glob("*.json"))}
+
+
+def asked_by_rules():
+    for rule in RULES:
+        name = rule.get("alert") or rule["record"]
+        yield name, rule["expr"]
+        for text in rule.get("annotations", {}).values():
+            for query in re.findall(r"printf `([^`]*)`", text):
+                yield f"{name}, annotation", query.replace("%q", '"x"')
+
+
+def asked_by_dashboards():
+    for path, dashboard in DASHBOARDS.items():
+        for panel in dashboard["panels"]:
+            yield from ((f"{path}: {panel['title']}", target["expr"]) for target in panel.get("targets", []))
+        yield from ((f"{path}: annotation", annotation["expr"]) for annotation in dashboard["annotations"]["list"])
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                asked = variable["query"]["query"]
+                yield (
+                    f"{path}: ${variable['name']}",
+                    re.fullmatch(r"(?:query_result\((.*)\)|label_values\((.*), \w+\))", asked)[1] or asked[13:].rpartition(",")[0],
+                )
+
+
+def asked_by_runbooks():
+    """Code in runbooks that asks for something; a bare name is prose."""
+    for path in sorted((ROOT / "alert_rules" / "runbooks").glob("*.md")):
+        for code in re.findall(r"`([^`]+)`", path.read_text(encoding="utf-8")):
+            if "ml_" in code and re.search(r"[({]", code):
+                yield path.stem, " ".join(code.split())
+
+
+def plain(expr):
+    """The expression with values in the place of Grafana's variables."""
+    return re.sub(r"\$(__rate_interval|__range|window)\b", "5m", expr).replace('"$', '"')
+
+
+def selectors(node):
+    """Every selector in a parsed expression."""
+    found = []
+    promql_parser.walk(node, lambda expr: found.append(expr) if isinstance(expr, promql_parser.VectorSelector) else None)
+    return found
+
+
+def strangers(expr):
+    """Names in an expression that the catalogue does not have."""
+    for selector in selectors(promql_parser.parse(plain(expr))):
+        known = OF_PROMETHEUS.get(selector.name) or (set(LABELS[selector.name]) | OF_SCRAPES if selector.name in LABELS else None)
+        if selector.name in RECORDED:
+            known = {"ml_model_name", "ml_model_version", "ml_feature_name"}
+        if known is None:
+            yield selector.name
+        else:
+            yield from (f"{selector.name}{{{m.name}}}" for m in selector.matchers.matchers if m.name not in known)
+
+
+@pytest.mark.parametrize(("place", "expr"), [*asked_by_rules(), *asked_by_dashboards(), *asked_by_runbooks()])
+def test_every_name_is_of_the_catalogue(place, expr):
+    assert not list(strangers(expr))
+    assert selectors(promql_parser.parse(plain(expr))) or expr == "vector(1)"
+
+
+def test_a_name_that_nobody_emits_is_found():
+    assert list(strangers("rate(ml_feature_observation_total[5m])")) == ["ml_feature_observation_total"]
+    assert list(strangers('sum(ml_feature_psi{windows="1h"})')) == ["ml_feature_psi{windows}"]
+
+
+def test_every_aggregation_and_join_is_by_name_so_that_foreign_labels_do_no_harm():
+    for name, expr in asked_by_rules():
+        assert "without" not in expr, name
+        assert not re.search(r"\b(sum|max|avg|count|group) \((?!count|sum|max)", expr.replace("group (ml_exporter", "")), name
+
+
+def test_every_metric_of_the_pack_has_a_reader():
+    read = {
+        selector.name for _, expr in [*asked_by_rules(), *asked_by_dashboards()] for selector in selectors(promql_parser.parse(plain(expr)))
+    }
+    unread = [
+        metric.prometheus
+        for metric in catalogue.METRICS
+        if not {name for name in read if name in LABELS and name.startswith(metric.prometheus)}
+    ]
+    assert unread == []
