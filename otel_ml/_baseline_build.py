@@ -34,6 +34,8 @@ Floats = npt.NDArray[np.float64]
 
 KEPT_CATEGORIES = 30
 """Categories that get a bin of their own; rarer ones are pooled in `__other__`."""
+OUTLIER_FEATURES = 200
+"""Most features that are watched together: the precision matrix is their number squared, in the file and for each row."""
 OUTLIER_QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 
@@ -138,7 +140,7 @@ def _column_fault(name: str, column: Any) -> Fault | None:
     if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
         return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
     if not isinstance(column, np.ndarray) or column.dtype.kind == "O":
-        if any(isinstance(value, dt.date | dt.time | dt.timedelta) for value in column):
+        if any(isinstance(value, dt.date | dt.time | dt.timedelta) and not is_missing(value) for value in column):
             return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
         strange = next((value for value in column if isinstance(value, list | tuple | dict | set | np.ndarray)), None)
         if strange is not None:
@@ -266,23 +268,24 @@ def _regression(predicted: Floats, labels: Any) -> dict[str, float]:
     if not known.any():
         raise ValueError("no row has both a finite prediction and a finite label")
     error, truth = predicted[known] - truth[known], truth[known]
-    scores = stats.regression(
-        len(error),
-        error=float(error.sum()),
-        absolute_error=float(np.abs(error).sum()),
-        squared_error=float((error**2).sum()),
-        truth=float(truth.sum()),
-        squared_truth=float((truth**2).sum()),
-    )
-    return {name: value for name, value in scores._asdict().items() if name != "samples" and value is not None}
+    with np.errstate(over="ignore"):
+        scores = stats.regression(
+            len(error),
+            error=float(error.sum()),
+            absolute_error=float(np.abs(error).sum()),
+            squared_error=float((error**2).sum()),
+            truth=float(truth.sum()),
+            squared_truth=float((truth**2).sum()),
+        )
+    return {name: value for name, value in scores._asdict().items() if name != "samples" and value is not None and math.isfinite(value)}
 
 
 def _outliers(numbers: Mapping[str, Floats]) -> Outliers | None:
-    """The multivariate reference of the features that vary; None for fewer than two of them."""
+    """The multivariate reference of the features that vary; None for fewer than two of them, or too many."""
     varying = {name: np.where(np.isfinite(values), values, np.nan) for name, values in numbers.items()}
     with np.errstate(over="ignore", invalid="ignore"):
         varying = {name: v for name, v in varying.items() if np.isfinite(v).any() and 0 < np.nanstd(v) < np.inf}
-    if len(varying) < 2:
+    if not 2 <= len(varying) <= OUTLIER_FEATURES:
         return None
     mean = np.array([np.nanmean(values) for values in varying.values()])
     scale = np.array([np.nanstd(values) for values in varying.values()])

@@ -11,12 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from otel_ml._atomic import write_text
 from otel_ml._binning import interval_labels, reserved
 from otel_ml._outputs import TASKS
 from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers
 from otel_ml.catalogue import MISSING, OTHER
 from otel_ml.errors import BaselineError, Fault
+from otel_ml.files import write_text
 
 MAX_BYTES = 64 * 1024 * 1024
 _REBUILD = "build the baseline again with this version of otel-ml"
@@ -115,6 +115,7 @@ def decode(document: Any, subject: str = "the baseline") -> Baseline:
         mend = "update otel-ml" if isinstance(schema, int) and schema > SCHEMA_VERSION else _REBUILD
         raise BaselineError(subject, [Fault("schema_version", f"is {schema!r}, this version reads {SCHEMA_VERSION}", mend)])
     fields = _decode_fields(reader)
+    _check_agreement(reader, fields)
     if reader.faults:
         raise BaselineError(subject, reader.faults)
     baseline = Baseline(**fields)
@@ -162,6 +163,18 @@ def _decode_fields(reader: _Reader) -> dict[str, Any]:
         "performance": reader.mapping("performance"),
         "outliers": outliers,
     }
+
+
+def _check_agreement(reader: _Reader, fields: Mapping[str, Any]) -> None:
+    """Parts that are sound each by itself, and must fit together."""
+    classes, prediction, outliers = fields["classes"], fields["prediction"], fields["outliers"]
+    if fields["task"] == "binary" and prediction is not None and len(classes) != 2:
+        reader.fault("classes", f"are {len(classes)} where a binary model has two", _REBUILD)
+    if prediction is not None and prediction.edges is None and prediction.categories != classes:
+        reader.fault("prediction.bins", "are not the classes", _REBUILD)
+    numeric = {feature.name for feature in fields["features"] if feature.histogram.edges is not None}
+    if outliers is not None and not numeric.issuperset(outliers.features):
+        reader.fault("outliers.features", "are not all numeric features", _REBUILD)
 
 
 def _decode_histogram(reader: _Reader, name: str) -> Histogram | None:

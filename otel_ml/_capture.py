@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.ma import MaskedArray, getmaskarray
 
 from otel_ml._frames import frame_columns, names_of
 
@@ -73,7 +74,7 @@ class Capture:
             return self._from_array(data)
         if isinstance(data, Mapping):
             return self._from_mapping(data)
-        if hasattr(data, "columns") and hasattr(data, "__len__"):
+        if hasattr(data, "__len__") and hasattr(data, "columns"):
             return self._from_frame(data)
         if isinstance(data, list | tuple):
             return self._from_sequence(data)
@@ -99,6 +100,9 @@ class Capture:
         return Captured(next(iter(sizes.values())) or 0, columns=columns)
 
     def _from_array(self, array: npt.NDArray[Any]) -> Captured:
+        if isinstance(array, MaskedArray):
+            hidden, array = getmaskarray(array), np.array(array, dtype=object)
+            array[hidden] = None
         if array.dtype.names:
             return Captured(array.size, columns={name: array[name] for name in self._names if name in array.dtype.names})
         if array.ndim == 1:

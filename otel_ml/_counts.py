@@ -113,4 +113,4 @@ class Counts:
 
 
 def _size(prediction: Any) -> int:
-    return len(prediction) if isinstance(prediction, list | np.ndarray) and np.ndim(prediction) else 1
+    return len(prediction) if isinstance(prediction, list) or (isinstance(prediction, np.ndarray) and prediction.ndim) else 1

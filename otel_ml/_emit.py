@@ -40,7 +40,7 @@ _SHARED = (
     names.MONITOR_DROPPED,
 )
 _PER_MODEL = (names.FEATURE_OBSERVATIONS, names.FEATURE_VIOLATIONS)
-_Identity = tuple[str, ...]
+_Model = tuple[str, ...]
 
 
 class Owners:
@@ -100,8 +100,8 @@ class Emitter:
 
     def __init__(self, provider: MeterProvider) -> None:
         self._provider = weakref.ref(provider)
-        self._owners: dict[_Identity, Owners] = {}
-        self._models: set[_Identity] = set()
+        self._owners: dict[_Model, Owners] = {}
+        self._models: set[_Model] = set()
         renew_in_children(self)
         meter = provider.get_meter(names.SCOPE, __version__)
         duration = names.INFERENCE_DURATION
@@ -123,11 +123,11 @@ class Emitter:
         identity = counts.layout.identity
         model = identity[:2]
         with self._lock:
-            for other in [other for other in self._owners if other[:2] == model and other != identity]:
-                if not self._owners[other].abandoned:
+            owners = self._owners.get(model)
+            if owners is None or owners.layout.identity != identity:
+                if owners is not None and not owners.abandoned:
                     raise _second_baseline(model)
-                del self._owners[other]
-            owners = self._owners.setdefault(identity, Owners(counts.layout, role))
+                owners = self._owners[model] = Owners(counts.layout, role)
             owners.join(counts)
             new = model not in self._models and counts.layout.baseline is not None
             if new:
@@ -157,14 +157,14 @@ class Emitter:
                 series,
             )
 
-    def _observable(self, meter: Meter, metric: Metric, only: _Identity | None) -> None:
+    def _observable(self, meter: Meter, metric: Metric, only: _Model | None) -> None:
         meter.create_observable_counter(metric.name, [partial(self._observe, metric, only)], metric.unit, metric.brief)
 
-    def _everybody(self, only: _Identity | None) -> list[Owners]:
+    def _everybody(self, only: _Model | None) -> list[Owners]:
         with self._lock:
-            return [owners for identity, owners in self._owners.items() if only is None or identity[:2] == only]
+            return list(self._owners.values()) if only is None else [self._owners[only]]
 
-    def _observe(self, metric: Metric, only: _Identity | None, _: CallbackOptions) -> Iterator[Observation]:
+    def _observe(self, metric: Metric, only: _Model | None, _: CallbackOptions) -> Iterator[Observation]:
         for owners in self._everybody(only):
             series = owners.layout.series.get(metric)
             if series is not None:

@@ -104,7 +104,9 @@ class Fold:
         for start in range(0, len(matrix), CHUNK):
             chunk = matrix[start : start + CHUNK]
             numbers = chunk.T if everything else chunk.T[positions]
-            self._add_numbers(counts, np.array(numbers, dtype=kind, order="C"))
+            with np.errstate(over="ignore"):  # a number wider than float64 is infinite
+                block = np.array(numbers, dtype=kind, order="C")
+            self._add_numbers(counts, block)
         for position, categories in self._categorical:
             categories.add(counts, matrix[:, position].tolist())
 
@@ -251,10 +253,8 @@ class _Categories:
         self.feature = feature
         start = layout.feature_start[feature.name]
         self._places = {label: start + index for index, label in enumerate(feature.histogram.labels)}
-        if set(feature.vocabulary) <= set(BOOLEAN_TWINS):
-            self._places |= {
-                BOOLEAN_TWINS[name]: self._places[name] for name in feature.vocabulary if BOOLEAN_TWINS[name] not in self._places
-            }
+        twins = {twin: self._places[name] for name, twin in BOOLEAN_TWINS.items() if name in self._places}
+        self._places = twins | self._places
         self._known = frozenset(feature.vocabulary) | set(self._places)
         self._complete = len(feature.vocabulary) < VOCABULARY
         self._violations = layout.violation_start[feature.name]

@@ -58,7 +58,7 @@ def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
                 "the data", [Fault(f"column {name!r}", "is one value", "give a list with one entry a row") for name in scalar]
             )
         return columns
-    if hasattr(table, "columns") and hasattr(table, "__len__"):
+    if hasattr(table, "__len__") and hasattr(table, "columns"):
         names = names_of(table)
         _refuse_twice(names)
         return frame_columns(table, names if feature_names is None else feature_names)

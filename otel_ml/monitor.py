@@ -129,7 +129,7 @@ class Monitor:
         try:
             if error is None:
                 self._record_duration(seconds, self._attributes)
-                self._counts.add(call.captured, copied(call.prediction))
+                self._counts.add(call.captured, self._kept(call.prediction))
                 if self._events is not None and call.prediction is not None:
                     self._send(call)
             else:
@@ -137,6 +137,14 @@ class Monitor:
                 self._counts.add(call.captured, None)
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(fault, "recording a call")
+
+    def _kept(self, prediction: Any) -> Any:
+        try:
+            return copied(prediction)
+        except Exception as fault:  # noqa: BLE001 - the input counts even where the prediction cannot be read
+            self._counts.drop(1, names.DROP_ERROR)
+            self._guard.fault(fault, "reading the prediction")
+            return None
 
     def _send(self, call: Call) -> None:
         assert self._events is not None and self._meaning is not None  # noqa: PT018

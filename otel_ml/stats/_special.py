@@ -51,16 +51,21 @@ def chi2_quantile(probability: float, degrees: float) -> float:
     """The value that a chi-square variable with `degrees` of freedom stays below with `probability`."""
     if degrees <= 0 or probability <= 0:
         return 0.0
+    if probability >= 1:
+        return math.inf
     spread = 2 / (9 * degrees)
     guess = degrees * (1 - spread + NormalDist().inv_cdf(probability) * math.sqrt(spread)) ** 3  # Wilson and Hilferty 1931
-    x = max(guess, 1e-8)
-    tail = 1 - probability
-    for _ in range(100):
+    x, low, high = max(guess, 1e-8), 0.0, math.inf
+    for _ in range(200):  # Newton's steps, halved where one leaves what is known to hold the quantile
+        excess = gamma_tail(degrees / 2, x / 2) - (1 - probability)
+        low, high = (x, high) if excess > 0 else (low, x)
         density = math.exp((degrees / 2 - 1) * math.log(x / 2) - x / 2 - math.lgamma(degrees / 2)) / 2
-        step = (gamma_tail(degrees / 2, x / 2) - tail) / density
-        x = max(x + step, x / 10)
-        if abs(step) < 1e-12 * x:
+        closer = x + excess / density if density > 0 else math.inf
+        if not low < closer < high:
+            closer = (low + high) / 2 if high < math.inf else 2 * x
+        if abs(closer - x) < 1e-13 * x:
             break
+        x = closer
     return x
 
 

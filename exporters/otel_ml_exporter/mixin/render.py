@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from otel_ml.files import write_text
 from otel_ml_exporter.mixin import PARTS
 from otel_ml_exporter.mixin.alertmanager import alertmanager
 from otel_ml_exporter.mixin.knobs import Knobs
@@ -32,7 +31,7 @@ def write(files: Mapping[str, str], directory: Path) -> None:
     for name, text in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text)
+        write_text(path, text)
 
 
 def differing(files: Mapping[str, str], directory: Path) -> list[str]:
@@ -46,18 +45,6 @@ def differing(files: Mapping[str, str], directory: Path) -> list[str]:
 
 def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _rules(knobs: Knobs, form: str) -> Files:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from otel_ml import OtelMLError
+from otel_ml.errors import OtelMLError
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import Queries
 

@@ -1,0 +1,169 @@
+"""Through the SDK's readers: every series is there from the start, under the contract's names."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from prometheus_client import REGISTRY, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from otel_ml import Baseline, Monitor, catalogue
+
+
+def make_baseline(model, rows=300, **columns):
+    rng = np.random.default_rng(0)
+    score = rng.random(rows)
+    data = {"age": rng.normal(40, 9, rows), "income": rng.random(rows), "plan": rng.choice(["basic", "pro"], rows), **columns}
+    return Baseline.from_data(data, model=model, version="1", predictions=score, labels=score > 0.5)
+
+
+ROW = {"age": 40.0, "income": 0.5, "plan": "pro"}
+
+
+@pytest.fixture
+def prometheus():
+    reader = PrometheusMetricReader()
+    provider = MeterProvider([reader])
+
+    def scrape():
+        return [sample for family in text_string_to_metric_families(generate_latest(REGISTRY).decode()) for sample in family.samples]
+
+    yield provider, scrape
+    provider.shutdown()
+
+
+def points(reader):
+    data = reader.get_metrics_data()
+    return {
+        metric.name: [(dict(point.attributes), point) for point in metric.data.data_points]
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+
+def test_every_binned_series_is_there_at_zero_before_the_first_call():
+    baseline, reader = make_baseline("zeros"), InMemoryMetricReader()
+    kept = Monitor(baseline, meter_provider=MeterProvider([reader]))
+    found = points(reader)
+    assert set(found) == {metric.name for metric in catalogue.PLUGIN_METRICS} - {"ml.inference.duration", "ml.monitor.errors"}
+    assert {point.value for name, series in found.items() if name != "ml.model.info" for _, point in series} == {0}
+    labels = [(a["ml.feature.name"], a["ml.bin"]) for a, _ in found["ml.feature.observations"]]
+    assert labels == [(feature.name, label) for feature in baseline.features for label in feature.histogram.labels]
+    assert sum(map(len, found.values())) == baseline.series
+    assert kept.baseline is baseline
+
+
+def test_attributes_are_those_of_the_catalogue():
+    baseline, reader = make_baseline("attributes"), InMemoryMetricReader()
+    monitor = Monitor(baseline, meter_provider=MeterProvider([reader]), role="canary")
+    monitor.wrap(lambda _: [0.9])([ROW])
+    monitor.wrap(lambda _: [0.9])("unreadable")
+    with pytest.raises(ZeroDivisionError):
+        monitor.wrap(lambda _: 1 / 0)([ROW])
+    found = points(reader)
+    for metric in catalogue.PLUGIN_METRICS:
+        union = set().union(*(attributes for attributes, _ in found[metric.name]))
+        assert union == set(metric.attributes), metric.name
+    ((info, _),) = found["ml.model.info"]
+    assert (info["ml.model.role"], info["ml.model.task"], info["ml.baseline.id"]) == ("canary", "binary", baseline.fingerprint)
+
+
+def test_a_failing_call_is_timed_with_the_type_of_its_error_and_its_rows():
+    reader = InMemoryMetricReader()
+    monitor = Monitor(make_baseline("failing"), meter_provider=MeterProvider([reader]))
+    with pytest.raises(ZeroDivisionError):
+        monitor.wrap(lambda _: 1 / 0)([ROW, ROW])
+    found = points(reader)
+    ((attributes, point),) = found["ml.inference.duration"]
+    assert (attributes["error.type"], point.count) == ("ZeroDivisionError", 1)
+    assert found["ml.inference.rows"][0][1].value == 2
+
+
+def test_a_monitor_that_is_gone_keeps_its_counts_and_faults():
+    baseline, reader = make_baseline("gone"), InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    for _ in range(3):
+        predict = Monitor(baseline, meter_provider=provider).wrap(lambda _: [0.9])
+        predict([ROW])
+        predict("unreadable")
+        del predict
+        found = points(reader)
+    assert found["ml.inference.rows"][0][1].value == 3
+    assert [point.value for _, point in found["ml.monitor.errors"]] == [3]
+    assert sum(point.value for attributes, point in found["ml.feature.observations"] if attributes["ml.feature.name"] == "age") == 3
+
+
+def test_two_readers_see_the_same_counts():
+    readers = [InMemoryMetricReader(), InMemoryMetricReader()]
+    monitor = Monitor(make_baseline("readers"), meter_provider=MeterProvider(readers))
+    monitor.wrap(lambda _: [0.9])([ROW])
+    assert [points(reader)["ml.inference.rows"][0][1].value for reader in readers] == [1, 1]
+
+
+def test_a_baseline_of_more_series_than_the_sdk_keeps_apart_says_so(caplog):
+    baseline = Baseline.from_data(np.random.default_rng(0).normal(size=(200, 180)), model="wide", version="1")
+    Monitor(baseline, meter_provider=MeterProvider([InMemoryMetricReader()]))
+    assert "model wide 1 has 2160 feature series" in caplog.text
+
+
+def test_several_models_are_labelled_right_in_one_exposition(prometheus):
+    provider, scrape = prometheus
+    first, second = (Monitor(make_baseline(name), meter_provider=provider) for name in ("first", "second"))
+    bare = Monitor(model="bare", version="9", meter_provider=provider)
+    first.wrap(lambda _: [0.9, 0.9])([ROW, ROW])
+    for failing in (second, bare):
+        with pytest.raises(KeyError):
+            failing.wrap(lambda _: {}["absent"])([ROW])
+    bare.wrap(lambda _: None)([ROW])
+    samples = scrape()
+
+    def values(name, **labels):
+        """To Prometheus an empty label is an absent one."""
+        named = [sample for sample in samples if sample.name == name]
+        return [sample.value for sample in named if all(sample.labels.get(key, "") == value for key, value in labels.items())]
+
+    assert values("ml_inference_rows_total", ml_model_name="first", ml_model_version="1") == [2]
+    assert values("ml_inference_rows_total", ml_model_name="bare", ml_model_version="9") == [2]
+    assert values("ml_inference_duration_seconds_count", ml_model_name="first", error_type="") == [1]
+    assert values("ml_inference_duration_seconds_count", ml_model_name="second", error_type="KeyError") == [1]
+    assert sorted(values("ml_inference_duration_seconds_count", ml_model_name="bare")) == [1, 1]
+    assert values("ml_model_info", ml_model_name="bare", ml_baseline_id="") == [1]
+    assert sum(values("ml_feature_observations_total", ml_model_name="first", ml_feature_name="age")) == 2
+    assert sum(values("ml_feature_observations_total", ml_model_name="second", ml_feature_name="plan", ml_bin="pro")) == 1
+    assert sum(values("ml_prediction_observations_total", ml_model_name="first", ml_bin="True")) == 2
+    names = {sample.name for sample in samples if sample.name.startswith("ml_")}
+    counters = {metric.prometheus for metric in catalogue.PLUGIN_METRICS} - {"ml_inference_duration_seconds", "ml_monitor_errors_total"}
+    histogram = {f"ml_inference_duration_seconds_{suffix}" for suffix in ("bucket", "sum", "count")}
+    assert names == counters | histogram
+
+
+SDK = "from opentelemetry.sdk.metrics import MeterProvider; reader = InMemoryMetricReader(); set_meter_provider(MeterProvider([reader]))"
+MONITOR = "monitor = Monitor(model='m', version='1'); monitor.wrap(lambda _: None)([[1.0]])"
+LATER = "later = Monitor(model='n', version='1'); later.wrap(lambda _: None)([[1.0]])"
+
+
+@pytest.mark.parametrize("order", [[SDK, MONITOR, LATER], [MONITOR, SDK, LATER], [MONITOR, LATER, SDK]], ids=["before", "between", "after"])
+def test_the_sdk_may_be_configured_before_or_after_the_monitor(order):
+    program = "\n".join(
+        [
+            "from opentelemetry.metrics import set_meter_provider",
+            "from opentelemetry.sdk.metrics.export import InMemoryMetricReader",
+            "from otel_ml import Monitor",
+            *order,
+            textwrap.dedent("""
+                metrics = [m for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics for m in s.metrics]
+                rows = [m for m in metrics if m.name == "ml.inference.rows"]
+                assert len(rows) == 1, metrics
+                print(sorted((p.attributes["ml.model.name"], p.value) for p in rows[0].data.data_points))
+            """),
+        ]
+    )
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[('m', 1), ('n', 1)]", done.stderr

@@ -1,0 +1,108 @@
+"""Counts are conserved: every value of every row falls into exactly one bin, however the rows arrive."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_ml import Baseline, Monitor, testing
+
+NUMBER = st.one_of(st.floats(width=64), st.integers(-(2**70), 2**70), st.none(), st.sampled_from([0.1, 0.2, 0.3, 1e308, -0.0]))
+# Python itself does not tell True from 1 in one column: a category is text or a boolean here, a code is a number
+TEXT = st.one_of(st.text(max_size=12), st.none(), st.booleans(), st.sampled_from(["__missing__", "__other__"]))
+ROWS = st.lists(st.fixed_dictionaries({"x": NUMBER, "y": st.floats(width=64), "c": TEXT}), min_size=1, max_size=40)
+
+
+def build(rows, **options):
+    return Baseline.from_data(rows, model="property", version="1", **options)
+
+
+def count(baseline, batches):
+    monitor = Monitor(baseline)
+    predict = monitor.wrap(lambda _: None)
+    for batch in batches:
+        predict(batch)
+    return testing.collect(monitor)
+
+
+def counts_of(baseline):
+    return {f.name: dict(zip(f.histogram.labels, f.histogram.counts, strict=True)) for f in baseline.features}
+
+
+@given(ROWS, st.integers(2, 20))
+def test_a_baseline_is_well_formed_for_any_data(rows, bins):
+    baseline = build(rows, bins=bins)
+    for feature in baseline.features:
+        histogram = feature.histogram
+        assert histogram.samples == len(rows)
+        assert len(set(histogram.labels)) == len(histogram.labels) == len(histogram.counts)
+        assert list(histogram.labels[:-2]) == sorted(histogram.labels[:-2])
+        assert all(len(label) <= 100 for label in histogram.labels)
+        edges = histogram.edges or ()
+        assert all(math.isfinite(edge) for edge in edges)
+        assert all(a < b for a, b in pairwise(edges))
+    if baseline.outliers is not None:
+        assert baseline.outliers.histogram.samples == len(rows)
+
+
+@given(ROWS)
+def test_a_baseline_survives_its_file(tmp_path_factory, rows):
+    baseline = build(rows)
+    path = tmp_path_factory.mktemp("baseline") / "b.json"
+    baseline.save(path)
+    assert Baseline.load(path) == baseline
+
+
+@given(ROWS)
+def test_training_data_fold_into_the_baseline_s_counts(rows):
+    baseline = build(rows)
+    together, one_by_one = count(baseline, [rows]), count(baseline, rows)
+    assert together.features == one_by_one.features == counts_of(baseline)
+    assert count(baseline, [{name: [row[name] for row in rows] for name in rows[0]}]).features == together.features
+    assert together.errors == {}
+
+
+@given(ROWS, ROWS)
+def test_any_rows_are_conserved_and_add_up(train, served):
+    baseline = build(train)
+    found = count(baseline, [served])
+    assert found.rows == len(served)
+    assert {sum(bins.values()) for bins in found.features.values()} == {len(served)}
+    assert found.violations == count(baseline, served).violations
+    both = count(baseline, [train, served])
+    first = count(baseline, [train])
+    for name, bins in both.features.items():
+        assert bins == {label: first.features[name][label] + found.features[name][label] for label in bins}
+
+
+@given(st.lists(st.tuples(*[st.floats(width=32, allow_nan=True)] * 2), min_size=1, max_size=60), st.integers(2, 12))
+def test_arrays_of_every_precision_and_lists_fold_alike(rows, bins):
+    single = np.array(rows, dtype=np.float32)
+    baseline = build(single, bins=bins)
+    expected = counts_of(baseline)
+    for form in (single, single.astype(np.float64), single.astype(object), list(single), single.tolist(), np.asfortranarray(single)):
+        found = count(baseline, [form])
+        assert found.features == expected
+        assert not any(found.violations[name]["out_of_range"] for name in found.violations)
+
+
+JUNK = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=5), st.dates()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(["x", "y", "c", 0, ""]), inner, max_size=4), st.tuples(inner)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300)
+@given(JUNK, JUNK)
+def test_no_input_and_no_answer_whatever_breaks_a_prediction(data, answer):
+    baseline = build({"x": [1.0, 2.0, 3.0], "c": ["a", "b", "a"]}, predictions=[0.1, 0.9, 0.4], labels=[0, 1, 0])
+    monitor = Monitor(baseline)
+    assert monitor.wrap(lambda _: answer)(data) is answer
+    found = testing.collect(monitor)
+    assert {sum(bins.values()) for bins in found.features.values()} == {found.rows}
+    assert bool(found.errors) == bool(sum(found.dropped.values()))

@@ -1,0 +1,118 @@
+"""What a model answers is counted per class or interval, and its confidence where it shows one."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from otel_ml import Baseline, Monitor, testing
+
+DATA = [[40.0, 1.0], [30.0, 2.0]]
+
+
+def nonzero(counts):
+    return {name: count for name, count in counts.items() if count}
+
+
+@pytest.mark.parametrize(
+    ("prediction", "classes", "confidences"),
+    [
+        (0.3, {"no": 1}, 1),
+        (np.float32(0.5), {"yes": 1}, 1),
+        (np.array(0.7), {"yes": 1}, 1),
+        ([0.1, 0.9], {"no": 1, "yes": 1}, 2),
+        ((0.1, 0.9), {"no": 1, "yes": 1}, 2),
+        (np.array([0.1, 0.9]), {"no": 1, "yes": 1}, 2),
+        (np.array([[0.1], [0.9]]), {"no": 1, "yes": 1}, 2),
+        (np.array([[0.9, 0.1], [0.2, 0.8]]), {"no": 1, "yes": 1}, 2),
+        ([[0.9, 0.1], [0.2, 0.8]], {"no": 1, "yes": 1}, 2),
+        (pd.Series([0.1, 0.9], index=[7, 3]), {"no": 1, "yes": 1}, 2),
+        (pd.DataFrame({"no": [0.9], "yes": [0.1]}), {"no": 1}, 1),
+        (pl.Series([0.1, None]), {"no": 1, "__missing__": 1}, 2),
+        (pa.array([0.1, None]), {"no": 1, "__missing__": 1}, 2),
+        ([0.1, None], {"no": 1, "__missing__": 1}, 2),
+        ([float("nan")], {"__missing__": 1}, 1),
+        ([1.0000001, -0.0000001], {"no": 1, "yes": 1}, 2),
+        ([0.2, 1.5, -3.0], {"no": 1, "__other__": 2}, 3),
+        ("yes", {"yes": 1}, 0),
+        (["yes", "no", "maybe"], {"yes": 1, "no": 1, "__other__": 1}, 0),
+        (np.array(["yes", "no"]), {"yes": 1, "no": 1}, 0),
+        (pa.array(["yes", None]), {"yes": 1, "__missing__": 1}, 0),
+        (pd.Series(["yes", "no"], dtype="category"), {"yes": 1, "no": 1}, 0),
+        (["x" * 1_000_000, "yes"], {"yes": 1, "__other__": 1}, 0),
+        ({"score": 0.3}, {"__other__": 1}, 0),
+        ([], {}, 0),
+        (np.empty((0, 2)), {}, 0),
+        (None, {}, 0),
+    ],
+    ids=repr,
+)
+def test_every_form_of_answer_of_a_binary_model(numeric, prediction, classes, confidences, counted):
+    found = counted(numeric, DATA, prediction)
+    assert nonzero(found.predictions) == classes
+    assert sum(found.confidences.values()) == confidences
+    assert found.errors == {}
+
+
+@pytest.mark.parametrize("labels", [[True, False], [1, 0], np.array([1.0, 0.0]), ["True", "False"], [np.True_, np.False_]], ids=repr)
+def test_labels_count_alike_however_they_are_written(baseline, labels, counted):
+    assert nonzero(counted(baseline, [], labels).predictions) == {"True": 1, "False": 1}
+
+
+def test_one_strange_answer_does_not_change_how_others_are_read(numeric):
+    monitor = Monitor(numeric)
+    predict = monitor.wrap(lambda answer: answer)
+    for answer in ([0.2], [7.5], [0.9], np.ones((1, 5)), [0.8]):
+        predict(answer)
+    found = testing.collect(monitor)
+    assert nonzero(found.predictions) == {"no": 1, "yes": 2, "__other__": 1}
+    assert found.dropped["error"] == 1
+
+
+@pytest.mark.parametrize(
+    ("prediction", "classes"),
+    [
+        (np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]), {"a": 1, "c": 1}),
+        (np.array([[np.nan, 0.2, 0.1]]), {"__missing__": 1}),
+        ("b", {"b": 1}),
+        (["b", "zz", None], {"b": 1, "__missing__": 1, "__other__": 1}),
+        (pd.Series(["a", None, "c"], dtype="string"), {"a": 1, "c": 1, "__missing__": 1}),
+    ],
+    ids=repr,
+)
+def test_every_form_of_answer_of_a_multiclass_model(prediction, classes, counted):
+    shares = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    baseline = Baseline.from_data({"x": [1, 2, 3]}, model="kinds", version="1", predictions=shares, labels=["a", "b", "c"])
+    assert nonzero(counted(baseline, [], prediction).predictions) == classes
+
+
+@pytest.mark.parametrize("prediction", [1.0, 1, [1], np.array([1], "i8"), "1"])
+def test_a_model_that_gives_labels_is_not_read_as_one_that_gives_probabilities(prediction, counted):
+    baseline = Baseline.from_data({"x": [1, 2]}, model="one-two", version="1", predictions=[1, 2])
+    assert nonzero(counted(baseline, [], prediction).predictions) == {"1": 1}
+
+
+def test_numbers_fall_into_the_baseline_s_intervals(counted):
+    values = np.arange(100.0) * 1.5 - 20
+    baseline = Baseline.from_data({"x": values}, model="demand", version="1", predictions=values)
+    expected = dict(zip(baseline.prediction.labels, baseline.prediction.counts, strict=True))
+    for form in (list, np.array, pd.Series, lambda v: np.array(v).reshape(-1, 1), pl.Series):
+        assert counted(baseline, [], form(values)).predictions == expected
+    assert counted(baseline, [], [None, float("inf"), 1]).predictions["__missing__"] == 1
+
+
+def test_an_answer_that_is_changed_later_was_counted_as_given(numeric):
+    monitor = Monitor(numeric)
+    answers = [np.array([0.1, 0.1]), [0.1, 0.1], pd.Series([0.1, 0.1])]
+    predict = monitor.wrap(lambda answer: answer)
+    for answer in answers:
+        predict(answer)
+        answer[:] = 0.9 if not isinstance(answer, list) else [0.9, 0.9]
+    assert nonzero(testing.collect(monitor).predictions) == {"no": 6}
+
+
+def test_a_generator_is_handed_on_unconsumed(numeric, counted):
+    answer = (value for value in [0.1, 0.9])
+    counted(numeric, DATA, answer)
+    assert list(answer) == [0.1, 0.9]
