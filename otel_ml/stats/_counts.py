@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,3 +32,26 @@ def total(name: str, counts: Vector) -> float:
     if samples <= 0:
         raise StatisticsError(f"{name} holds no samples")
     return samples
+
+
+def as_part(name: str, part: Counts, whole: Vector) -> Vector:
+    """`part` as counts that are nowhere larger than `whole`; rounding of sums is forgiven."""
+    vector = as_counts(name, part, like=whole)
+    if (vector > whole * (1 + 1e-9)).any():
+        raise StatisticsError(f"{name} must not be larger than the outcomes of its bin; confidence is a sum over each bin")
+    return np.minimum(vector, whole)
+
+
+def both_shares(expected: Counts, actual: Counts) -> tuple[Vector, Vector, float]:
+    """The shares of two sets of counts over the same bins, and the number of samples in the second."""
+    q_counts = as_counts("expected", expected)
+    p_counts = as_counts("actual", actual, like=q_counts)
+    m, n = total("expected", q_counts), total("actual", p_counts)
+    return q_counts / m, p_counts / n, n
+
+
+def as_design_effect(design_effect: float) -> float:
+    """How many times larger than for independent rows the sampling variance is; at least 1."""
+    if not 1 <= design_effect < math.inf:
+        raise StatisticsError(f"the design effect must be at least 1 and finite, got {design_effect}")
+    return float(design_effect)

@@ -1,13 +1,16 @@
-"""How far two sets of counts are apart, and how far chance alone would put them."""
+"""How far two sets of counts are apart; for PSI also how far chance alone would put them."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from otel_ml.stats._counts import Counts, Vector, as_counts, total
-from otel_ml.stats._special import beta_tail, chi2_quantile
+from otel_ml.errors import StatisticsError
+from otel_ml.stats._counts import Counts, Vector, as_counts, as_design_effect, both_shares, total
+from otel_ml.stats._special import chi2_quantile
 
 SMOOTHING = 0.5
 """Added to each count before dividing, so that an empty bin has a share (Jeffreys' prior)."""
@@ -22,15 +25,17 @@ class PSI(NamedTuple):
     samples: float
 
 
-def psi(expected: Counts, actual: Counts, *, alpha: float = 0.01) -> PSI:
+def psi(expected: Counts, actual: Counts, *, alpha: float = 0.01, design_effect: float = 1.0) -> PSI:
     """Population stability index, `sum (p - q) ln(p / q)`, and the value that chance alone stays below.
 
     `expected` and `actual` are counts per bin, shape (bins,), whole or fractional. 0.5 is added to each before dividing.
     `contributions` has one term per bin; they sum to `value`. `noise_floor` is exceeded with probability `alpha` when
-    nothing changed: `chi2.ppf(1 - alpha, bins - 1) * (1/n + 1/m)`. `samples` is n, the sum of `actual`.
+    nothing changed: `chi2.ppf(1 - alpha, bins - 1) * (1/n + 1/m) * design_effect`; the design effect, at least 1, says how
+    many times more than independent rows the rows of this feature scatter. `samples` is n, the sum of `actual`.
 
     Raises `StatisticsError` for counts that are negative, not finite, of different lengths, or sum to 0.
-    Sources: Siddiqi, Credit Risk Scorecards (2006); Yurdakul, Statistical properties of the PSI (2018).
+    Sources: Siddiqi, Credit Risk Scorecards (2006); Yurdakul, Statistical properties of the PSI (2018); Kish, Survey
+    Sampling (1965) for the design effect.
 
     >>> result = psi([500, 300, 200], [50, 30, 20])
     >>> round(result.value, 5), round(result.noise_floor, 3), result.samples
@@ -45,32 +50,99 @@ def psi(expected: Counts, actual: Counts, *, alpha: float = 0.01) -> PSI:
     q = (q_counts + SMOOTHING) / (m + SMOOTHING * bins)
     p = (p_counts + SMOOTHING) / (n + SMOOTHING * bins)
     contributions = (p - q) * np.log(p / q)
-    noise_floor = chi2_quantile(1 - alpha, bins - 1) * (1 / n + 1 / m)
+    noise_floor = chi2_quantile(1 - alpha, bins - 1) * (1 / n + 1 / m) * as_design_effect(design_effect)
     return PSI(float(contributions.sum()), noise_floor, contributions, n)
 
 
-class RangeCheck(NamedTuple):
-    """The share of values outside the observed range, how likely chance is to give it, and the verdict."""
+class Distance(NamedTuple):
+    """A distance between two sets of counts, 0 for equal shares, and the number of samples in the second."""
 
-    ratio: float
-    p_value: float
-    broken: bool
+    value: float
+    samples: float
 
 
-def range_check(outside: float, samples: float, baseline_samples: float, *, least: float = 0.01, alpha: float = 0.01) -> RangeCheck:
-    """Whether too many values lie outside what the baseline observed (its range, or its vocabulary).
+def _divergence(p: Vector, q: Vector) -> float:
+    """Kullback-Leibler divergence in bits; bins that are empty in `p` add nothing."""
+    seen = (p > 0) & (q > 0)
+    return float((p[seen] * np.log2(p[seen] / q[seen])).sum())
 
-    `outside` of the window's `samples` values do. A new value falls outside the range of `baseline_samples` like it with
-    probability 2 / (baseline_samples + 1) (Wilks 1941). The check is broken when the share is at least `least` *and* that
-    probability would give so many with a binomial tail below `alpha`.
 
-    Raises `StatisticsError` for counts that are negative or not finite, or samples that are 0.
+def js_distance(expected: Counts, actual: Counts) -> Distance:
+    """Jensen-Shannon distance: the square root of the divergence in bits of both shares from their mean, in [0, 1].
 
-    >>> range_check(50, 1000, 5000).broken, range_check(9, 1000, 5000).broken, range_check(1, 50, 500).broken
-    (True, False, False)
+    `expected` and `actual` are counts per bin, shape (bins,); nothing is smoothed, as empty bins are no problem here.
+    1 means that no bin is shared. Chance alone gives about `sqrt((bins - 1) (1/n + 1/m) / 5.5)`.
+
+    Raises `StatisticsError` as `psi` does. Sources: Lin, Divergence measures based on the Shannon entropy (1991);
+    Endres and Schindelin (2003) for the root.
+
+    >>> round(js_distance([50, 50, 0], [40, 40, 20]).value, 3), js_distance([1, 0], [0, 1]).value
+    (0.329, 1.0)
     """
-    n = total("samples", as_counts("samples", [samples]))
-    m = total("baseline_samples", as_counts("baseline_samples", [baseline_samples]))
-    x = min(float(as_counts("outside", [outside])[0]), n)
-    p_value = beta_tail(2 / (m + 1), x, n - x + 1) if x > 0 else 1.0
-    return RangeCheck(x / n, p_value, x / n >= least and p_value < alpha)
+    q, p, n = both_shares(expected, actual)
+    middle = (p + q) / 2
+    return Distance(math.sqrt(min(max((_divergence(p, middle) + _divergence(q, middle)) / 2, 0.0), 1.0)), n)
+
+
+def ks(expected: Counts, actual: Counts) -> Distance:
+    """Kolmogorov-Smirnov distance over bin edges: the largest gap between the two cumulative shares, in [0, 1].
+
+    `expected` and `actual` are counts of the intervals *in order*, shape (intervals,); leave the reserved bins out. Within
+    a bin the gap may be larger: the value is a lower bound of the distance between the rows, too small by at most the
+    largest share of a bin on either side.
+
+    Raises `StatisticsError` as `psi` does. Source: Smirnov, Table for estimating the goodness of fit (1948).
+
+    >>> ks([25, 25, 25, 25], [50, 0, 25, 25]).value
+    0.25
+    """
+    q, p, n = both_shares(expected, actual)
+    return Distance(min(float(np.abs(np.cumsum(p) - np.cumsum(q)).max()), 1.0), n)
+
+
+def l_infinity(expected: Counts, actual: Counts) -> Distance:
+    """L-infinity distance: the largest change of the share of a bin, in [0, 1].
+
+    `expected` and `actual` are counts per bin, shape (bins,). Raises `StatisticsError` as `psi` does.
+    Source: TensorFlow Data Validation, which compares categorical features by it.
+
+    >>> round(l_infinity([50, 30, 20], [40, 30, 30]).value, 3)
+    0.1
+    """
+    q, p, n = both_shares(expected, actual)
+    return Distance(min(float(np.abs(p - q).max()), 1.0), n)
+
+
+def wasserstein(expected: Counts, actual: Counts, *, edges: Sequence[float], minimum: float, maximum: float, std: float) -> Distance:
+    """Wasserstein-1 (earth mover's) distance from bins, in standard deviations of the baseline.
+
+    It is the area between the two cumulative distributions, each linear inside a bin. `expected` and `actual` are counts of
+    the intervals *in order*, shape (intervals,); leave the reserved bins out: missing values have no place on the axis.
+    `edges` are the inner bounds, shape (intervals - 1,), ascending. The outer bins end at `minimum` and `maximum` of the
+    baseline, so values beyond them count as lying inside: however far they are, the distance stays the same. `minimum`,
+    `maximum` and `std` have the unit of the feature.
+
+    Raises `StatisticsError` as `psi` does, and for edges that do not fit the counts or a `std` that is not above 0.
+    Source: Vallender, Calculation of the Wasserstein distance between probability distributions on the line (1974).
+
+    >>> wasserstein([10, 0, 0], [0, 0, 10], edges=[1, 2], minimum=0, maximum=3, std=0.5).value
+    4.0
+    """
+    q, p, n = both_shares(expected, actual)
+    inner = np.asarray(edges, dtype=np.float64)
+    if inner.shape != (q.size - 1,):
+        raise StatisticsError(f"{q.size} intervals have {q.size - 1} edges between them, got shape {inner.shape}")
+    bounds = np.array([min([minimum, *inner]), *inner, max([maximum, *inner])])
+    if not np.isfinite(bounds).all() or (np.diff(bounds) < 0).any():
+        raise StatisticsError("edges, minimum and maximum must be finite and ascending")
+    if not 0 < std < math.inf:
+        raise StatisticsError(f"the standard deviation must be above 0 and finite, got {std}; a constant has no such distance")
+    gaps = np.concatenate([[0.0], np.cumsum(p - q)[:-1], [0.0]])
+    return Distance(float((_mean_height(gaps[:-1], gaps[1:]) * np.diff(bounds)).sum()) / std, n)
+
+
+def _mean_height(left: Vector, right: Vector) -> Vector:
+    """The mean of `|f|` over an interval where f goes straight from `left` to `right`."""
+    heights = np.abs(left) + np.abs(right)
+    crossing = left * right < 0
+    return np.where(crossing, np.divide(left**2 + right**2, 2 * heights, out=heights / 2, where=crossing), heights / 2)

@@ -32,11 +32,7 @@ def classification(confusion: Sequence[Sequence[float]] | npt.NDArray[np.number[
     >>> classification([[50, 10], [5, 35]]).accuracy
     0.85
     """
-    matrix = np.asarray(confusion, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise StatisticsError(f"a confusion matrix is square, got shape {matrix.shape}")
-    if not np.isfinite(matrix).all() or (matrix < 0).any() or matrix.sum() <= 0:
-        raise StatisticsError("a confusion matrix holds counts, at least one of them more than 0")
+    matrix = as_confusion(confusion)
     hits, truths, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
     recall = np.divide(hits, truths, out=np.zeros_like(hits), where=truths > 0)
@@ -52,6 +48,16 @@ def classification(confusion: Sequence[Sequence[float]] | npt.NDArray[np.number[
         f1=float(f1[chosen].mean()),
         samples=float(matrix.sum()),
     )
+
+
+def as_confusion(confusion: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """`confusion` as a square float matrix of counts, at least one of them more than 0."""
+    matrix = np.asarray(confusion, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise StatisticsError(f"a confusion matrix is square, got shape {matrix.shape}")
+    if not np.isfinite(matrix).all() or (matrix < 0).any() or matrix.sum() <= 0:
+        raise StatisticsError("a confusion matrix holds counts, at least one of them more than 0")
+    return matrix
 
 
 class Regression(NamedTuple):

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss
 
 from otel_ml import StatisticsError, stats
@@ -67,9 +66,66 @@ def test_brier_score_is_that_of_scikit_learn():
     assert result.samples == 500
 
 
-@pytest.mark.parametrize(("successes", "samples"), [(0, 1), (1, 1), (0, 50), (8, 10), (500, 1_000), (999, 1_000)])
-@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
-def test_wilson_interval_is_that_of_scipy(successes, samples, confidence):
-    expected = binomtest(successes, samples).proportion_ci(confidence, "wilson")
-    result = stats.wilson_interval(successes, samples, confidence=confidence)
-    assert result == pytest.approx((successes / samples, expected.low, expected.high), abs=1e-9)
+def _calibrated(rng, rows, bins=15):
+    confidence = rng.random(rows)
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [np.bincount(index, weights=w, minlength=bins) for w in (None, rng.random(rows) < confidence, confidence)]
+
+
+def test_debiased_ece_of_a_table_worked_by_hand():
+    """The bin with one outcome is left out; the others weigh 100 and 50 of 150."""
+    result = stats.debiased_ece([100, 50, 1, 0], [30, 40, 1, 0], [20.0, 45.0, 0.5, 0.0])
+    squared = (100 * (0.1**2 - 0.3 * 0.7 / 99) + 50 * (0.1**2 - 0.8 * 0.2 / 49)) / 150
+    assert result == pytest.approx((math.sqrt(squared), squared, 150))
+
+
+def test_debiased_ece_of_a_calibrated_model_is_zero_on_average():
+    rng = np.random.default_rng(6)
+    squares = [stats.debiased_ece(*_calibrated(rng, 200)).squared for _ in range(400)]
+    assert abs(np.mean(squares)) < 4 * np.std(squares) / 20
+    assert min(squares) < 0
+    assert stats.debiased_ece([10, 10], [5, 5], [5.0, 5.0])[0] == 0
+
+
+def test_debiased_ece_needs_a_bin_with_two_outcomes():
+    with pytest.raises(StatisticsError, match="two"):
+        stats.debiased_ece([1, 1], [1, 0], [0.5, 0.5])
+
+
+def test_brier_parts_give_the_brier_score_of_the_means_of_the_bins():
+    rng = np.random.default_rng(7)
+    levels = np.array([0.1, 0.35, 0.6, 0.9])
+    index = rng.integers(0, 4, 800)
+    outcome = rng.random(800) < levels[index] ** 1.3
+    parts = stats.brier_decomposition(*(np.bincount(index, weights=w, minlength=5) for w in (None, outcome, levels[index])))
+    assert parts.reliability - parts.resolution + parts.uncertainty == pytest.approx(brier_score_loss(outcome, levels[index]))
+    assert parts.uncertainty == pytest.approx(outcome.var())
+
+
+def test_a_forecast_of_the_base_rate_has_neither_reliability_error_nor_resolution():
+    assert stats.brier_decomposition([100, 0], [30, 0], [30.0, 0.0]) == pytest.approx((0, 0, 0.21))
+
+
+def test_equal_mass_edges_hold_equal_numbers():
+    confidences = np.random.default_rng(1).beta(5, 1, 1_000)
+    edges = stats.equal_mass_edges(confidences, 10)
+    assert np.bincount(np.searchsorted(edges, confidences)).tolist() == [100] * 10
+
+
+def test_equal_mass_edges_merge_ties_and_leave_no_bin_empty():
+    assert stats.equal_mass_edges([0.5] * 8 + [0.9, 0.95], 5) == (0.5,)
+    assert stats.equal_mass_edges([1.0] * 8, 5) == ()
+    assert stats.equal_mass_edges([0.3], 1) == ()
+
+
+@pytest.mark.parametrize(("confidences", "bins"), [([], 3), ([1.1], 3), ([math.nan], 3), ([-0.1], 3), ([0.5], 0)])
+def test_equal_mass_edges_refuse_what_is_no_confidence(confidences, bins):
+    with pytest.raises(StatisticsError):
+        stats.equal_mass_edges(confidences, bins)
+
+
+@pytest.mark.parametrize("function", [stats.ece, stats.debiased_ece, stats.brier_decomposition])
+@pytest.mark.parametrize("counts", [([0], [0], [0]), ([2], [3], [1]), ([2], [1], [3]), ([2, 2], [1], [1])])
+def test_every_calibration_score_refuses_contradictions(function, counts):
+    with pytest.raises(StatisticsError):
+        function(*counts)

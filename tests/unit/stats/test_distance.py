@@ -1,10 +1,11 @@
-"""PSI and the range check are the formulas that STATISTICS.md and the docstrings promise."""
+"""Distances of counts are the formulas that the docstrings promise, and scipy's where scipy has them."""
 
 import math
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from scipy.spatial.distance import jensenshannon
 
 from otel_ml import StatisticsError, stats
 
@@ -63,24 +64,97 @@ def test_counts_that_are_no_counts_are_refused(expected, actual, message):
         stats.psi(expected, actual)
 
 
+def test_a_design_effect_lifts_the_noise_floor_and_nothing_else():
+    plain, lifted = stats.psi([10, 10], [15, 5]), stats.psi([10, 10], [15, 5], design_effect=2.5)
+    assert lifted.noise_floor == pytest.approx(2.5 * plain.noise_floor)
+    assert lifted.value == plain.value
+
+
+@pytest.mark.parametrize("design_effect", [0.99, 0, -1, math.nan, math.inf])
+@pytest.mark.parametrize("function", [stats.psi, stats.chi_square])
+def test_a_design_effect_below_one_is_refused(function, design_effect):
+    with pytest.raises(StatisticsError, match="design effect"):
+        function([10, 10], [15, 5], design_effect=design_effect)
+
+
+def _counts(seed, bins=8):
+    rng = np.random.default_rng(seed)
+    expected, actual = rng.integers(0, 500, bins).astype(float), rng.integers(0, 50, bins) * 1.7
+    expected[2] = actual[5] = expected[6] = actual[6] = 0
+    return expected, actual
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_js_distance_is_that_of_scipy(seed):
+    expected, actual = _counts(seed)
+    assert stats.js_distance(expected, actual).value == pytest.approx(jensenshannon(expected, actual, base=2), rel=1e-9)
+
+
+def test_chance_gives_the_js_distance_that_the_docstring_names():
+    rng = np.random.default_rng(8)
+    shares = rng.dirichlet(np.full(10, 5.0))
+    squares = [stats.js_distance(rng.multinomial(5_000, shares), rng.multinomial(500, shares)).value ** 2 for _ in range(500)]
+    assert np.mean(squares) == pytest.approx(9 * (1 / 500 + 1 / 5_000) / 5.5, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ks_is_that_of_scipy_on_the_numbers_of_the_bins(seed):
+    rng = np.random.default_rng(seed)
+    left, right = rng.integers(0, 8, 300), rng.integers(1, 7, 90)
+    counted = stats.ks(np.bincount(left, minlength=8), np.bincount(right, minlength=8))
+    assert counted.value == pytest.approx(scipy_stats.ks_2samp(left, right).statistic)
+    assert counted.samples == 90
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ks_of_bins_is_a_lower_bound_that_misses_at_most_the_largest_share(seed):
+    rng = np.random.default_rng(seed)
+    left, right = rng.normal(size=500), rng.normal(0.4, 1.3, 400)
+    edges = np.quantile(left, np.arange(1, 10) / 10)
+    counts = [np.bincount(np.searchsorted(edges, side), minlength=10) for side in (left, right)]
+    rows = scipy_stats.ks_2samp(left, right).statistic
+    largest = max((side / side.sum()).max() for side in counts)
+    assert stats.ks(*counts).value <= rows + 1e-12
+    assert rows <= stats.ks(*counts).value + largest
+
+
+def test_l_infinity_of_a_table_worked_by_hand():
+    assert stats.l_infinity([5, 3, 2], [10, 0, 10]) == pytest.approx((0.3, 20))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_wasserstein_is_that_of_scipy_on_values_spread_evenly_over_the_bins(seed):
+    expected, actual = _counts(seed)
+    bounds = np.array([-3, -1, 0, 0.5, 2, 2.1, 5, 6, 10.0])
+    middles = ((np.arange(2_000) + 0.5) / 2_000)[None, :] * np.diff(bounds)[:, None] + bounds[:-1, None]
+    by_scipy = scipy_stats.wasserstein_distance(middles.ravel(), middles.ravel(), np.repeat(expected, 2_000), np.repeat(actual, 2_000))
+    result = stats.wasserstein(expected, actual, edges=bounds[1:-1], minimum=-3, maximum=10, std=2.0)
+    assert result.value == pytest.approx(by_scipy / 2, rel=1e-4)
+
+
+def test_wasserstein_between_gaps_of_opposite_sign_counts_both_triangles():
+    """The gap goes from +1/4 to -1/4 over the middle bin: two triangles of 1/16, and one of 1/8 in each outer bin."""
+    result = stats.wasserstein([1, 2, 1], [3, 0, 3], edges=[1, 2], minimum=0, maximum=3, std=1)
+    assert result.value == pytest.approx(3 / 8)
+
+
+def test_wasserstein_of_rows_is_near_that_of_their_bins():
+    rng = np.random.default_rng(3)
+    left, right = rng.normal(size=5_000), rng.normal(0.3, 1.2, 5_000)
+    edges = np.linspace(-3, 3, 40)
+    counts = [np.bincount(np.searchsorted(edges, side), minlength=41) for side in (left, right)]
+    result = stats.wasserstein(*counts, edges=edges, minimum=left.min(), maximum=left.max(), std=left.std())
+    assert result.value == pytest.approx(scipy_stats.wasserstein_distance(left, right) / left.std(), rel=0.05)
+
+
+def test_wasserstein_holds_with_a_bin_of_no_width_and_with_edges_beyond_the_baseline():
+    assert stats.wasserstein([5, 5], [10, 0], edges=[0.0], minimum=0, maximum=2, std=1).value == pytest.approx(0.5)
+    assert stats.wasserstein([5, 5], [10, 0], edges=[4.0], minimum=0, maximum=2, std=1).value == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
-    ("outside", "samples", "baseline"), [(1, 50, 500), (50, 1_000, 5_000), (9, 1_000, 5_000), (1_000, 1_000, 10), (3, 7, 2)]
+    "changed", [{"edges": [1]}, {"edges": [2, 1]}, {"edges": [1, math.inf]}, {"minimum": math.nan}, {"std": 0}, {"std": math.nan}]
 )
-def test_range_check_is_the_binomial_tail(outside, samples, baseline):
-    check = stats.range_check(outside, samples, baseline)
-    assert check.ratio == outside / samples
-    assert check.p_value == pytest.approx(scipy_stats.binom.sf(outside - 1, samples, 2 / (baseline + 1)), rel=1e-9, abs=1e-300)
-    assert check.broken == (check.ratio >= 0.01 and check.p_value < 0.01)
-
-
-def test_range_check_needs_both_size_and_evidence():
-    assert not stats.range_check(90, 10_000, 5_000).broken  # evidence, but under 1 %
-    assert not stats.range_check(1, 50, 500).broken  # 2 %, but no evidence
-    assert not stats.range_check(0, 50, 500).broken
-    assert stats.range_check(50.4, 1_000.7, 5_000).broken  # increase() extrapolates
-
-
-@pytest.mark.parametrize("arguments", [(1, 0, 5), (1, 5, 0), (-1, 5, 5), (math.nan, 5, 5)])
-def test_range_check_refuses_counts_that_are_no_counts(arguments):
+def test_wasserstein_refuses_an_axis_that_is_none(changed):
     with pytest.raises(StatisticsError):
-        stats.range_check(*arguments)
+        stats.wasserstein([1, 2, 3], [3, 2, 1], **{"edges": [1, 2], "minimum": 0, "maximum": 3, "std": 1, **changed})

@@ -1,0 +1,113 @@
+"""Whether chance explains a difference: tests on counts, and what to do with many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_ml.errors import StatisticsError
+from otel_ml.stats._counts import Counts, Vector, as_counts, as_design_effect, total
+from otel_ml.stats._special import beta_tail, gamma_tail
+
+
+class RangeCheck(NamedTuple):
+    """The share of values outside the observed range, how likely chance is to give it, and the verdict."""
+
+    ratio: float
+    p_value: float
+    broken: bool
+
+
+def range_check(outside: float, samples: float, baseline_samples: float, *, least: float = 0.01, alpha: float = 0.01) -> RangeCheck:
+    """Whether too many values lie outside what the baseline observed (its range, or its vocabulary).
+
+    `outside` of the window's `samples` values do. A new value falls outside the range of `baseline_samples` like it with
+    probability 2 / (baseline_samples + 1) (Wilks 1941). The check is broken when the share is at least `least` *and* that
+    probability would give so many with a binomial tail below `alpha`.
+
+    Raises `StatisticsError` for counts that are negative or not finite, or samples that are 0.
+
+    >>> range_check(50, 1000, 5000).broken, range_check(9, 1000, 5000).broken, range_check(1, 50, 500).broken
+    (True, False, False)
+    """
+    n = total("samples", as_counts("samples", [samples]))
+    m = total("baseline_samples", as_counts("baseline_samples", [baseline_samples]))
+    x = min(float(as_counts("outside", [outside])[0]), n)
+    p_value = beta_tail(2 / (m + 1), x, n - x + 1) if x > 0 else 1.0
+    return RangeCheck(x / n, p_value, x / n >= least and p_value < alpha)
+
+
+class Test(NamedTuple):
+    """A test statistic, its degrees of freedom, the probability of one as large by chance, and the window's samples."""
+
+    statistic: float
+    degrees: float
+    p_value: float
+    samples: float
+
+
+def chi_square(expected: Counts, actual: Counts, *, design_effect: float = 1.0, least_expected: float = 5.0) -> Test:
+    """Pearson's chi-square test of homogeneity: whether two sets of counts come from the same shares.
+
+    `expected` and `actual` are counts per bin, shape (bins,). Bins of which either side expects fewer than
+    `least_expected` under equal shares are pooled into one, and that one with the next smallest until it expects enough:
+    a rare category would otherwise make any window significant. `degrees` is the number of bins left less 1; a single bin
+    left gives p = 1. The statistic is divided by `design_effect`, at least 1, for rows that are not independent (Rao and
+    Scott 1981, first order).
+
+    Raises `StatisticsError` for counts that are negative, not finite, of different lengths, or sum to 0.
+    Sources: Pearson (1900); Cochran, Some methods for strengthening the common chi-square tests (1954) for the pooling.
+
+    >>> result = chi_square([500, 300, 200], [35, 35, 30])
+    >>> round(result.statistic, 2), result.degrees, round(result.p_value, 4)
+    (9.3, 2.0, 0.0096)
+    """
+    q_counts = as_counts("expected", expected)
+    p_counts = as_counts("actual", actual, like=q_counts)
+    m, n = total("expected", q_counts), total("actual", p_counts)
+    effect = as_design_effect(design_effect)
+    table = _pooled(np.stack([q_counts, p_counts]), least_expected * (m + n) / min(m, n))
+    if table.shape[1] < 2:
+        return Test(0.0, 0.0, 1.0, n)
+    fair = np.outer([m, n], table.sum(axis=0) / (m + n))
+    statistic = float(((table - fair) ** 2 / fair).sum()) / effect
+    degrees = float(table.shape[1] - 1)
+    return Test(statistic, degrees, gamma_tail(degrees / 2, statistic / 2), n)
+
+
+def _pooled(table: Vector, least: float) -> Vector:
+    """The columns of `table`, those with a sum below `least` added up into one that is not; empty columns are dropped."""
+    kept = table[:, table.sum(axis=0) > 0]
+    ordered = kept[:, np.lexsort((kept[0], kept.sum(axis=0)))]
+    sums = ordered.sum(axis=0)
+    rare = int((sums < least).sum())
+    while 0 < rare < sums.size and sums[:rare].sum() < least:
+        rare += 1
+    if rare < 2:
+        return ordered
+    return np.column_stack([ordered[:, :rare].sum(axis=1), ordered[:, rare:]])
+
+
+def benjamini_hochberg(p_values: Sequence[float] | Vector) -> npt.NDArray[np.float64]:
+    """p-values adjusted for their number: those below a level hold at most that share of false discoveries.
+
+    `p_values` has shape (tests,), the result too and in the same order. Call a feature drifted when its adjusted value is
+    below the level that you accept. It holds for independent and for positively dependent tests.
+
+    Raises `StatisticsError` for no values, or values outside [0, 1]. Source: Benjamini and Hochberg, Controlling the false
+    discovery rate (1995).
+
+    >>> benjamini_hochberg([0.01, 0.04, 0.03, 0.5]).round(3).tolist()
+    [0.04, 0.053, 0.053, 0.5]
+    """
+    values = as_counts("p_values", p_values)
+    if (values > 1).any():
+        raise StatisticsError("p-values must not be larger than 1")
+    order = np.argsort(values)
+    scaled = values[order] * values.size / np.arange(1, values.size + 1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1]
+    return np.minimum(adjusted, 1)
