@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from otel_ml._baseline_reader import REBUILD, Reader
 from otel_ml._binning import interval_labels, reserved
 from otel_ml._outputs import TASKS
 from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers
@@ -19,7 +18,6 @@ from otel_ml.errors import BaselineError, Fault
 from otel_ml.files import write_text
 
 MAX_BYTES = 64 * 1024 * 1024
-_REBUILD = "build the baseline again with this version of otel-ml"
 
 
 def write(baseline: Baseline, path: Path) -> None:
@@ -49,6 +47,8 @@ def encode(baseline: Baseline) -> dict[str, Any]:
     }
     if baseline.prediction is not None:
         content["prediction"] = _encode_histogram(baseline.prediction)
+    if baseline.prediction_design_effect != 1:
+        content["prediction_design_effect"] = baseline.prediction_design_effect
     if baseline.classes:
         content |= {"classes": list(baseline.classes), "threshold": baseline.threshold}
     if baseline.confidence is not None:
@@ -74,6 +74,8 @@ def _encode_feature(feature: Feature) -> dict[str, Any]:
     for name in ("minimum", "maximum", "mean", "std", "importance"):
         if getattr(feature, name) is not None:
             content[name] = getattr(feature, name)
+    if feature.design_effect != 1:
+        content["design_effect"] = feature.design_effect
     if feature.type == "categorical":
         content["vocabulary"] = list(feature.vocabulary)
     return content
@@ -109,10 +111,10 @@ def _no_constant(name: str) -> None:
 
 def decode(document: Any, subject: str = "the baseline") -> Baseline:
     """The baseline that `document` describes; raises `BaselineError` with every fault."""
-    reader = _Reader(document)
+    reader = Reader(document)
     schema = reader.take("schema_version", int, default=None)
     if schema != SCHEMA_VERSION:
-        mend = "update otel-ml" if isinstance(schema, int) and schema > SCHEMA_VERSION else _REBUILD
+        mend = "update otel-ml" if isinstance(schema, int) and schema > SCHEMA_VERSION else REBUILD
         raise BaselineError(subject, [Fault("schema_version", f"is {schema!r}, this version reads {SCHEMA_VERSION}", mend)])
     fields = _decode_fields(reader)
     _check_agreement(reader, fields)
@@ -128,7 +130,7 @@ def decode(document: Any, subject: str = "the baseline") -> Baseline:
     return baseline
 
 
-def _decode_fields(reader: _Reader) -> dict[str, Any]:
+def _decode_fields(reader: Reader) -> dict[str, Any]:
     task = reader.take("task", str, default=None)
     if task is not None and task not in TASKS:
         reader.fault("task", f"{task!r} is unknown", f"one of {', '.join(TASKS)}")
@@ -136,7 +138,7 @@ def _decode_fields(reader: _Reader) -> dict[str, Any]:
     features = []
     with reader.inside("features") as names:
         if not names:
-            reader.fault("", "there are none", _REBUILD)
+            reader.fault("", "there are none", REBUILD)
         for name in names:
             with reader.inside(name):
                 features.append(_decode_feature(reader, name))
@@ -157,6 +159,7 @@ def _decode_fields(reader: _Reader) -> dict[str, Any]:
         "classes": classes,
         "threshold": reader.take("threshold", float, default=0.5),
         "prediction": _decode_histogram(reader, "prediction"),
+        "prediction_design_effect": _design_effect(reader, "prediction_design_effect"),
         "confidence": _decode_histogram(reader, "confidence"),
         "calibration": calibration,
         "confusion": reader.matrix("confusion", len(classes)) if reader.has("confusion") else None,
@@ -165,139 +168,66 @@ def _decode_fields(reader: _Reader) -> dict[str, Any]:
     }
 
 
-def _check_agreement(reader: _Reader, fields: Mapping[str, Any]) -> None:
+def _check_agreement(reader: Reader, fields: Mapping[str, Any]) -> None:
     """Parts that are sound each by itself, and must fit together."""
     classes, prediction, outliers = fields["classes"], fields["prediction"], fields["outliers"]
     if fields["task"] == "binary" and prediction is not None and len(classes) != 2:
-        reader.fault("classes", f"are {len(classes)} where a binary model has two", _REBUILD)
+        reader.fault("classes", f"are {len(classes)} where a binary model has two", REBUILD)
     if prediction is not None and prediction.edges is None and prediction.categories != classes:
-        reader.fault("prediction.bins", "are not the classes", _REBUILD)
+        reader.fault("prediction.bins", "are not the classes", REBUILD)
     numeric = {feature.name for feature in fields["features"] if feature.histogram.edges is not None}
     if outliers is not None and not numeric.issuperset(outliers.features):
-        reader.fault("outliers.features", "are not all numeric features", _REBUILD)
+        reader.fault("outliers.features", "are not all numeric features", REBUILD)
 
 
-def _decode_histogram(reader: _Reader, name: str) -> Histogram | None:
+def _decode_histogram(reader: Reader, name: str) -> Histogram | None:
     if not reader.has(name):
         return None
     with reader.inside(name):
         return _histogram(reader)
 
 
-def _histogram(reader: _Reader) -> Histogram:
+def _histogram(reader: Reader) -> Histogram:
     bins = reader.mapping("bins")
     edges = reader.numbers("edges") if reader.has("edges") else None
     if edges is not None and any(b <= a for a, b in pairwise(edges)):
-        reader.fault("edges", "do not increase", _REBUILD)
+        reader.fault("edges", "do not increase", REBUILD)
     categories = tuple(label for label in bins if label not in (MISSING, OTHER)) if edges is None else ()
     if tuple(bins) != reserved(categories if edges is None else interval_labels(edges)):
-        reader.fault("bins", "are not the labels that belong to the edges or categories", _REBUILD)
+        reader.fault("bins", "are not the labels that belong to the edges or categories", REBUILD)
     if any(not isinstance(count, int) or count < 0 for count in bins.values()):
-        reader.fault("bins", "hold counts that are not whole numbers of 0 or more", _REBUILD)
+        reader.fault("bins", "hold counts that are not whole numbers of 0 or more", REBUILD)
     return Histogram(edges, categories, tuple(bins.values()))
 
 
-def _decode_feature(reader: _Reader, name: str) -> Feature:
+def _decode_feature(reader: Reader, name: str) -> Feature:
     kind = reader.take("type", str)
     histogram = _histogram(reader)
     if kind not in ("numeric", "categorical"):
         reader.fault("type", f"{kind!r} is unknown", "numeric or categorical")
     elif (kind == "numeric") != (histogram.edges is not None):
-        reader.fault("edges", "belong to numeric features, and only to them", _REBUILD)
+        reader.fault("edges", "belong to numeric features, and only to them", REBUILD)
     summary = {key: reader.take(key, float, default=None) for key in ("minimum", "maximum", "mean", "std", "importance")}
     vocabulary = reader.strings("vocabulary", default=())
-    return Feature(name, kind, histogram, vocabulary=vocabulary, **summary)
+    design_effect = _design_effect(reader, "design_effect")
+    return Feature(name, kind, histogram, vocabulary=vocabulary, design_effect=design_effect, **summary)
 
 
-def _decode_calibration(reader: _Reader) -> Calibration:
+def _design_effect(reader: Reader, name: str) -> float:
+    """1 when it is absent: a file of before there were design effects has the fingerprint that it had."""
+    found: float = reader.take(name, float, default=1.0)
+    if found < 1:
+        reader.fault(name, f"is {found!r}, less than 1", REBUILD)
+    return found
+
+
+def _decode_calibration(reader: Reader) -> Calibration:
     edges = reader.numbers("edges")
     rows = [reader.numbers(name, length=len(edges) + 1) for name in ("outcomes", "positives", "confidence")]
     return Calibration(edges, tuple(map(int, rows[0])), tuple(map(int, rows[1])), rows[2])
 
 
-def _decode_outliers(reader: _Reader) -> Outliers:
+def _decode_outliers(reader: Reader) -> Outliers:
     features = reader.strings("features")
     mean, scale = (reader.numbers(name, length=len(features)) for name in ("mean", "scale"))
     return Outliers(features, mean, scale, reader.matrix("precision", len(features)), _histogram(reader))
-
-
-class _Reader:
-    """A walk through a JSON document that notes each fault with its place and goes on with a harmless value."""
-
-    def __init__(self, document: Any) -> None:
-        self.faults: list[Fault] = []
-        self._path: list[str] = []
-        self._at = document if isinstance(document, dict) else {}
-        if self._at is not document:
-            self.fault("", "is not a JSON object", "give the file that Baseline.save wrote")
-
-    def fault(self, name: str, problem: str, mend: str) -> None:
-        place = ".".join([*self._path, name] if name else self._path) or "file"
-        self.faults.append(Fault(place, problem, mend))
-
-    @contextmanager
-    def inside(self, name: str) -> Iterator[list[str]]:
-        outer, self._at = self._at, self.mapping(name)
-        self._path.append(name)
-        yield list(self._at)
-        self._path.pop()
-        self._at = outer
-
-    def has(self, name: str) -> bool:
-        return self._at.get(name) is not None
-
-    def take(self, name: str, kind: type, **default: Any) -> Any:
-        """The value of a field; a whole number passes for a float."""
-        if "default" in default and not self.has(name):
-            return default["default"]
-        value = self._at.get(name)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool) and _is_finite(value):
-            value = float(value)
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is float and not _is_finite(value)):
-            self.fault(name, f"is {_brief(value)}, not {kind.__name__}", _REBUILD)
-            return kind()
-        return value
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        return self.take(name, dict, default={})  # type: ignore[no-any-return]
-
-    def time(self, name: str) -> dt.datetime:
-        text = self.take(name, str)
-        try:
-            return dt.datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(dt.timezone.utc)
-        except ValueError:
-            self.fault(name, f"{text!r} is not a time", "write it as 2026-01-31T12:00:00Z")
-            return dt.datetime.now(dt.timezone.utc)
-
-    def strings(self, name: str, **default: Any) -> tuple[str, ...]:
-        return self._row(name, self.take(name, list, **default), str)
-
-    def numbers(self, name: str, length: int | None = None) -> tuple[float, ...]:
-        return tuple(map(float, self._row(name, self.take(name, list), (int, float), length)))
-
-    def matrix(self, name: str, size: int) -> Any:
-        rows = self.take(name, list)
-        if len(rows) != size:
-            self.fault(name, f"has {len(rows)} rows, not {size}", _REBUILD)
-        return tuple(self._row(f"{name}[{i}]", row, (int, float), size) for i, row in enumerate(rows))
-
-    def _row(self, name: str, row: Any, kind: type | tuple[type, ...], length: int | None = None) -> tuple[Any, ...]:
-        values: Sequence[Any] = row if isinstance(row, list | tuple) else []
-        if length is not None and len(values) != length:
-            self.fault(name, f"has {len(values)} entries, not {length}", _REBUILD)
-            return (0,) * length
-        if any(not isinstance(value, kind) or isinstance(value, bool) or not _is_finite(value) for value in values):
-            self.fault(name, "holds an entry of another type", _REBUILD)
-            return () if length is None else (0,) * length
-        return tuple(values)
-
-
-def _is_finite(value: Any) -> bool:
-    try:
-        return isinstance(value, str) or math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _brief(value: Any) -> str:
-    return "absent" if value is None else repr(value)[:40]

@@ -47,6 +47,72 @@ def frame_columns(frame: Any, names: Iterable[str]) -> Columns:
     return {str(name): _from_series(frame[name]) for name in own if str(name) in wanted}
 
 
+def column_of(given: Any, name: str) -> Any:
+    """One column, given by itself, as `columns_of` would have it."""
+    return columns_of({name: given})[name]
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Columns of several tables, one after the other."""
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    return [value for part in parts for value in (part.tolist() if isinstance(part, np.ndarray) else part)]
+
+
+def picked(column: Any, rows: Any) -> Any:
+    """Those rows of a column that the positions `rows` name, in their order."""
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+
+
+def take(table: Any, names: Sequence[str], rows: Any) -> Any:  # noqa: PLR0911 - one for each kind of table
+    """A copy of some rows of `table`, with the columns `names` alone, of the type that `table` has.
+
+    A two-dimensional array keeps all its columns, since it has no names for them.
+    """
+    if isinstance(table, np.ndarray) and table.dtype.names is None:
+        return table[rows]
+    if isinstance(table, np.ndarray):
+        return table[list(names)][rows]
+    if isinstance(table, Mapping):
+        own = {str(name): name for name in table}
+        return {own[name]: _rows_of(table[own[name]], rows) for name in names}
+    if hasattr(table, "iloc"):
+        own = {str(name): name for name in table.columns}
+        return table[[own[name] for name in names]].iloc[rows]
+    if hasattr(table, "take"):
+        return table.select(list(names)).take(rows)
+    if hasattr(table, "with_columns"):
+        return table.select(list(names))[rows.tolist()]
+    return [table[row] for row in rows.tolist()]
+
+
+def reordered(table: Any, names: Sequence[str], name: str, order: Any) -> Any:
+    """A copy of `table`, as `take` gave it, in which the values of one column are in another order."""
+    if isinstance(table, np.ndarray):
+        changed = table.copy()
+        column = (slice(None), names.index(name)) if table.ndim > 1 else name if table.dtype.names else slice(None)
+        changed[column] = changed[column][order]
+        return changed
+    if isinstance(table, Mapping):
+        return {own: _rows_of(column, order) if str(own) == name else column for own, column in table.items()}
+    if hasattr(table, "iloc"):
+        changed, place = table.copy(), [str(own) for own in table.columns].index(name)
+        changed.isetitem(place, table.iloc[order, place].set_axis(table.index))
+        return changed
+    if hasattr(table, "take"):
+        return table.set_column(table.schema.get_field_index(name), name, table.column(name).take(order))
+    if hasattr(table, "with_columns"):
+        return table.with_columns(table[name][order.tolist()])
+    values = [row.get(name) for row in table]
+    return [{**row, name: values[place]} for row, place in zip(table, order.tolist(), strict=True)]
+
+
+def _rows_of(column: Any, rows: Any) -> Any:
+    if hasattr(column, "iloc"):
+        return column.iloc[rows]
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
+
+
 def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
     if isinstance(table, np.ndarray):
         return _from_array(table, feature_names)

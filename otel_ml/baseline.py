@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from otel_ml._binning import interval_labels, reserved
 from otel_ml._outputs import Task
@@ -47,6 +47,7 @@ class Feature:
 
     `minimum` and `maximum` are those of the finite values, None where there were none; `vocabulary` holds the known
     categories, more than get a bin of their own; `importance` is the share of the model's behaviour that hangs on it.
+    `design_effect` is how many times further apart than independent rows two blocks of this feature's rows are.
     """
 
     name: str
@@ -58,6 +59,17 @@ class Feature:
     std: float | None = None
     vocabulary: tuple[str, ...] = ()
     importance: float | None = None
+    design_effect: float = 1.0
+
+
+class Batch(NamedTuple):
+    """Some rows of data, and for each what was predicted, what was true, when it was, and whose it is; see `Baseline.from_data`."""
+
+    data: Any
+    predictions: Any = None
+    labels: Any = None
+    time: Any = None
+    key: Any = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,7 @@ class Baseline:
     classes: tuple[str, ...] = ()
     threshold: float = 0.5
     prediction: Histogram | None = None
+    prediction_design_effect: float = 1.0
     confidence: Histogram | None = None
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
@@ -116,10 +129,13 @@ class Baseline:
         version: str,
         predictions: Any = None,
         labels: Any = None,
+        time: Any = None,
+        key: Any = None,
         task: Task | None = None,
         feature_names: Sequence[str] | None = None,
         categorical: Iterable[str] = (),
         importance: Mapping[str, float] | None = None,
+        predict: Callable[[Any], Any] | None = None,
         classes: Sequence[Any] | None = None,
         threshold: float = 0.5,
         bins: int = 10,
@@ -129,7 +145,12 @@ class Baseline:
         `predictions` and `labels` have one entry a row; predictions may be labels, probabilities of the positive class,
         a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and
         performance. `task` and `classes` (the positive one last) are inferred when they can be. `categorical` names numeric
-        columns that are codes. `bins` is the number of quantile bins of a numeric feature; `importance` maps features to weights.
+        columns that are codes. `bins` is the number of quantile bins of a numeric feature; `importance` maps features to weights,
+        and where it is absent `predict`, called with rows like `data`, is asked for it by permutation.
+
+        Rows are rarely independent: `time` (when each was) and `key` (whose it is: user, device) tell by how much, and the
+        noise floors grow with it. Both are the name of a column, which then is no feature unless `feature_names` has it, or one
+        entry a row.
 
         Raises `BaselineError`, which lists everything that is wrong with the data.
 
@@ -140,21 +161,42 @@ class Baseline:
         {'00 (-inf, 44]': 25, '01 (44, inf]': 25, '__missing__': 0, '__other__': 0}
         """
         from otel_ml._baseline_build import build
+        from otel_ml._baseline_checks import Options
 
-        return build(
-            data,
-            model=model,
-            version=version,
-            predictions=predictions,
-            labels=labels,
-            task=task,
-            feature_names=feature_names,
-            categorical=categorical,
-            importance=importance,
-            classes=classes,
-            threshold=threshold,
-            bins=bins,
-        )
+        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins)
+        return build(Batch(data, predictions, labels, time, key), options, feature_names, predict)
+
+    @classmethod
+    def from_batches(
+        cls,
+        read: Callable[[], Iterable[Batch]],
+        *,
+        model: str,
+        version: str,
+        task: Task | None = None,
+        feature_names: Sequence[str] | None = None,
+        categorical: Iterable[str] = (),
+        importance: Mapping[str, float] | None = None,
+        classes: Sequence[Any] | None = None,
+        threshold: float = 0.5,
+        bins: int = 10,
+        sample: int = 200_000,
+    ) -> Baseline:
+        """Summarise data larger than memory: each call of `read` gives the same batches, all with the same columns.
+
+        A random `sample` of rows (the same each time) gives the bins, classes and the reference of outliers; then all rows are
+        counted. Data no larger than the sample are read once and give what `from_data` gives. The other options, and the
+        errors, are those of `from_data`.
+
+        >>> tables = [Batch({"age": [20, 30]}), Batch({"age": [40, 50]})]
+        >>> Baseline.from_batches(lambda: tables, model="churn", version="3").samples
+        4
+        """
+        from otel_ml._baseline_build import build_batches
+        from otel_ml._baseline_checks import Options
+
+        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins)
+        return build_batches(read, options, feature_names, sample)
 
     @classmethod
     def load(cls, path: str | Path) -> Baseline:

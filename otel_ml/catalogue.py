@@ -36,6 +36,7 @@ SEVERITY: Final = "severity"
 SIGNAL: Final = "ml.signal"
 METRIC: Final = "ml.metric"
 ESTIMATE: Final = "ml.estimate"
+QUANTILE: Final = "quantile"
 SOURCE: Final = "source"
 FILE: Final = "file"
 
@@ -64,6 +65,7 @@ SIGNAL_PREDICTION: Final = "prediction"
 SIGNAL_CONFIDENCE: Final = "confidence"
 SIGNAL_OUTLIER: Final = "outlier"
 SIGNAL_CALIBRATION: Final = "calibration"
+SIGNAL_PERFORMANCE: Final = "performance"
 SIGNAL_FEATURE_PSI: Final = "feature_psi"
 SIGNAL_DRIFTED_FEATURES: Final = "drifted_features"
 SIGNAL_PREDICTION_PSI: Final = "prediction_psi"
@@ -72,6 +74,15 @@ SIGNAL_CALIBRATION_ECE: Final = "calibration_ece"
 SIGNAL_INPUT_VIOLATIONS: Final = "input_violations"
 SIGNAL_OUTPUT_SHARE: Final = "output_share"
 SIGNAL_ERROR_RATIO: Final = "error_ratio"
+
+# Values of reference: what a window is compared with
+REFERENCE_BASELINE: Final = "baseline"
+REFERENCE_PREVIOUS: Final = "previous"
+
+# Values of ml.estimate: measured with labels, or estimated without
+ESTIMATE_REALIZED: Final = "realized"
+ESTIMATE_CBPE: Final = "cbpe"
+ESTIMATE_ATC: Final = "atc"
 
 # Values of severity: critical pages, warning files a ticket
 CRITICAL: Final = "critical"
@@ -166,6 +177,7 @@ PLUGIN_METRICS: Final = (
 _WINDOWED = (*_MODEL, WINDOW, REFERENCE)
 _PER_FEATURE = (*_MODEL, FEATURE_NAME, WINDOW, REFERENCE)
 _OUTCOMES = (*_MODEL, WINDOW)
+_PERFORMANCE = (*_OUTCOMES, METRIC, ESTIMATE)
 
 FEATURE_PSI = Metric("ml.feature.psi", "gauge", "", "Population stability index of a feature against its reference.", _PER_FEATURE)
 FEATURE_PSI_NOISE_FLOOR = Metric(
@@ -175,6 +187,27 @@ FEATURE_PSI_NOISE_FLOOR = Metric(
     "PSI that chance alone stays below, over all features of the model, in 99 % of windows.",
     _PER_FEATURE,
 )
+FEATURE_KS = Metric(
+    "ml.feature.ks", "gauge", "", "Largest gap between the cumulative shares of bins, now and in the baseline.", _PER_FEATURE
+)
+FEATURE_JS_DISTANCE = Metric(
+    "ml.feature.js_distance", "gauge", "", "Jensen-Shannon distance of a feature from the baseline, from 0 to 1.", _PER_FEATURE
+)
+FEATURE_WASSERSTEIN = Metric(
+    "ml.feature.wasserstein",
+    "gauge",
+    "",
+    "How far the values of a numeric feature moved, in standard deviations of the baseline.",
+    _PER_FEATURE,
+)
+FEATURE_DRIFT_PVALUE = Metric(
+    "ml.feature.drift_pvalue",
+    "gauge",
+    "",
+    "Chance of counts so far apart when nothing changed, adjusted over the features of the model.",
+    _PER_FEATURE,
+)
+FEATURE_IMPACT = Metric("ml.feature.impact", "gauge", "", "Importance of a feature times its PSI.", _PER_FEATURE)
 FEATURE_MISSING_RATIO = Metric("ml.feature.missing.ratio", "gauge", "", "Share of values that were missing.", _PER_FEATURE)
 FEATURE_UNSEEN_RATIO = Metric("ml.feature.unseen.ratio", "gauge", "", "Share of values outside the baseline's vocabulary.", _PER_FEATURE)
 FEATURE_OUT_OF_RANGE_RATIO = Metric(
@@ -193,7 +226,9 @@ OUTLIER_PSI = Metric("ml.outlier.psi", "gauge", "", "PSI of the rows' squared Ma
 OUTLIER_PSI_NOISE_FLOOR = Metric(
     "ml.outlier.psi.noise_floor", "gauge", "", "PSI of squared Mahalanobis distances that chance alone stays below.", _WINDOWED
 )
-DRIFTED_FEATURES_RATIO = Metric("ml.drifted_features.ratio", "gauge", "", "Share of features whose verdict is drift.", _WINDOWED)
+DRIFTED_FEATURES_RATIO = Metric(
+    "ml.drifted_features.ratio", "gauge", "", "Share of features that drifted, chance adjusted over all features.", _WINDOWED
+)
 CALIBRATION_ECE = Metric("ml.calibration.ece", "gauge", "", "Expected calibration error.", _OUTCOMES)
 CALIBRATION_ECE_NOISE_FLOOR = Metric(
     "ml.calibration.ece.noise_floor",
@@ -204,6 +239,9 @@ CALIBRATION_ECE_NOISE_FLOOR = Metric(
 )
 CALIBRATION_MCE = Metric("ml.calibration.mce", "gauge", "", "Largest calibration gap of a bin with enough outcomes.", _OUTCOMES)
 BRIER_SCORE = Metric("ml.brier_score", "gauge", "", "Mean squared error of the confidence.", _OUTCOMES)
+PERFORMANCE = Metric("ml.performance", "gauge", "", "A score of the predictions, measured with labels or estimated without.", _PERFORMANCE)
+PERFORMANCE_LOW = Metric("ml.performance.low", "gauge", "", "Lower end of the 95 % interval of the score.", _PERFORMANCE)
+PERFORMANCE_HIGH = Metric("ml.performance.high", "gauge", "", "Upper end of the 95 % interval of the score.", _PERFORMANCE)
 WINDOW_SAMPLES = Metric(
     "ml.window.samples", "gauge", "", "Samples in the window; under the minimum a score is absent.", (*_MODEL, WINDOW, SIGNAL)
 )
@@ -211,7 +249,27 @@ OUTCOME_COVERAGE_RATIO = Metric(
     "ml.outcome.coverage.ratio", "gauge", "", "Share of the window's predictions that have their outcome.", _OUTCOMES
 )
 OUTCOME_LAST_TIMESTAMP = Metric("ml.outcome.last_timestamp", "gauge", "s", "When the last outcome arrived, Unix time.", _MODEL)
+OUTCOME_DELAY = Metric(
+    "ml.outcome.delay",
+    "gauge",
+    "s",
+    "Time between prediction and outcome, of the outcomes that arrived in the window.",
+    (*_OUTCOMES, QUANTILE),
+)
+OUTCOME_PAIRS = Metric("ml.outcome.pairs", "counter", "", "Predictions whose outcome became known, per confidence bin.", (*_BINNED, BIN))
+OUTCOME_POSITIVES = Metric(
+    "ml.outcome.positives", "counter", "", "Pairs in which the class that the confidence belongs to came true, per bin.", (*_BINNED, BIN)
+)
+OUTCOME_CONFIDENCE_SUM = Metric(
+    "ml.outcome.confidence_sum", "counter", "", "Sum of the confidences of the pairs, per bin.", (*_BINNED, BIN)
+)
 BASELINE_BIN_RATIO = Metric("ml.baseline.bin.ratio", "gauge", "", "Share of a bin in the baseline.", (*_BINNED, SIGNAL, FEATURE_NAME, BIN))
+BASELINE_SAMPLES = Metric(
+    "ml.baseline.samples", "gauge", "", "Samples in the baseline's histogram of a signal.", (*_BINNED, SIGNAL, FEATURE_NAME)
+)
+BASELINE_CALIBRATION_RATIO = Metric(
+    "ml.baseline.calibration.ratio", "gauge", "", "Share of the baseline's outcomes in a confidence bin that came true.", (*_BINNED, BIN)
+)
 BASELINE_INFO = Metric("ml.baseline.info", "gauge", "", "1 for each baseline the exporter has loaded.", (*_BINNED, MODEL_TASK))
 BASELINE_CREATED = Metric("ml.baseline.created_timestamp", "gauge", "s", "When the baseline was made, Unix time.", _BINNED)
 THRESHOLD = Metric("ml.threshold", "gauge", "", "The limit that rules compare a signal with.", (*_MODEL, SIGNAL, SEVERITY))

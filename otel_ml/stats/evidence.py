@@ -21,22 +21,26 @@ class RangeCheck(NamedTuple):
     broken: bool
 
 
-def range_check(outside: float, samples: float, baseline_samples: float, *, least: float = 0.01, alpha: float = 0.01) -> RangeCheck:
+def range_check(
+    outside: float, samples: float, baseline_samples: float, *, least: float = 0.01, alpha: float = 0.01, design_effect: float = 1.0
+) -> RangeCheck:
     """Whether too many values lie outside what the baseline observed (its range, or its vocabulary).
 
     `outside` of the window's `samples` values do. A new value falls outside the range of `baseline_samples` like it with
     probability 2 / (baseline_samples + 1) (Wilks 1941). The check is broken when the share is at least `least` *and* that
-    probability would give so many with a binomial tail below `alpha`.
+    probability would give so many with a binomial tail below `alpha`. Where rows come in clusters, one unusual row comes
+    as often as its cluster is large: the tail is that of all counts divided by `design_effect`.
 
-    Raises `StatisticsError` for counts that are negative or not finite, or samples that are 0.
+    Raises `StatisticsError` for counts that are negative or not finite, samples that are 0, or a design effect below 1.
 
     >>> range_check(50, 1000, 5000).broken, range_check(9, 1000, 5000).broken, range_check(1, 50, 500).broken
     (True, False, False)
     """
     n = total("samples", as_counts("samples", [samples]))
     m = total("baseline_samples", as_counts("baseline_samples", [baseline_samples]))
+    d = as_design_effect(design_effect)
     x = min(float(as_counts("outside", [outside])[0]), n)
-    p_value = beta_tail(2 / (m + 1), x, n - x + 1) if x > 0 else 1.0
+    p_value = beta_tail(2 / (m / d + 1), x / d, (n - x) / d + 1) if x > 0 else 1.0
     return RangeCheck(x / n, p_value, x / n >= least and p_value < alpha)
 
 

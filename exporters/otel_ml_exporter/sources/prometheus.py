@@ -28,13 +28,18 @@ class PrometheusSource:
 
     def read(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
         """See `Source.read`."""
-        return {window: gather(pair for metric in COUNTED for pair in self._increases(metric, window, at)) for window in windows}
+        return {window: gather(pair for metric in COUNTED for pair in self.increases(metric, window, at)) for window in windows}
+
+    def earlier(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
+        """See `Source.earlier`; asked at that time, which is what an `offset` does. Windows without counts are left out."""
+        return {window: counts for window, counts in self.read(windows, at).items() if counts}
 
     def close(self) -> None:
         """See `Source.close`."""
         self._client.close()
 
-    def _increases(self, metric: Metric, window: Window, at: float) -> Iterator[tuple[Series, float]]:
+    def increases(self, metric: Metric, window: Window, at: float) -> Iterator[tuple[Series, float]]:
+        """What each number counts, and by how much it grew in the window, 0 included."""
         attributes = dict(zip(metric.labels, metric.attributes, strict=True))
         for labels, value in self._query(query(metric, window), at):
             found = series(metric, {attributes.get(label, label): content for label, content in labels.items()})

@@ -110,11 +110,29 @@ def test_codes_are_categories_where_the_user_says_so():
 
 
 def test_rare_categories_are_pooled_and_the_vocabulary_ends_somewhere():
-    column = [f"c{i:04d}" for i in range(1_200) for _ in range(2 if i < 30 else 1)]
+    column = [f"c{i:04d}" for i in range(1_200) for _ in range(6 if i < 30 else 1)]
     feature = build({"a": column}).features[0]
     assert feature.histogram.categories == tuple(f"c{i:04d}" for i in range(30))
     assert feature.histogram.counts[-1] == 1_170
     assert len(feature.vocabulary) == 1_000
+
+
+def test_a_category_of_fewer_than_5_rows_and_1_percent_is_known_but_has_no_bin():
+    feature = build({"a": ["x"] * 990 + ["y"] * 6 + ["z"] * 4}).features[0]
+    assert feature.histogram.categories == ("x", "y")
+    assert feature.histogram.counts == (990, 6, 0, 4)
+    assert feature.vocabulary == ("x", "y", "z")
+    assert bins({"a": ["x"] * 9 + ["z"]})["z"] == 1
+
+
+def test_a_nearly_empty_interval_joins_a_neighbour_that_is_not_one_heavy_value():
+    values = [0] * 5_000 + [-1, -2] + list(range(1, 4_999))
+    assert bins({"a": values})["00 (-inf, -1]"] == 2  # its only neighbour is the heavy value
+    between = [0] * 4_000 + [0.5] + [1] * 4_000 + list(range(2, 2_001))
+    assert list(bins({"a": between}))[:2] == ["00 (-inf, 0]", "01 (0, 0.5]"]
+    beside = [-1] * 1_000 + [-0.5] * 3 + [0] * 5_000 + list(range(1, 3_998))
+    assert bins({"a": beside})["00 (-inf, -0.5]"] == 1_003
+    assert bins({"a": beside})["01 (-0.5, 0]"] == 5_000
 
 
 def test_extreme_numbers_are_summarised_without_an_infinity(tmp_path):

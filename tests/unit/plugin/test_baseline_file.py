@@ -188,3 +188,55 @@ def test_parts_that_do_not_fit_together_are_refused(path):
     document["outliers"]["features"] = ["age", "plan"]
     path.write_text(json.dumps(document), "utf-8")
     assert set(refused(path)) == {"classes", "prediction.bins", "outliers.features"}
+
+
+OLD = """
+{
+ "schema_version": 1,
+ "model": "churn",
+ "version": "3",
+ "task": null,
+ "created": "2026-01-31T12:00:00Z",
+ "samples": 4,
+ "features": {
+  "age": {
+   "type": "numeric",
+   "edges": [
+    2.0
+   ],
+   "bins": {
+    "00 (-inf, 2]": 2,
+    "01 (2, inf]": 2,
+    "__missing__": 0,
+    "__other__": 0
+   },
+   "minimum": 1.0,
+   "maximum": 4.0,
+   "mean": 2.5,
+   "std": 1.118033988749895,
+   "importance": 1.0
+  },
+  "plan": {
+   "type": "categorical",
+   "bins": {
+    "a": 3,
+    "b": 1,
+    "__missing__": 0,
+    "__other__": 0
+   },
+   "vocabulary": [
+    "a",
+    "b"
+   ]
+  }
+ },
+ "fingerprint": "dff29ffbbb4ec692"
+}
+"""
+
+
+def test_a_file_of_before_there_were_design_effects_loads_with_the_fingerprint_it_had(tmp_path):
+    (tmp_path / "old.json").write_text(OLD)
+    baseline = Baseline.load(tmp_path / "old.json")
+    assert baseline.fingerprint == json.loads(OLD)["fingerprint"]
+    assert {feature.design_effect for feature in baseline.features} == {baseline.prediction_design_effect} == {1.0}

@@ -26,6 +26,17 @@ def test_range_check_needs_both_size_and_evidence():
     assert stats.range_check(50.4, 1_000.7, 5_000).broken  # increase() extrapolates
 
 
+def test_range_check_counts_clusters_where_rows_are_not_independent():
+    """20 rows of one user whose age is new are one observation; 20 users are 20."""
+    assert stats.range_check(20, 1_000, 20_000).broken
+    assert not stats.range_check(20, 1_000, 20_000, design_effect=20).broken
+    clusters = stats.range_check(400, 1_000, 20_000, design_effect=20)
+    assert clusters.broken
+    assert clusters.p_value == pytest.approx(stats.range_check(20, 50, 1_000).p_value, rel=1e-12)
+    with pytest.raises(StatisticsError, match="design effect"):
+        stats.range_check(20, 1_000, 20_000, design_effect=0.5)
+
+
 @pytest.mark.parametrize("arguments", [(1, 0, 5), (1, 5, 0), (-1, 5, 5), (math.nan, 5, 5)])
 def test_range_check_refuses_counts_that_are_no_counts(arguments):
     with pytest.raises(StatisticsError):

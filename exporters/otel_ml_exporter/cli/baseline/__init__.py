@@ -1,0 +1,108 @@
+"""`otel-ml baseline`: make a baseline, look at it, check it, compare it with another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from otel_ml import Baseline, BaselineError
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `baseline build`, `show`, `diff` and `validate`."""
+    parser = commands.add_parser("baseline", help="make, show, compare and check the baseline of a model")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_build(
+        actions.add_parser("build", help="make a baseline from held-out data in CSV or Parquet files, or from what Prometheus counted")
+    )
+
+    show = actions.add_parser("show", help="print a baseline as a table, with the number of series it will cost")
+    show.add_argument("file", type=Path, metavar="FILE")
+    show.add_argument("--feature", metavar="NAME", help="the bins of one feature, with bars")
+    show.add_argument("--json", action="store_true", help="for programs")
+    show.set_defaults(run=_show)
+
+    diff = actions.add_parser("diff", help="what changed from one baseline to another; exit code 1 when it matters")
+    diff.add_argument("before", type=Path, metavar="A")
+    diff.add_argument("after", type=Path, metavar="B")
+    diff.add_argument("--json", action="store_true", help="for programs")
+    diff.set_defaults(run=_diff)
+
+    validate = actions.add_parser("validate", help="check a baseline file; names every fault")
+    validate.add_argument("file", type=Path, metavar="FILE")
+    validate.add_argument("--json", action="store_true", help="for programs")
+    validate.set_defaults(run=_validate)
+
+
+def _add_build(build: argparse.ArgumentParser) -> None:
+    build.add_argument("data", nargs="*", metavar="DATA", help="CSV or Parquet files or patterns, of any size; one row a prediction")
+    build.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where to write the baseline (JSON)")
+    build.add_argument("--model", help="the model's name")
+    build.add_argument("--version", help="the model's version")
+    build.add_argument("--prediction", type=_names, default=[], metavar="COL[,COL]", help="prediction, or one probability a class")
+    build.add_argument("--label", metavar="COL", help="what turned out to be true")
+    build.add_argument("--time", metavar="COL", help="when each row was; gives the design effect, is no feature")
+    build.add_argument("--key", metavar="COL", help="whose each row is (user, device); gives the design effect, is no feature")
+    build.add_argument("--features", type=_names, metavar="A,B,C", help="the model's inputs (default: all other columns)")
+    build.add_argument("--categorical", type=_names, default=[], metavar="A,B", help="numeric columns that are codes")
+    build.add_argument("--task", choices=("binary", "multiclass", "regression"), help="inferred when it can be")
+    build.add_argument("--bins", type=int, default=10, help="quantile bins of a numeric feature (default: %(default)s)")
+    history = build.add_argument_group("from what a served model emitted, instead of DATA")
+    history.add_argument("--from-prometheus", metavar="URL", help="count what the model was given, as Prometheus has it")
+    history.add_argument("--range", default="7d", help="how far to look back (default: %(default)s)")
+    history.add_argument(
+        "--like", type=Path, metavar="OLD", help="the baseline that the model is served with; keeps its exact bins and ranges"
+    )
+    build.set_defaults(run=_build, fail=build.error)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _build(options: argparse.Namespace) -> int:
+    if bool(options.data) == bool(options.from_prometheus):
+        options.fail("give DATA (CSV or Parquet files), or --from-prometheus URL; one of the two")
+    if options.like and not options.from_prometheus:
+        options.fail("--like belongs to --from-prometheus")
+    if not (options.model and options.version) and not options.like:
+        options.fail("give --model and --version")
+    if options.from_prometheus:
+        from otel_ml_exporter.cli.baseline.history import from_prometheus as make
+    else:
+        from otel_ml_exporter.cli.baseline.build import from_files as make
+    baseline = make(options)
+    baseline.save(options.output)
+    size = f"{len(baseline.features)} features, {baseline.samples:,} rows, {baseline.series} series"
+    print(f"{options.output}: {size}, id {baseline.fingerprint}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from otel_ml_exporter.cli.baseline.show import show
+
+    return show(options)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from otel_ml_exporter.cli.baseline.diff import diff
+
+    return diff(options)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    try:
+        baseline = Baseline.load(options.file)
+    except BaselineError as error:
+        if options.json:
+            print(json.dumps({"valid": False, "faults": [vars(fault) for fault in error.faults]}))
+        else:
+            print(f"otel-ml: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps({"valid": True, "fingerprint": baseline.fingerprint}))
+    else:
+        print(f"{options.file}: valid, {baseline.model} {baseline.version}, id {baseline.fingerprint}")
+    return 0

@@ -1,0 +1,122 @@
+"""How far blocks of rows are from the rest, compared with blocks of independent rows: the design effect."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_ml import stats
+from otel_ml._values import is_missing, label_of
+from otel_ml.errors import BaselineError, Fault
+
+Indices = npt.NDArray[np.int64]
+Matrix = npt.NDArray[np.int64]
+
+TIME_BLOCKS = 20
+TIME_ROWS = 200
+"""Fewest rows of a block of time: below, PSI is mostly chance."""
+KEY_BLOCKS = 1024
+
+
+class Replay:
+    """Counts per block and bin of each quantity. `place` finds the block of each row, negative where it has none."""
+
+    def __init__(self, place: Callable[[Any], Indices], blocks: int, effect: Callable[[Matrix], float], bins: Mapping[str, int]) -> None:
+        self.place = place
+        self._effect = effect
+        self._counts = {name: np.zeros((blocks, size), dtype=np.int64) for name, size in bins.items()}
+
+    def add(self, name: str, blocks: Indices, positions: Indices) -> None:
+        """Count values by their block and their bin, both of shape (rows,)."""
+        counts = self._counts[name]
+        inside = blocks >= 0
+        flat = np.bincount(blocks[inside] * counts.shape[1] + positions[inside], minlength=counts.size)
+        counts += flat.reshape(counts.shape)
+
+    def effects(self) -> dict[str, float]:
+        """The design effect of each quantity, at least 1."""
+        return {name: max(1.0, round(self._effect(counts), 3)) for name, counts in self._counts.items()}
+
+
+def replay_time(sample: Any, rows: int, bins: Mapping[str, int]) -> Replay:
+    """A replay in about 20 blocks of following rows, of 200 rows or more; `sample` are times of some of the `rows`."""
+    known = _times(sample)[0]
+    try:
+        ordered = np.sort(known)
+    except TypeError as error:
+        raise BaselineError("the data", [Fault("time", f"cannot be put in order ({error})", "give times of one type")]) from error
+    blocks = min(TIME_BLOCKS, rows // TIME_ROWS)
+    starts = [len(ordered) * block // blocks for block in range(1, blocks)] if len(ordered) else []
+    edges = np.unique(ordered[starts])
+    return Replay(partial(_time_blocks, edges), len(edges) + 1, time_effect, bins)
+
+
+def replay_key(bins: Mapping[str, int]) -> Replay:
+    """A replay in random groups of keys, the same each time."""
+    return Replay(_key_blocks, KEY_BLOCKS, key_effect, bins)
+
+
+def _times(column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """The times that are there, and where they are."""
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iufmM":
+        gone = np.isnat(column) if column.dtype.kind in "mM" else np.isnan(column)
+        return column[~gone], ~gone
+    there = np.array([not is_missing(value) for value in column], dtype=bool)
+    values = [value for value in column if not is_missing(value)]
+    text = all(isinstance(value, str) for value in values)
+    return np.array(values, dtype=str if text else object), there
+
+
+def _time_blocks(edges: npt.NDArray[Any], column: Any) -> Indices:
+    known, there = _times(column)
+    blocks = np.full(len(column), -1, dtype=np.int64)
+    blocks[there] = np.searchsorted(edges, known, "right")
+    return blocks
+
+
+def _key_blocks(column: Any) -> Indices:
+    """By a hash that is the same in every process; a row without a key is a key of its own."""
+    found: dict[str, int] = {}
+    blocks = np.empty(len(column), dtype=np.int64)
+    for row, key in enumerate(column.tolist() if isinstance(column, np.ndarray) else column):
+        if is_missing(key):
+            blocks[row] = row % KEY_BLOCKS
+            continue
+        name = key if isinstance(key, str) else label_of(key)
+        if name not in found:
+            found[name] = zlib.crc32(name.encode("utf-8", "replace")) % KEY_BLOCKS
+        blocks[row] = found[name]
+    return blocks
+
+
+def time_effect(counts: Matrix) -> float:
+    """The mean PSI of a block against the rest, divided by what it would be for independent rows, `(B - 1)(1/n + 1/m)`."""
+    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
+    if min(counts.shape) < 2:
+        return 1.0
+    total, rows = counts.sum(axis=0), counts.sum()
+    degrees = counts.shape[1] - 1
+    expected = [degrees * (1 / block.sum() + 1 / (rows - block.sum())) for block in counts]
+    found = [stats.psi((total - block).tolist(), block.tolist()).value for block in counts]
+    return float(np.mean(np.divide(found, expected)))
+
+
+def key_effect(counts: Matrix) -> float:
+    """The same for random groups of keys, in the limit of large groups.
+
+    There PSI is a chi-square, whose mean over all ways to form groups is a sum over keys (Rao and Scott 1981): no draw of
+    groups adds its noise, and a group of few keys, of which most bins hold none, does not count for more than it should.
+    """
+    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
+    if min(counts.shape) < 2:
+        return 1.0
+    sizes, total = counts.sum(axis=1, keepdims=True), counts.sum(axis=0)
+    rows = total.sum()
+    spread = ((counts - sizes * total / rows) ** 2).sum(axis=0) / total
+    unbiased = 1 - float(((sizes / rows) ** 2).sum())
+    return float(spread.sum() / (counts.shape[1] - 1) / unbiased)

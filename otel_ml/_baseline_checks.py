@@ -1,0 +1,139 @@
+"""What a baseline is built from, and everything that may be wrong with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_ml._frames import column_of, columns_of
+from otel_ml._outputs import TASKS, Task, as_array
+from otel_ml._values import is_missing
+from otel_ml.baseline import Batch
+from otel_ml.errors import BaselineError, Fault
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a baseline is to be built; see `Baseline.from_data`."""
+
+    model: str
+    version: str
+    task: Task | None
+    categorical: frozenset[str]
+    importance: Mapping[str, float]
+    classes: Sequence[Any] | None
+    threshold: float
+    bins: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of data, understood: the columns that are features, and what belongs to each row."""
+
+    columns: Mapping[str, Any]
+    predictions: npt.NDArray[Any] | None
+    labels: npt.NDArray[Any] | None
+    time: Any
+    key: Any
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def map(self, change: Callable[[Any], Any]) -> Rows:
+        """Rows of which every part that is there was changed."""
+        rest = (self.predictions, self.labels, self.time, self.key)
+        columns = {name: change(column) for name, column in self.columns.items()}
+        return Rows(columns, *(None if part is None else change(part) for part in rest))
+
+
+def understand(batch: Batch, feature_names: Sequence[str] | None) -> Rows:
+    """The parts of a batch. A time or key that names a column is taken from the data, and is no feature unless named as one."""
+    predictions, labels = (
+        None if given is None else _entries(name, given) for name, given in (("predictions", batch.predictions), ("labels", batch.labels))
+    )
+    named = [given for given in (batch.time, batch.key) if isinstance(given, str)]
+    names = feature_names
+    if names is not None and not (isinstance(batch.data, np.ndarray) and batch.data.dtype.names is None):
+        names = list(dict.fromkeys([*names, *named]))
+    columns = columns_of(batch.data, names)
+    time, key = (_beside(option, given, columns) for option, given in (("time", batch.time), ("key", batch.key)))
+    columns = {name: columns[name] for name in (feature_names or [name for name in columns if name not in named])}
+    if not columns:
+        raise BaselineError("the data", [Fault("columns", "none is left as a feature", "give at least one beside time and key")])
+    return Rows(columns, predictions, labels, time, key)
+
+
+def complete(rows: Rows) -> Rows:
+    """The same rows; raises `BaselineError` unless each has all its parts."""
+    faults = _length_faults(rows)
+    if faults:
+        raise BaselineError("the data", faults)
+    return rows
+
+
+def _beside(option: str, given: Any, columns: Mapping[str, Any]) -> Any:
+    if not isinstance(given, str):
+        return None if given is None else column_of(given, option)
+    if given not in columns:
+        raise BaselineError("the data", name_faults(option, [given], columns))
+    return columns[given]
+
+
+def _entries(name: str, given: Any) -> npt.NDArray[Any]:
+    try:
+        return as_array(given)
+    except Exception as error:
+        raise BaselineError("the data", [Fault(name, f"cannot be read ({error})", "give one entry a row, all of one shape")]) from error
+
+
+def data_faults(rows: Rows, options: Options) -> list[Fault]:
+    """What is wrong with the options, with the names in them, and with the columns."""
+    faults = [*_option_faults(options), *name_faults("categorical", options.categorical, rows.columns)]
+    faults += name_faults("importance", options.importance, rows.columns)
+    faults += _length_faults(rows)
+    return faults + [fault for name, column in rows.columns.items() if (fault := _column_fault(name, column))]
+
+
+def _option_faults(options: Options) -> list[Fault]:
+    faults = []
+    if not str(options.model):
+        faults.append(Fault("model", "is empty", "name the model, such as model='churn'"))
+    if not str(options.version):
+        faults.append(Fault("version", "is empty", "give the version, such as version='3'"))
+    if options.task is not None and options.task not in TASKS:
+        faults.append(Fault("task", f"{options.task!r} is unknown", f"give one of {', '.join(TASKS)}"))
+    if not 2 <= options.bins <= 100:
+        faults.append(Fault("bins", f"{options.bins} is out of range", "give 2 to 100"))
+    return faults
+
+
+def name_faults(option: str, names: Iterable[str], columns: Mapping[str, Any]) -> list[Fault]:
+    """A fault for each name that is no column."""
+    known = ", ".join(columns)
+    return [Fault(option, f"{name!r} is not a column", f"the columns are {known}") for name in names if name not in columns]
+
+
+def _length_faults(rows: Rows) -> list[Fault]:
+    return [
+        Fault(name, f"has {len(values)} entries for {len(rows)} rows", "give one for each row")
+        for name in ("predictions", "labels", "time", "key")
+        if (values := getattr(rows, name)) is not None and len(values) != len(rows)
+    ]
+
+
+def _column_fault(name: str, column: Any) -> Fault | None:
+    place = f"column {name!r}"
+    if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
+        return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
+    if not isinstance(column, np.ndarray) or column.dtype.kind == "O":
+        if any(isinstance(value, dt.date | dt.time | dt.timedelta) and not is_missing(value) for value in column):
+            return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
+        strange = next((value for value in column if isinstance(value, list | tuple | dict | set | np.ndarray)), None)
+        if strange is not None:
+            return Fault(place, f"holds a {type(strange).__name__}", "give one number or one category a row")
+    return None
