@@ -10,6 +10,7 @@ from pathlib import Path
 
 from otel_ml.baseline import Baseline
 from otel_ml.errors import BaselineError, ConfigurationError, Fault
+from otel_ml_exporter import shape
 from otel_ml_exporter.config import ModelSettings
 from otel_ml_exporter.thresholds import Limits
 
@@ -67,9 +68,18 @@ class BaselineFiles:
             for file, problem in loaded.missing.items()
             if self._exists(file)
         ]
+        broken += self._unknown_features(loaded)
         if broken:
             raise ConfigurationError("the baselines", broken)
         return loaded
+
+    def _unknown_features(self, loaded: Loaded) -> Iterator[Fault]:
+        """Features with limits of their own that none of the loaded baselines of their entry has."""
+        for index, model in enumerate(self._models):
+            own = [watched.baseline for watched in loaded.watched if watched.limits is model.limits]
+            known = {feature.name for baseline in own for feature in baseline.features}
+            for name in model.limits.features.keys() - known if own else ():
+                yield Fault(f"models[{index}].features.{name}", "is in none of its baselines", f"known are {shape.brief(sorted(known))}")
 
     def _exists(self, file: str) -> bool:
         return (self._directory / file).is_file()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,12 +12,14 @@ import yaml
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from otel_ml.catalogue import REFERENCE_BASELINE, REFERENCE_PREVIOUS
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter import shape
 from otel_ml_exporter.shape import Section, UnfitError
-from otel_ml_exporter.thresholds import DEFAULTS, Limits, overridden
+from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, FeatureLimits, Limits, overridden
 
 MAX_WINDOWS = 10
+REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_PREVIOUS)
 MEMORY = ":memory:"
 
 
@@ -54,13 +56,17 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of the exporter; durations are seconds, `store` is a SQLAlchemy URL, paths are relative to `directory`."""
+    """All settings of the exporter; durations are seconds, `store` is a SQLAlchemy URL, paths are relative to `directory`.
+
+    `previous` is how much earlier the window lies that each window is also compared with; None where that is not asked for.
+    """
 
     directory: Path
     host: str
     port: int
     interval: float
     windows: tuple[Window, ...]
+    previous: float | None
     source: PrometheusSettings | OtlpSettings
     store: str
     retention: float
@@ -97,10 +103,26 @@ def _yaml_place(error: Exception) -> str:
 
 def _shape(top: Section, directory: Path) -> Config:
     top.only(
-        ("listen", "interval", "windows", "source", "store", "retention", "minimum_samples", "minimum_outcomes", "models"),
+        (
+            "listen",
+            "interval",
+            "windows",
+            "references",
+            "previous",
+            "source",
+            "store",
+            "retention",
+            "minimum_samples",
+            "minimum_outcomes",
+            "signals",
+            "models",
+        ),
     )
-    samples = top.take("minimum_samples", shape.whole(1), 100)
-    outcomes = top.take("minimum_outcomes", shape.whole(1), 100)
+    common = Limits(
+        minimum_samples=top.take("minimum_samples", shape.whole(1), 100),
+        minimum_outcomes=top.take("minimum_outcomes", shape.whole(1), 100),
+        off=_switched_off(top.section("signals")),
+    )
     host, port = top.take("listen", _address, ("127.0.0.1", 9469))
     return Config(
         directory=directory,
@@ -108,10 +130,11 @@ def _shape(top: Section, directory: Path) -> Config:
         port=port,
         interval=top.take("interval", shape.duration, 60.0),
         windows=top.take("windows", _windows, (Window("1h", 3_600.0), Window("24h", 86_400.0))),
+        previous=_previous(top),
         source=_source(top.section("source")),
         store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
         retention=top.take("retention", shape.duration, 8 * 86_400.0),
-        models=tuple(_model(section, samples, outcomes) for section in top.sections("models")),
+        models=tuple(_model(section, common) for section in top.sections("models")),
     )
 
 
@@ -126,6 +149,24 @@ def _windows(value: Any) -> tuple[Window, ...]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_WINDOWS:
         raise UnfitError(f"is {shape.brief(value)}", f"write a list of 1 to {MAX_WINDOWS} durations, such as [1h, 24h]")
     return tuple(sorted((Window(str(entry), shape.duration(entry)) for entry in value), key=lambda window: window.seconds))
+
+
+def _previous(top: Section) -> float | None:
+    """How much earlier the other window lies; read, and so checked, even where no reference asks for it."""
+    earlier = top.take("previous", shape.duration, 7 * 86_400.0)
+    return earlier if REFERENCE_PREVIOUS in top.take("references", _references, REFERENCES[:1]) else None
+
+
+def _references(value: Any) -> tuple[str, ...]:
+    known = isinstance(value, list) and all(entry in REFERENCES for entry in value)
+    if not known or REFERENCE_BASELINE not in value or len(set(value)) < len(value):
+        raise UnfitError(f"is {shape.brief(value)}", "write [baseline] or [baseline, previous]")
+    return tuple(value)
+
+
+def _switched_off(section: Section) -> frozenset[str]:
+    section.only(GROUPS)
+    return frozenset(group for group in GROUPS if not section.take(group, shape.switch, default=True))
 
 
 def _source(section: Section) -> PrometheusSettings | OtlpSettings:
@@ -172,14 +213,21 @@ def _sqlite(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string()
 
 
-def _model(section: Section, samples: int, outcomes: int) -> ModelSettings:
-    section.only(("baseline", "thresholds"))
+def _model(section: Section, common: Limits) -> ModelSettings:
+    section.only(("baseline", "thresholds", "features"))
     if "baseline" not in section:
         section.fault("baseline", "is absent", "write the path of the file that Baseline.save wrote")
     limits = section.section("thresholds")
     limits.only(threshold.signal for threshold in DEFAULTS)
     values = {t.signal: limits.take(t.signal, shape.number(0, t.greatest), t.value) for t in DEFAULTS}
-    return ModelSettings(section.take("baseline", shape.text, ""), Limits(overridden(values), samples, outcomes))
+    features = section.section("features")
+    own = {name: _feature(features.section(name)) for name in features.texts()}
+    return ModelSettings(section.take("baseline", shape.text, ""), replace(common, thresholds=overridden(values), features=own))
+
+
+def _feature(section: Section) -> FeatureLimits:
+    section.only(("psi", "ignore"))
+    return FeatureLimits(section.take("psi", shape.number(0), None), section.take("ignore", shape.switch, default=False))
 
 
 def _contradictions(config: Config) -> Iterator[Fault]:
@@ -193,6 +241,8 @@ def _contradictions(config: Config) -> Iterator[Fault]:
         )
     if config.interval > min(seconds):
         yield Fault("interval", f"is longer than the shortest window ({_labels(config.windows)})", "evaluate at least once a window")
+    if config.previous is not None and config.previous < max(seconds):
+        yield Fault("previous", f"is shorter than the longest window ({_labels(config.windows)})", "look back further, or over less")
     patterns = [model.baseline for model in config.models if model.baseline]
     for index, pattern in enumerate(patterns):
         if pattern in patterns[:index]:

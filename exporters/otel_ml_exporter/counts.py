@@ -65,6 +65,9 @@ class Source(Protocol):
     def read(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
         """The counts of each window that ends at the Unix time `at`. Raises `SourceError`."""
 
+    def earlier(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
+        """The counts of each window that ended at a time past; a window that is not remembered is left out. Raises `SourceError`."""
+
     def close(self) -> None:
         """Give back what the source holds."""
 

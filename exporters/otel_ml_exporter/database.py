@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from otel_ml.errors import OtelMLError
 
-SCHEMA_VERSION = 1
-MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
-"""From a schema version to the step that makes the next one of it."""
+SCHEMA_VERSION = 2
 PATIENCE = 5.0
 """Seconds that a writer waits for its turn."""
 
@@ -76,12 +74,19 @@ class Database:
         except SQLAlchemyError as error:
             raise StoreError(f"the store {self._shown} cannot be read ({_cause(error)})") from error
 
-    def upsert(self, table: sa.Table, *, unless_same: str | None = None) -> Any:
-        """An insert that replaces the row of the same key; with `unless_same` only when that column differs."""
-        insert = postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+    def upsert(self, table: sa.Table, *, unless_same: str | None = None, untouched: Collection[str] = ()) -> Any:
+        """An insert that replaces the row of the same key, some columns `untouched`; with `unless_same` only when that differs."""
+        insert = self._insert(table)
         changed = None if unless_same is None else table.c[unless_same] != insert.excluded[unless_same]
-        values = {column: insert.excluded[column.key] for column in table.columns if not column.primary_key}
+        values = {column: insert.excluded[column.key] for column in table.columns if not column.primary_key and column.key not in untouched}
         return insert.on_conflict_do_update(index_elements=[column.name for column in table.primary_key], set_=values, where=changed)
+
+    def insert_new(self, table: sa.Table) -> Any:
+        """An insert that leaves a row of the same key as it is."""
+        return self._insert(table).on_conflict_do_nothing()
+
+    def _insert(self, table: sa.Table) -> Any:
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
 
     def probe(self) -> None:
         """Write nothing new; raises `StoreError` when the store does not take it."""
@@ -124,6 +129,18 @@ def _migrate(connection: sa.Connection, shown: str) -> None:
         for step in range(version, SCHEMA_VERSION):
             MIGRATIONS[step](connection)
         connection.execute(sa.update(_VERSION).values(version=SCHEMA_VERSION))
+
+
+def _count_pairs(connection: sa.Connection) -> None:
+    """Version 2: predictions know whether they were counted, outcomes their number; labels of before count as no numbers."""
+    for table, column in (("predictions", "counted TEXT"), ("outcomes", "number DOUBLE PRECISION")):
+        known = sa.inspect(connection)
+        if known.has_table(table) and column.split()[0] not in {each["name"] for each in known.get_columns(table)}:
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+
+
+MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {1: _count_pairs}
+"""From a schema version to the step that makes the next one of it."""
 
 
 def _shown(url: str) -> str:

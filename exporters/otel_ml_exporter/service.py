@@ -15,11 +15,14 @@ from otel_ml_exporter.collector import ReadingsCollector
 from otel_ml_exporter.config import Config, PrometheusSettings, Window
 from otel_ml_exporter.counts import ModelCounts, Source, SourceError
 from otel_ml_exporter.database import Database, StoreError
-from otel_ml_exporter.evaluate import Evaluation, Reading, describe, evaluate, evaluate_outcomes, judge_of
+from otel_ml_exporter.evaluate import Evaluation, Labelled, Reading, describe, evaluate, evaluate_outcomes, judge_of, total_readings
 from otel_ml_exporter.outcomes.store import OutcomeStore
+from otel_ml_exporter.outcomes.tables import Judge
+from otel_ml_exporter.outcomes.totals import PairTotals
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.prometheus import PrometheusSource
 from otel_ml_exporter.sources.ring import Ring
+from otel_ml_exporter.thresholds import OUTCOMES, PERFORMANCE
 
 _log = logging.getLogger(__name__)
 _Counts = Mapping[Window, Sequence[ModelCounts]]
@@ -53,12 +56,13 @@ class Exporter:
         self.baselines = BaselineFiles(config.models, config.directory)
         self.database = Database(config.store)
         self.outcomes = OutcomeStore(self.database)
+        self._totals = PairTotals(self.database)
         self.otlp: OtlpSource | None = None
         self._source: Source
         if isinstance(config.source, PrometheusSettings):
             self._source = PrometheusSource(config.source)
         else:
-            ring = Ring(self.database, config.windows[-1].seconds)
+            ring = Ring(self.database, config.windows[-1].seconds + (config.previous or 0.0))
             self._source = self.otlp = OtlpSource(ring, max_streams=config.source.max_streams, retention=config.retention)
         self._errors = 0
         self._said: dict[str, str | None] = {}
@@ -91,7 +95,9 @@ class Exporter:
         started = time.perf_counter()
         loaded = self.baselines.load()
         counts, problem = self._counts(at)
-        models = tuple(self._model(watched, counts) for watched in loaded.watched)
+        previous = self._previous_counts(at) if problem is None and self.config.previous is not None else {}
+        models = tuple(self._model(watched, counts, previous) for watched in loaded.watched)
+        self._count_pairs(loaded.watched)
         readings = [reading for model in models for reading in self._model_readings(model, at)]
         self._prune(at)
         readings += self._own_readings(loaded, problem, time.perf_counter() - started)
@@ -108,13 +114,39 @@ class Exporter:
         self._say("source", None)
         return counts, None
 
-    def _model(self, watched: Watched, counts: _Counts) -> ModelReport:
+    def _previous_counts(self, at: float) -> _Counts:
+        """The counts of the same windows some time ago; none, and no harm to the other scores, where the source fails."""
+        try:
+            counts = self._source.earlier(self.config.windows, at - (self.config.previous or 0.0))
+        except SourceError as error:
+            self._failed("previous windows", error)
+            return {}
+        self._say("previous windows", None)
+        return counts
+
+    def _model(self, watched: Watched, counts: _Counts, previous: _Counts) -> ModelReport:
         windows = {}
-        for window, entries in counts.items():
-            own = [entry for entry in entries if (entry.model, entry.version) == watched.key]
-            windows[window] = evaluate(watched.baseline, own, window.label, watched.limits)
+        for window in counts:
+            own, earlier = (
+                [entry for entry in of_source.get(window, ()) if (entry.model, entry.version) == watched.key]
+                for of_source in (counts, previous)
+            )
+            windows[window] = evaluate(watched.baseline, own, window.label, watched.limits, previous=earlier)
             self._say(f"{_shown(watched)}, window {window.label}", "; ".join(windows[window].problems) or None)
         return ModelReport(watched, windows)
+
+    def _count_pairs(self, models: Sequence[Watched]) -> None:
+        """Bring the totals of joined pairs up to date."""
+        judges = {
+            (*watched.key, watched.baseline.fingerprint): judge_of(watched.baseline) if watched.limits.wants(OUTCOMES) else None
+            for watched in models
+        }
+        try:
+            self._totals.update(judges)
+        except StoreError as error:
+            self._failed("totals of outcomes", error)
+        else:
+            self._say("totals of outcomes", None)
 
     def _model_readings(self, model: ModelReport, at: float) -> Iterator[Reading]:
         yield from describe(model.watched.baseline, model.watched.limits)
@@ -125,21 +157,37 @@ class Exporter:
             yield self._mismatch(model)
 
     def _outcome_readings(self, watched: Watched, at: float) -> Iterator[Reading]:
-        """Readings that need labels; none for a model without confidence, and none while the store fails."""
-        judge = judge_of(watched.baseline)
-        if judge is None:
+        """Readings that need labels; none for a model without predictions, and none while the store fails."""
+        baseline, judge = watched.baseline, judge_of(watched.baseline)
+        if baseline.task is None:
             return
         try:
-            last = self.outcomes.last_outcome(*watched.key)
-            if last is not None:
-                yield Reading(names.OUTCOME_LAST_TIMESTAMP, watched.key, last)
+            if watched.limits.wants(OUTCOMES):
+                last = self.outcomes.last_outcome(*watched.key)
+                if last is not None:
+                    yield Reading(names.OUTCOME_LAST_TIMESTAMP, watched.key, last)
+                if judge is not None:
+                    totals = self._totals.read((*watched.key, baseline.fingerprint), len(judge.edges) + 1)
+                    yield from total_readings(baseline, judge, totals)
             for window in self.config.windows:
-                joined = self.outcomes.joined(*watched.key, judge, at - window.seconds, at)
-                coverage = self.outcomes.coverage(*watched.key, at - window.seconds, at)
-                yield from evaluate_outcomes(watched.baseline, joined, coverage, window.label, watched.limits)
+                known = self._labelled(watched, judge, at - window.seconds, at)
+                yield from evaluate_outcomes(baseline, known, window.label, watched.limits)
             self._say("outcomes", None)
         except OtelMLError as error:
             self._failed("outcomes", error)
+
+    def _labelled(self, watched: Watched, judge: Judge | None, since: float, until: float) -> Labelled:
+        """What the store knows of a window, as far as somebody wants it."""
+        store, baseline, wants = self.outcomes, watched.baseline, watched.limits.wants
+        span = (since, until)
+        performance, outcomes = wants(PERFORMANCE), wants(OUTCOMES)
+        return Labelled(
+            joined=None if judge is None else store.joined(*watched.key, judge, *span),
+            confusion=store.confusion(*watched.key, baseline.classes, *span) if performance and baseline.classes else None,
+            errors=store.errors(*watched.key, *span) if performance and baseline.task == "regression" else None,
+            coverage=store.coverage(*watched.key, *span) if outcomes else None,
+            delays=store.delays(*watched.key, *span) if outcomes else {},
+        )
 
     def _mismatch(self, model: ModelReport) -> Reading:
         """Whether the shortest window that has counts of the model has some that were made for another baseline."""

@@ -69,6 +69,13 @@ class Section:
             return []
         return [Section(entry, f"{self.at(name)}[{index}]", self._faults) for index, entry in enumerate(entries)]
 
+    def texts(self) -> list[str]:
+        """The names of the fields; one that is not a text is a fault."""
+        for name in self._values:
+            if not isinstance(name, str):
+                self.fault(str(name), "is no text", f'write it in quotes, "{name}"')
+        return [name for name in self._values if isinstance(name, str)]
+
     def only(self, known: Iterable[str]) -> None:
         """Note each field that is not `known`, with the name that it probably should be."""
         names = tuple(known)
@@ -111,6 +118,13 @@ def number(least: float, greatest: float = math.inf) -> Callable[[Any], float]:
     return read
 
 
+def switch(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise UnfitError(f"is {brief(value)}", "write true or false")
+    return value
+
+
 def whole(least: int) -> Callable[[Any], int]:
     """A reader of whole numbers."""
 
@@ -120,6 +134,19 @@ def whole(least: int) -> Callable[[Any], int]:
         return value
 
     return read
+
+
+def finite(text: str, greatest: float) -> float | None:
+    """The number that a text is; None where it is none, or one of a greater magnitude.
+
+    >>> finite("2.5", 100), finite("JFK", 100), finite("nan", 100)
+    (2.5, None, None)
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) <= greatest else None
 
 
 def brief(value: Any) -> str:

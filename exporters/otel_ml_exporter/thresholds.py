@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from otel_ml import catalogue as names
 
@@ -30,18 +30,55 @@ DEFAULTS = (
     Threshold(names.SIGNAL_ERROR_RATIO, 0.05, names.CRITICAL),
 )
 
+DISTANCES = "distances"
+OUTPUTS = "outputs"
+CALIBRATION = "calibration"
+PERFORMANCE = "performance"
+ESTIMATES = "estimates"
+OUTCOMES = "outcomes"
+BASELINE = "baseline"
+GROUPS = (DISTANCES, OUTPUTS, CALIBRATION, PERFORMANCE, ESTIMATES, OUTCOMES, BASELINE)
+"""The groups of metrics that can be switched off; the verdicts on features and what rules need to be sound are in none."""
+
+
+@dataclass(frozen=True)
+class FeatureLimits:
+    """What one feature is held to instead; `ignore` publishes its scores and never calls it drifted."""
+
+    psi: float | None = None
+    ignore: bool = False
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What the scores of one model are held to: its thresholds, and the samples under which there is no score."""
+    """What the scores of one model are held to, and which there are.
+
+    `features` have limits of their own; under the minimum of samples or outcomes there is no score; `off` are the groups of
+    metrics that nobody wants.
+    """
 
     thresholds: tuple[Threshold, ...] = DEFAULTS
     minimum_samples: int = 100
     minimum_outcomes: int = 100
+    features: Mapping[str, FeatureLimits] = field(default_factory=dict)
+    off: frozenset[str] = frozenset()
 
     def threshold(self, signal: str) -> float:
         """The limit of a signal."""
         return next(threshold.value for threshold in self.thresholds if threshold.signal == signal)
+
+    def feature_psi(self, feature: str) -> float:
+        """The limit of a feature's PSI."""
+        own = self.features[feature].psi if feature in self.features else None
+        return self.threshold(names.SIGNAL_FEATURE_PSI) if own is None else own
+
+    def ignores(self, feature: str) -> bool:
+        """Whether a feature may drift in peace."""
+        return feature in self.features and self.features[feature].ignore
+
+    def wants(self, group: str) -> bool:
+        """Whether a group of metrics is published."""
+        return group not in self.off
 
 
 def overridden(values: Mapping[str, float]) -> tuple[Threshold, ...]:

@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from otel_ml_exporter.config import Window
 from otel_ml_exporter.counts import Series
 from otel_ml_exporter.database import Database
-from otel_ml_exporter.outcomes.store import Judge, Outcome, OutcomeStore, Prediction
+from otel_ml_exporter.outcomes.store import OutcomeStore
+from otel_ml_exporter.outcomes.tables import Judge, Outcome, Prediction
+from otel_ml_exporter.outcomes.totals import PairTotals
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.points import Point
 from otel_ml_exporter.sources.ring import Ring
@@ -72,6 +75,33 @@ def test_outcomes_join_and_repeat_as_in_sqlite(database):
     assert store.last_outcome("churn", "3") == 20
     assert store.prune(15.0) == 3
     assert store.prune(25.0) == 2
+
+
+def test_scores_and_totals_are_counted_as_in_sqlite(database):
+    store, totals, key = OutcomeStore(database), PairTotals(database), ("price", "1", "id")
+    predictions = [Prediction("price", "1", str(i), 10.0, str(i % 2), float(i), 0.9, 1.0) for i in range(10)]
+    for _ in range(2):
+        store.keep(predictions, [Outcome("price", str(i), "1", 10.0 + i) for i in range(10)])
+        totals.update({key: HALVES})
+    assert store.confusion("price", "1", ("0", "1"), 0, 30) == {("1", "0"): 5, ("1", "1"): 5}
+    assert store.errors("price", "1", 0, 30) == pytest.approx((10, 35, 37, 205, 10, 10))
+    assert store.delays("price", "1", 0, 30) == {"0.5": 4, "0.9": 8}
+    assert totals.read(key, 2) == ((0, 0, 0), (10, 10, pytest.approx(9)))
+    store.keep([], [Outcome("price", "0", "high", 25.0)])
+    totals.update({key: HALVES})
+    assert totals.read(key, 2)[1] == (11, 10, pytest.approx(9.9))
+    store.prune(100.0)
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(database, url):
+    with database.write() as connection:
+        connection.execute(sa.text("ALTER TABLE predictions DROP COLUMN counted"))
+        connection.execute(sa.text("ALTER TABLE outcomes DROP COLUMN number"))
+        connection.execute(sa.text("UPDATE schema_version SET version = 1"))
+    new = Database(url)
+    OutcomeStore(new).keep([Prediction("old", "1", "a", 1.0, None, 2.0, None, 1.0)], [Outcome("old", "a", "1.5", 2.0)])
+    assert OutcomeStore(new).errors("old", "1", 0, 30).error == 0.5
+    new.close()
 
 
 def test_counts_survive_a_restart(database, url):

@@ -118,6 +118,9 @@ def test_replicas_are_added_by_prometheus_and_a_dead_one_leaves_no_stale_score(e
     samples = {window.label: evaluation.samples for window, evaluation in report.models[0].windows.items()}
     assert samples["1m"] == pytest.approx(5_800, rel=0.25)
     assert values(exporter, names.FEATURE_DRIFTED) == {"1m": 1, "1h": 1}
+    before = exporter._source.earlier(exporter.config.windows, time.time() - 1)
+    assert {window.label: entries[0].baseline_id for window, entries in before.items()} == dict.fromkeys(("1m", "1h"), baseline.fingerprint)
+    assert exporter._source.earlier(exporter.config.windows, time.time() - 7 * 86_400) == {}
     assert values(exporter, names.EXPORTER_SOURCE_UP) == {"": 1}
     assert values(exporter, names.EXPORTER_BASELINE_MISMATCHES) == {"": 0}
 

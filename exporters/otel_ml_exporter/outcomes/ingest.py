@@ -12,7 +12,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_ml import catalogue as names
 from otel_ml_exporter import shape
-from otel_ml_exporter.outcomes.store import Outcome, Prediction
+from otel_ml_exporter.outcomes.tables import Outcome, Prediction
 from otel_ml_exporter.shape import UnfitError
 from otel_ml_exporter.sources.points import plain
 

@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from otel_ml_exporter.database import METADATA, Database, delete_batches
+from otel_ml_exporter.database import Database, delete_batches
+from otel_ml_exporter.outcomes.tables import ARRIVALS, OUTCOMES, PREDICTIONS, SAME, Judge, Outcome, Prediction, within
+from otel_ml_exporter.shape import finite
 
-_PREDICTIONS = sa.Table(
-    "predictions",
-    METADATA,
-    sa.Column("model", sa.Text, primary_key=True),
-    sa.Column("version", sa.Text, primary_key=True),
-    sa.Column("prediction_id", sa.Text, primary_key=True),
-    sa.Column("time", sa.Double, nullable=False),
-    sa.Column("class", sa.Text, key="class_"),
-    sa.Column("value", sa.Double),
-    sa.Column("confidence", sa.Double),
-    sa.Column("weight", sa.Double, nullable=False),
-    sa.Index("predictions_by_time", "model", "version", "time"),
-)
-_OUTCOMES = sa.Table(
-    "outcomes",
-    METADATA,
-    sa.Column("model", sa.Text, primary_key=True),
-    sa.Column("prediction_id", sa.Text, primary_key=True),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("time", sa.Double, nullable=False),
-    sa.Index("outcomes_by_time", "model", "time"),
-)
-
-
-class Prediction(NamedTuple):
-    """One prediction that waits for its outcome; `weight` is how many predictions it stands for."""
-
-    model: str
-    version: str
-    prediction_id: str
-    time: float
-    class_: str | None
-    value: float | None
-    confidence: float | None
-    weight: float
-
-
-class Outcome(NamedTuple):
-    """What turned out to be true for a prediction; `time` is when it arrived."""
-
-    model: str
-    prediction_id: str
-    label: str
-    time: float
-
-
-class Judge(NamedTuple):
-    """How confidences are binned and what makes a prediction right.
-
-    `edges` are the inner bounds of the confidence bins. `positive` is the class whose probability the confidence is; None
-    where it is that of the predicted class.
-    """
-
-    edges: tuple[float, ...]
-    positive: str | None
+DELAYS = {"0.5": 50, "0.9": 90}
+"""The quantiles of the delay that are published, as text and in per cent."""
+GREATEST = 1e100
+"""The greatest magnitude of a predicted number whose square can still be summed."""
 
 
 class Joined(NamedTuple):
@@ -80,6 +31,21 @@ class Joined(NamedTuple):
         return sum(self.outcomes)
 
 
+Confusion = Mapping[tuple[str, str], float]
+"""Pairs by (label, predicted class), scaled to the effective number of pairs."""
+
+
+class Errors(NamedTuple):
+    """Sums over pairs of numbers, an error being prediction minus truth; scaled to the effective number of pairs."""
+
+    samples: float
+    error: float
+    absolute_error: float
+    squared_error: float
+    truth: float
+    squared_truth: float
+
+
 class OutcomeStore:
     """Keeps predictions and outcomes, in whichever order they come."""
 
@@ -90,73 +56,120 @@ class OutcomeStore:
         """Write all or nothing; what returns is on the disk. A repetition changes nothing, of several outcomes the last wins."""
         if not predictions and not outcomes:
             return
+        ids = {"model", "prediction_id", "time"}
         with self._database.write() as connection:
             if predictions:
-                connection.execute(self._database.upsert(_PREDICTIONS), [entry._asdict() for entry in predictions])
+                rows = [entry._asdict() for entry in predictions]
+                connection.execute(self._database.upsert(PREDICTIONS, untouched=("counted",)), rows)
             if outcomes:
-                connection.execute(self._database.upsert(_OUTCOMES, unless_same="label"), [entry._asdict() for entry in outcomes])
+                rows = [{**entry._asdict(), "number": finite(entry.label, GREATEST)} for entry in outcomes]
+                connection.execute(self._database.upsert(OUTCOMES, unless_same="label"), rows)
+                arrived = [{name: row[name] for name in ids} for row in rows]
+                connection.execute(self._database.insert_new(ARRIVALS), arrived)
+            if predictions:
+                keys = [{"of_model": entry.model, "of_id": entry.prediction_id} for entry in predictions]
+                connection.execute(self._database.insert_new(ARRIVALS).from_select(list(_WAITING.selected_columns.keys()), _WAITING), keys)
 
     def prune(self, before: float) -> int:
-        """Delete what is older, and say how much it was."""
-        return sum(delete_batches(self._database, table, table.c.time < before) for table in (_PREDICTIONS, _OUTCOMES))
+        """Delete what is older, and say how many predictions and outcomes it was."""
+        delete_batches(self._database, ARRIVALS, ARRIVALS.c.time < before)
+        return sum(delete_batches(self._database, table, table.c.time < before) for table in (PREDICTIONS, OUTCOMES))
 
     def joined(self, model: str, version: str, judge: Judge, since: float, until: float) -> Joined:
         """The pairs whose outcome arrived in `(since, until]`, counted per confidence bin of `judge`.
 
         A pair is positive when its outcome is the class that the confidence belongs to.
         """
-        confidence, weight = _PREDICTIONS.c.confidence, _PREDICTIONS.c.weight
-        expected = _PREDICTIONS.c.class_ if judge.positive is None else sa.literal(judge.positive)
-        positive = sa.case((_OUTCOMES.c.label == expected, 1.0), else_=0.0)
-        gap = confidence - positive
-        position = sa.case(*((confidence <= edge, index) for index, edge in enumerate(judge.edges)), else_=len(judge.edges)).label("bin")
-        sums = (weight, weight * positive, weight * confidence, weight * (gap * gap), weight * weight)
-        pairs = (
-            sa.select(position, *(sa.func.sum(term) for term in sums))
-            .join_from(_OUTCOMES, _PREDICTIONS, _SAME)
-            .where(_OUTCOMES.c.model == model, _PREDICTIONS.c.version == version, *_within(_OUTCOMES, since, until))
-            .where(confidence.is_not(None), expected.is_not(None))
-            .group_by(position)
-        )
-        with self._database.read() as connection:
-            return _scaled([tuple(row) for row in connection.execute(pairs)], len(judge.edges) + 1)
+        confidence, weight = PREDICTIONS.c.confidence, PREDICTIONS.c.weight
+        hit, position = judge.hit, judge.position
+        gap = confidence - hit
+        sums = (weight, weight * hit, weight * confidence, weight * (gap * gap), weight * weight)
+        pairs = _pairs(model, version, since, until, position, *map(sa.func.sum, sums))
+        rows = self._rows(pairs.where(confidence.is_not(None), judge.expected.is_not(None)).group_by(position))
+        scale = _scale(sum(row[1] for row in rows), sum(row[5] for row in rows))
+        by_bin = {row[0]: [term * scale for term in row[1:5]] for row in rows}
+        columns = zip(*(by_bin.get(index, [0.0] * 4) for index in range(len(judge.edges) + 1)), strict=True)
+        return Joined(*(tuple(column) for column in columns))
+
+    def confusion(self, model: str, version: str, classes: Sequence[str], since: float, until: float) -> Confusion:
+        """The pairs of `classes` whose outcome arrived in `(since, until]`, by label and predicted class."""
+        label, predicted, weight = OUTCOMES.c.label, PREDICTIONS.c.class_, PREDICTIONS.c.weight
+        pairs = _pairs(model, version, since, until, label, predicted, sa.func.sum(weight), sa.func.sum(weight * weight))
+        rows = self._rows(pairs.where(label.in_(classes), predicted.in_(classes)).group_by(label, predicted))
+        scale = _scale(sum(row[2] for row in rows), sum(row[3] for row in rows))
+        return {(row[0], row[1]): row[2] * scale for row in rows}
+
+    def errors(self, model: str, version: str, since: float, until: float) -> Errors:
+        """Sums of the errors of the pairs of numbers whose outcome arrived in `(since, until]`."""
+        value, truth, weight = PREDICTIONS.c.value, OUTCOMES.c.number, PREDICTIONS.c.weight
+        error = value - truth
+        terms = (weight, weight * error, weight * sa.func.abs(error), weight * error * error, weight * truth, weight * truth * truth)
+        pairs = _pairs(model, version, since, until, *map(sa.func.sum, (*terms, weight * weight)))
+        (row,) = self._rows(pairs.where(truth.is_not(None), sa.func.abs(value) <= GREATEST))
+        scale = _scale(row[0] or 0.0, row[6] or 0.0)
+        return Errors(*((term or 0.0) * scale for term in row[:6]))
 
     def coverage(self, model: str, version: str, since: float, until: float) -> float | None:
         """The share of the predictions made in `(since, until]` whose outcome is known; None without predictions."""
         counted = (
-            sa.select(sa.func.count(), sa.func.count(_OUTCOMES.c.label))
-            .select_from(_PREDICTIONS.outerjoin(_OUTCOMES, _SAME))
-            .where(_PREDICTIONS.c.model == model, _PREDICTIONS.c.version == version, *_within(_PREDICTIONS, since, until))
+            sa.select(sa.func.count(), sa.func.count(OUTCOMES.c.label))
+            .select_from(PREDICTIONS.outerjoin(OUTCOMES, SAME))
+            .where(PREDICTIONS.c.model == model, PREDICTIONS.c.version == version, *within(PREDICTIONS, since, until))
         )
-        with self._database.read() as connection:
-            predictions, known = connection.execute(counted).one()
+        ((predictions, known),) = self._rows(counted)
         return known / predictions if predictions else None
+
+    def delays(self, model: str, version: str, since: float, until: float) -> dict[str, float]:
+        """Quantiles of the seconds between a prediction and its outcome, of the outcomes that arrived in `(since, until]`.
+
+        A quantile is the smallest delay that at least that share of the pairs do not exceed. Empty without pairs.
+        """
+        waited = OUTCOMES.c.time - PREDICTIONS.c.time
+        delay = sa.case((waited > 0, waited), else_=0.0).label("delay")
+        rank, pairs = sa.func.row_number().over(order_by=delay).label("rank"), sa.func.count().over().label("pairs")
+        ranked = _pairs(model, version, since, until, delay, rank, pairs).subquery()
+        chosen = (ranked.c.rank == _rank(percent, ranked.c.pairs) for percent in DELAYS.values())
+        rows = self._rows(sa.select(ranked).where(sa.or_(*chosen)))
+        return {
+            quantile: next(delay for delay, rank, pairs in rows if rank == _rank(percent, pairs))
+            for quantile, percent in DELAYS.items()
+            if rows
+        }
 
     def last_outcome(self, model: str, version: str) -> float | None:
         """When the last outcome of a prediction of this version arrived; None without one."""
         newest = (
-            sa.select(_OUTCOMES.c.time)
-            .join_from(_OUTCOMES, _PREDICTIONS, _SAME)
-            .where(_OUTCOMES.c.model == model, _PREDICTIONS.c.version == version)
-            .order_by(_OUTCOMES.c.time.desc())
+            sa.select(OUTCOMES.c.time)
+            .join_from(OUTCOMES, PREDICTIONS, SAME)
+            .where(OUTCOMES.c.model == model, PREDICTIONS.c.version == version)
+            .order_by(OUTCOMES.c.time.desc())
             .limit(1)
         )
+        rows = self._rows(newest)
+        return rows[0][0] if rows else None
+
+    def _rows(self, query: Any) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:
-            return connection.execute(newest).scalar()
+            return [tuple(row) for row in connection.execute(query)]
 
 
-_SAME = sa.and_(_PREDICTIONS.c.model == _OUTCOMES.c.model, _PREDICTIONS.c.prediction_id == _OUTCOMES.c.prediction_id)
+_WAITING = sa.select(OUTCOMES.c.model, OUTCOMES.c.prediction_id, OUTCOMES.c.time).where(
+    OUTCOMES.c.model == sa.bindparam("of_model"), OUTCOMES.c.prediction_id == sa.bindparam("of_id")
+)
+"""The outcome that came before its prediction."""
 
 
-def _within(table: sa.Table, since: float, until: float) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return table.c.time > since, table.c.time <= until
+def _pairs(model: str, version: str, since: float, until: float, *columns: Any) -> sa.Select[Any]:
+    """The pairs of a version whose outcome arrived in `(since, until]`."""
+    joined = sa.select(*columns).join_from(OUTCOMES, PREDICTIONS, SAME)
+    return joined.where(OUTCOMES.c.model == model, PREDICTIONS.c.version == version, *within(OUTCOMES, since, until))
 
 
-def _scaled(rows: Sequence[tuple[Any, ...]], bins: int) -> Joined:
-    """The sums of each bin, scaled so that their weights add up to the effective sample size `(sum w)^2 / sum w^2`."""
-    total = sum(row[1] for row in rows)
-    squares = sum(row[5] for row in rows)
-    scale = total / squares if squares else 0.0
-    by_bin = {row[0]: [term * scale for term in row[1:5]] for row in rows}
-    columns = zip(*(by_bin.get(index, [0.0] * 4) for index in range(bins)), strict=True)
-    return Joined(*(tuple(column) for column in columns))
+def _rank(percent: int, pairs: Any) -> Any:
+    """The rank of a quantile among so many pairs, rounded up; a number, or an expression of the database."""
+    return (pairs * percent + 99) // 100
+
+
+def _scale(weights: float, squares: float) -> float:
+    """What turns sums of weights into an effective number of pairs, `(sum w)^2 / sum w^2`."""
+    return weights / squares if squares else 0.0

@@ -77,6 +77,14 @@ class OtlpSource:
         except StoreError as error:
             raise SourceError(str(error)) from error
 
+    def earlier(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
+        """See `Source.earlier`; only where the snapshots reach back to the beginning of a window."""
+        try:
+            spans = {window: self._ring.span(at - window.seconds, at) for window in windows}
+        except StoreError as error:
+            raise SourceError(str(error)) from error
+        return {window: gather(self._totals.growth(*span)) for window, span in spans.items() if span is not None}
+
     def close(self) -> None:
         """See `Source.close`; saves what came since the last read."""
         self._save(time.time())

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from otel_ml_exporter.counts import Series
 from otel_ml_exporter.database import METADATA, Database
 
-RESOLUTION = 120
-"""Snapshots of an age a lie at least a/RESOLUTION apart: fine where windows are short, coarse where they are long."""
+RESOLUTION = 60
+"""Snapshots of an age a lie at most about a/RESOLUTION apart: fine where windows are short, coarse where they are long."""
 
 _SERIES = sa.Table(
     "series",
@@ -104,27 +104,48 @@ class Ring:
 
     def totals_at(self, time: float) -> dict[int, float]:
         """The totals of the last snapshot at or before `time`; of the oldest when there is none."""
-        columns = sa.select(_SNAPSHOTS.c.ids, _SNAPSHOTS.c.totals)
         with self._database.read() as connection:
-            found = connection.execute(columns.where(_SNAPSHOTS.c.time <= time).order_by(_SNAPSHOTS.c.time.desc()).limit(1)).first()
-            found = found or connection.execute(columns.order_by(_SNAPSHOTS.c.time).limit(1)).first()
-        return _unpack(*found) if found else {}
+            found = (
+                connection.execute(_until(time)).first() or connection.execute(_OF_SNAPSHOT.order_by(_SNAPSHOTS.c.time).limit(1)).first()
+            )
+        return _unpack(found.ids, found.totals) if found else {}
+
+    def span(self, start: float, end: float) -> tuple[dict[int, float], dict[int, float]] | None:
+        """The totals at the beginning and at the end of a span; None where the snapshots do not reach back to its beginning.
+
+        It ends at the last snapshot at or before `end`, and is as long as asked for or a little longer.
+        """
+        with self._database.read() as connection:
+            last = connection.execute(_until(end)).first()
+            first = None if last is None else connection.execute(_until(last.time - (end - start))).first()
+        if first is None or last is None:
+            return None
+        return _unpack(first.ids, first.totals), _unpack(last.ids, last.totals)
+
+
+_OF_SNAPSHOT = sa.select(_SNAPSHOTS.c.time, _SNAPSHOTS.c.ids, _SNAPSHOTS.c.totals)
+
+
+def _until(time: float) -> sa.Select[tuple[float, bytes, bytes]]:
+    """The last snapshot at or before a time."""
+    return _OF_SNAPSHOT.where(_SNAPSHOTS.c.time <= time).order_by(_SNAPSHOTS.c.time.desc()).limit(1)
 
 
 def spare(times: Iterable[tuple[int, float]], now: float, horizon: float) -> list[int]:
-    """The snapshots, of (id, time), that are too close to a newer one, or older than the one that begins the horizon.
+    """The snapshots, of (id, time), that nobody would miss: without them no gap is longer than its age allows.
 
-    >>> spare([(1, 0.0), (2, 3600.0), (3, 3605.0), (4, 7200.0)], now=7200.0, horizon=5400.0)
-    [2]
+    The newest stays, and of those older than the horizon the one that begins it. Looked at from the oldest, so that what
+    stays now is what later calls thin out further.
+
+    >>> spare([(1, 0.0), (2, 3600.0), (3, 3605.0), (4, 3610.0), (5, 7200.0)], now=7200.0, horizon=5400.0)
+    [3]
     """
-    newest_first = sorted(times, key=lambda entry: entry[1], reverse=True)
-    spared = []
-    kept = None
-    for index, (identity, time) in enumerate(newest_first):
-        last = index + 1 == len(newest_first)
-        begun = kept is not None and now - kept >= horizon
-        close = kept is not None and not last and kept - time < (now - time) / RESOLUTION
-        if begun or close:
+    oldest_first = sorted(times, key=lambda entry: entry[1])
+    begin = max((index for index, (_, time) in enumerate(oldest_first) if now - time >= horizon), default=0)
+    spared = [identity for identity, _ in oldest_first[:begin]]
+    kept = oldest_first[begin][1] if oldest_first else now
+    for (identity, time), (_, newer) in zip(oldest_first[begin + 1 :], oldest_first[begin + 2 :], strict=False):
+        if newer - kept <= (now - time) / RESOLUTION:
             spared.append(identity)
         else:
             kept = time

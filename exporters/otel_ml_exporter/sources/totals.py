@@ -103,6 +103,12 @@ class Totals:
             self._gone_series |= change.gone_series
             self._gone_streams |= change.gone_streams - self._streams.keys()
 
+    def growth(self, before: dict[int, float], after: dict[int, float]) -> list[tuple[Series, float]]:
+        """How far each series that is still known grew between two snapshots."""
+        with self._lock:
+            known = [(identity, self._series[identity]) for identity in after if identity in self._series]
+        return [(series, after[identity] - before.get(identity, 0.0)) for identity, series in known]
+
     def series(self, identity: int) -> Series:
         """The series of an id that `changes` handed out."""
         return self._series[identity]

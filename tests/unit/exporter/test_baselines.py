@@ -8,7 +8,7 @@ import pytest
 from otel_ml.errors import ConfigurationError
 from otel_ml_exporter.baselines import BaselineFiles
 from otel_ml_exporter.config import ModelSettings
-from otel_ml_exporter.thresholds import Limits
+from otel_ml_exporter.thresholds import FeatureLimits, Limits
 
 
 def files(directory, *patterns):
@@ -61,3 +61,12 @@ def test_two_baselines_of_one_version_are_a_fault(baseline, tmp_path):
     baseline.save(tmp_path / "c.json")
     with pytest.raises(ConfigurationError, match=r"c\.json: is of model churn 3, as b\.json is; keep one of them"):
         files(tmp_path, "*.json").check()
+
+
+def test_a_feature_with_limits_of_its_own_must_be_in_a_baseline(baseline, tmp_path):
+    baseline.save(tmp_path / "b.json")
+    limits = Limits(features={"age": FeatureLimits(psi=0.2), "aeg": FeatureLimits(ignore=True)})
+    with pytest.raises(ConfigurationError, match=r"models\[0\]\.features\.aeg: is in none of its baselines; known are \['age'") as caught:
+        BaselineFiles([ModelSettings("b.json", limits)], tmp_path).check()
+    assert len(caught.value.faults) == 1
+    assert BaselineFiles([ModelSettings("none.json", limits)], tmp_path).check().missing

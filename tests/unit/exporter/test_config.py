@@ -24,6 +24,8 @@ def test_a_minimal_configuration_has_the_documented_defaults():
     assert config.windows == (Window("1h", 3_600), Window("24h", 86_400))
     assert config.source == OtlpSettings(200_000)
     assert config.store == "sqlite:////etc/otel-ml/otel-ml.db"
+    assert config.previous is None
+    assert config.models[0].limits.off == set()
     assert config.models[0].limits.minimum_samples == 100
     assert config.models[0].limits.threshold("feature_psi") == 0.05
 
@@ -39,10 +41,24 @@ def test_every_field_is_read():
             "retention": "2w",
             "minimum_samples": 50,
             "minimum_outcomes": 20,
-            "models": [{"baseline": "b/*.json", "thresholds": {"feature_psi": 0.2}}],
+            "references": ["baseline", "previous"],
+            "previous": "2d",
+            "signals": {"distances": False, "estimates": True},
+            "models": [
+                {
+                    "baseline": "b/*.json",
+                    "thresholds": {"feature_psi": 0.2},
+                    "features": {"temp": {"psi": 0.5}, "hour": {"ignore": True}, "age": None},
+                }
+            ],
         },
         Path("/etc"),
     )
+    assert config.previous == 2 * 86_400
+    limits = config.models[0].limits
+    assert limits.off == {"distances"}
+    assert [limits.feature_psi(name) for name in ("temp", "hour", "age", "other")] == [0.5, 0.2, 0.2, 0.2]
+    assert [limits.ignores(name) for name in ("temp", "hour", "other")] == [False, True, False]
     assert (config.host, config.port) == ("::1", 8000)
     assert config.windows == (Window("5m", 300), Window("1d", 86_400))
     assert config.source == PrometheusSettings("https://user:secret@prom.example:9090/base", 10)
@@ -60,7 +76,17 @@ def test_all_faults_are_reported_together():
             "windows": ["1h", 24],
             "source": {"prometheus": {"uri": "http://x"}},
             "minimum_samples": 0,
-            "models": [{"baseline": 3, "thresholds": {"feature_pis": 0.1, "output_share": 2}}, "churn.json"],
+            "references": ["previous"],
+            "previous": 7,
+            "signals": {"distance": True, "estimates": "no"},
+            "models": [
+                {
+                    "baseline": 3,
+                    "thresholds": {"feature_pis": 0.1, "output_share": 2},
+                    "features": {"temp": {"psi": -1, "ignored": True}, "hour": {"ignore": 1}, 5: {}, "age": 0.2},
+                },
+                "churn.json",
+            ],
         }
     )
     assert set(found) == {
@@ -70,6 +96,15 @@ def test_all_faults_are_reported_together():
         "source.prometheus.uri",
         "source.prometheus.url",
         "minimum_samples",
+        "references",
+        "previous",
+        "signals.distance",
+        "signals.estimates",
+        "models[0].features.temp.psi",
+        "models[0].features.temp.ignored",
+        "models[0].features.hour.ignore",
+        "models[0].features.5",
+        "models[0].features.age",
         "models[0].baseline",
         "models[0].thresholds.feature_pis",
         "models[0].thresholds.output_share",
@@ -91,6 +126,9 @@ def test_an_unknown_field_suggests_the_nearest_known_name():
         ({"source": {"prometheus": {"url": "http://x"}, "otlp": {}}}, "source.otlp"),
         ({"source": {"prometheus": {"url": "ftp://x"}}}, "source.prometheus.url"),
         ({"store": "mysql://x/y"}, "store"),
+        ({"references": ["baseline", "previous"], "previous": "12h"}, "previous"),
+        ({"references": ["baseline", "baseline"]}, "references"),
+        ({"references": "baseline"}, "references"),
         ({"models": []}, "models"),
         ({"models": [{"baseline": "a.json"}, {"baseline": "a.json"}]}, "models[1].baseline"),
         ({"interval": "0s"}, "interval"),
@@ -137,10 +175,13 @@ def test_the_reference_documents_a_configuration_that_is_valid_and_whole():
         "listen",
         "interval",
         "windows",
+        "references",
+        "previous",
         "source",
         "store",
         "retention",
         "minimum_samples",
         "minimum_outcomes",
+        "signals",
         "models",
     }

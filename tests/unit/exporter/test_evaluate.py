@@ -3,16 +3,19 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ml import catalogue as names
 from otel_ml import stats
+from otel_ml.baseline import Baseline
 from otel_ml_exporter.counts import ModelCounts
-from otel_ml_exporter.evaluate import describe, evaluate, evaluate_outcomes, judge_of
-from otel_ml_exporter.outcomes.store import Joined
-from otel_ml_exporter.thresholds import Limits, overridden
+from otel_ml_exporter.evaluate import Labelled, describe, evaluate, evaluate_outcomes, judge_of, total_readings
+from otel_ml_exporter.outcomes.store import Errors, Joined
+from otel_ml_exporter.outcomes.totals import Total
+from otel_ml_exporter.thresholds import GROUPS, FeatureLimits, Limits, overridden
 
 LIMITS = Limits()
 
@@ -135,13 +138,13 @@ def test_no_counts_give_a_number_that_is_not_finite(baseline, ages):
 
 def test_calibration_needs_enough_outcomes(baseline):
     few = Joined((50.0, 49.0), (10.0, 30.0), (10.0, 30.0), (1.0, 1.0))
-    readings = {reading.metric: reading.value for reading in evaluate_outcomes(baseline, few, 0.5, "1h", LIMITS)}
+    readings = {reading.metric: reading.value for reading in evaluate_outcomes(baseline, Labelled(few, coverage=0.5), "1h", LIMITS)}
     assert readings == {names.WINDOW_SAMPLES: 99, names.OUTCOME_COVERAGE_RATIO: 0.5}
 
 
 def test_calibration_is_published_with_its_noise(baseline):
     joined = Joined((100.0, 100.0), (30.0, 80.0), (20.0, 90.0), (21.0, 17.0))
-    readings = {reading.metric: reading.value for reading in evaluate_outcomes(baseline, joined, None, "1h", LIMITS)}
+    readings = {reading.metric: reading.value for reading in evaluate_outcomes(baseline, Labelled(joined), "1h", LIMITS)}
     assert readings[names.CALIBRATION_ECE] == pytest.approx(0.1)
     assert readings[names.CALIBRATION_MCE] == pytest.approx(0.1)
     assert readings[names.BRIER_SCORE] == pytest.approx(0.19)
@@ -170,3 +173,256 @@ def test_each_threshold_is_one_series_for_each_model(baseline):
     limits = [reading for reading in describe(baseline, LIMITS) if reading.metric is names.THRESHOLD]
     assert len(limits) == 8
     assert ("churn", "3", "input_violations", "critical") in {reading.labels for reading in limits}
+
+
+def test_distances_are_those_of_stats(baseline, counts):
+    ages = wobbling(counts().features["age"], 0.5)
+    evaluation = evaluate(baseline, [counts(features={**counts().features, "age": ages})], "1h", LIMITS)
+    age = baseline.feature("age")
+    expected, actual = list(age.histogram.counts), [ages[label] for label in age.histogram.labels]
+    inner = expected[:-2], actual[:-2]
+    span = {"edges": age.histogram.edges, "minimum": age.minimum, "maximum": age.maximum, "std": age.std}
+    assert value(evaluation, names.FEATURE_JS_DISTANCE, "age") == pytest.approx(stats.js_distance(expected, actual).value)
+    assert value(evaluation, names.FEATURE_KS, "age") == pytest.approx(stats.ks(*inner).value)
+    assert value(evaluation, names.FEATURE_WASSERSTEIN, "age") == pytest.approx(stats.wasserstein(*inner, **span).value)
+
+
+def test_categories_have_no_order_and_so_no_distance_that_needs_one(baseline, counts):
+    evaluation = evaluate(baseline, [counts()], "1h", LIMITS)
+    of_airport = {reading.metric for reading in evaluation.readings if "airport" in reading.labels}
+    assert names.FEATURE_JS_DISTANCE in of_airport
+    assert not {names.FEATURE_KS, names.FEATURE_WASSERSTEIN} & of_airport
+
+
+def test_a_feature_that_went_missing_has_a_psi_and_no_distance_of_the_few_values_left(baseline, counts):
+    ages = {names.MISSING: 950.0, baseline.feature("age").histogram.labels[0]: 50.0}
+    evaluation = evaluate(baseline, [counts(features={"age": ages})], "1h", LIMITS)
+    assert value(evaluation, names.FEATURE_PSI, "age") > 1
+    assert not {names.FEATURE_KS, names.FEATURE_WASSERSTEIN} & published(evaluation)
+
+
+def test_p_values_are_adjusted_over_the_features(baseline, counts):
+    features = {name: wobbling(bins, share) for (name, bins), share in zip(counts().features.items(), (0.2, 0.05, 0.0), strict=True)}
+    evaluation = evaluate(baseline, [counts(features=features)], "1h", LIMITS)
+    raw = [
+        stats.chi_square(feature.histogram.counts, [features[feature.name].get(label, 0.0) for label in feature.histogram.labels]).p_value
+        for feature in baseline.features
+    ]
+    found = [value(evaluation, names.FEATURE_DRIFT_PVALUE, feature.name) for feature in baseline.features]
+    assert found == pytest.approx(stats.benjamini_hochberg(raw).tolist())
+
+
+def test_features_that_move_together_are_evidence_for_each_other(baseline, counts):
+    """Each alone stays below the noise floor of three features; that both moved is no chance."""
+    small = counts(samples=150).features
+    features = {name: wobbling(small[name], 0.43) for name in ("age", "income")}
+    evaluation = evaluate(baseline, [counts(features=features)], "1h", LIMITS)
+    assert [value(evaluation, names.FEATURE_DRIFTED, name) for name in features] == [0, 0]
+    assert value(evaluation, names.DRIFTED_FEATURES_RATIO) == 1
+
+
+def test_a_feature_may_have_a_limit_of_its_own(baseline, counts):
+    entry = counts(features={**counts().features, "age": wobbling(counts().features["age"], 0.4)})
+    assert value(evaluate(baseline, [entry], "1h", LIMITS), names.FEATURE_DRIFTED, "age") == 1
+    patient = replace(LIMITS, features={"age": FeatureLimits(psi=1.0)})
+    evaluation = evaluate(baseline, [entry], "1h", patient)
+    assert value(evaluation, names.FEATURE_DRIFTED, "age") == value(evaluation, names.DRIFTED_FEATURES_RATIO) == 0
+
+
+def test_an_ignored_feature_is_published_and_neither_drifts_nor_counts(baseline, counts):
+    shifted = {baseline.feature("age").histogram.labels[0]: 1_000.0}
+    entry = counts(features={**counts().features, "age": shifted}, violations={"age": {names.VIOLATION_OUT_OF_RANGE: 500.0}})
+    evaluation = evaluate(baseline, [entry], "1h", replace(LIMITS, features={"age": FeatureLimits(ignore=True)}))
+    assert value(evaluation, names.FEATURE_PSI, "age") > 1
+    assert value(evaluation, names.FEATURE_DRIFTED, "age") == value(evaluation, names.DRIFTED_FEATURES_RATIO) == 0
+    everything = replace(LIMITS, features=dict.fromkeys(("age", "income", "airport"), FeatureLimits(ignore=True)))
+    assert names.DRIFTED_FEATURES_RATIO not in published(evaluate(baseline, [entry], "1h", everything))
+
+
+def with_feature(baseline, name, **fields):
+    features = tuple(replace(feature, **fields) if feature.name == name else feature for feature in baseline.features)
+    changed = replace(baseline, features=features)
+    return changed, changed.fingerprint
+
+
+def test_impact_is_importance_times_psi_where_importance_is_known(baseline, counts):
+    weighed, fingerprint = with_feature(baseline, "age", importance=0.25)
+    entry = counts(baseline_id=fingerprint, features={**counts().features, "age": wobbling(counts().features["age"], 0.5)})
+    evaluation = evaluate(weighed, [entry], "1h", LIMITS)
+    assert value(evaluation, names.FEATURE_IMPACT) == pytest.approx(0.25 * value(evaluation, names.FEATURE_PSI, "age"))
+
+
+def test_dependent_rows_raise_the_noise_floor_and_the_p_value(baseline, counts):
+    dependent, fingerprint = with_feature(baseline, "age", design_effect=5.0)
+    features = {"age": wobbling(counts().features["age"], 0.3)}
+    alone = evaluate(baseline, [counts(features=features)], "1h", LIMITS)
+    together = evaluate(dependent, [counts(features=features, baseline_id=fingerprint)], "1h", LIMITS)
+    floors = [value(evaluation, names.FEATURE_PSI_NOISE_FLOOR, "age") for evaluation in (alone, together)]
+    assert floors[1] == pytest.approx(5 * floors[0])
+    assert value(alone, names.FEATURE_DRIFT_PVALUE, "age") < 0.01 < value(together, names.FEATURE_DRIFT_PVALUE, "age")
+
+
+def test_dependent_predictions_raise_their_noise_floor(baseline, counts):
+    dependent = replace(baseline, prediction_design_effect=3.0)
+    alone = evaluate(baseline, [counts()], "1h", LIMITS)
+    together = evaluate(dependent, [counts(baseline_id=dependent.fingerprint)], "1h", LIMITS)
+    floor = names.PREDICTION_PSI_NOISE_FLOOR
+    assert value(together, floor) == pytest.approx(3 * value(alone, floor))
+
+
+def of_reference(evaluation, reference):
+    return {(r.metric, r.labels[2]): r.value for r in evaluation.readings if reference in r.labels}
+
+
+def test_a_window_like_the_one_of_a_week_ago_has_not_drifted_since_however_far_the_baseline_is(baseline, counts):
+    shifted = {**counts().features, "age": {baseline.feature("age").histogram.labels[0]: 1_000.0}}
+    week = counts(features=shifted, predictions={"0": 10.0, "1": 990.0})
+    evaluation = evaluate(baseline, [week], "1h", LIMITS, previous=[week])
+    since = of_reference(evaluation, "previous")
+    assert of_reference(evaluation, "baseline")[names.FEATURE_DRIFTED, "age"] == 1
+    assert since[names.FEATURE_PSI, "age"] == since[names.FEATURE_DRIFTED, "age"] == 0
+    assert since[names.DRIFTED_FEATURES_RATIO, "1h"] == since[names.PREDICTION_PSI, "1h"] == 0
+    floor = stats.psi([1.0] * 12, [1.0] * 12, alpha=0.01 / 3).noise_floor * 12 / 2 * (1 / 1_000 + 1 / 1_000)
+    assert since[names.FEATURE_PSI_NOISE_FLOOR, "age"] == pytest.approx(floor)
+
+
+def test_a_change_since_a_week_ago_is_drift_against_that_reference(baseline, counts):
+    shifted = {**counts().features, "age": {baseline.feature("age").histogram.labels[0]: 1_000.0}}
+    since = of_reference(evaluate(baseline, [counts()], "1h", LIMITS, previous=[counts(features=shifted)]), "previous")
+    assert since[names.FEATURE_DRIFTED, "age"] == 1
+    assert since[names.FEATURE_DRIFTED, "income"] == 0
+
+
+@pytest.mark.parametrize("fields", [{"samples": 99}, {"baseline_id": "0123456789abcdef"}])
+def test_too_few_samples_or_another_baseline_a_week_ago_give_no_score_against_it(baseline, counts, fields):
+    evaluation = evaluate(baseline, [counts()], "1h", LIMITS, previous=[counts(**fields)])
+    assert of_reference(evaluation, "previous") == {}
+    assert evaluation.problems == evaluation.strangers == ()
+
+
+def performance(readings):
+    known = (names.PERFORMANCE, names.PERFORMANCE_LOW, names.PERFORMANCE_HIGH)
+    return {(*reading.labels[3:], reading.metric.name.rpartition(".")[2]): reading.value for reading in readings if reading.metric in known}
+
+
+def test_the_accuracy_is_estimated_without_labels_and_under_its_own_name(baseline, counts):
+    """A window like the baseline is estimated to be as good as the baseline was."""
+    found = performance(evaluate(baseline, [counts()], "1h", LIMITS).readings)
+    assert {labels[:2] for labels in found} == {("accuracy", "cbpe"), ("accuracy", "atc")}
+    for estimate in ("cbpe", "atc"):
+        low, middle, high = (found["accuracy", estimate, end] for end in ("low", "performance", "high"))
+        assert middle == pytest.approx(baseline.performance["accuracy"], abs=0.02)
+        assert low < middle < high
+
+
+@pytest.mark.parametrize("change", [{"calibration": None}, {"confidence": None}])
+def test_an_estimate_needs_the_baseline_to_know_calibration(baseline, counts, change):
+    without = replace(baseline, **change)
+    assert performance(evaluate(without, [counts(baseline_id=without.fingerprint)], "1h", LIMITS).readings) == {}
+
+
+def test_an_estimate_needs_enough_confidences_and_enough_labels_in_the_baseline(baseline, counts):
+    assert performance(evaluate(baseline, [counts(confidences={})], "1h", LIMITS).readings) == {}
+    assert performance(evaluate(baseline, [counts()], "1h", replace(LIMITS, minimum_outcomes=5_000)).readings) == {}
+
+
+def test_measured_performance_has_intervals(baseline):
+    confusion = {("0", "0"): 50.0, ("0", "1"): 10.0, ("1", "0"): 5.0, ("1", "1"): 35.0}
+    readings = evaluate_outcomes(baseline, Labelled(confusion=confusion), "1h", LIMITS)
+    found = performance(readings)
+    assert found["accuracy", "realized", "performance"] == 0.85
+    assert found["precision", "realized", "performance"] == pytest.approx(35 / 45)
+    assert found["recall", "realized", "performance"] == pytest.approx(35 / 40)
+    assert found["f1", "realized", "performance"] == pytest.approx(70 / 85)
+    assert found["precision", "realized", "low"] == pytest.approx(stats.wilson_interval(35, 45).low)
+    assert ("f1", "realized", "low") not in found
+    assert [reading.value for reading in readings if "performance" in reading.labels] == [100]
+
+
+def test_precision_is_absent_where_nothing_was_predicted_positive(baseline):
+    found = performance(evaluate_outcomes(baseline, Labelled(confusion={("0", "0"): 100.0, ("1", "0"): 5.0}), "1h", LIMITS))
+    assert {labels[0] for labels in found} == {"accuracy", "recall", "f1"}
+
+
+def test_many_classes_have_accuracy_and_its_mean_over_classes(baseline):
+    many = replace(baseline, task="multiclass", classes=("a", "b", "c"))
+    confusion = {("a", "a"): 90.0, ("b", "c"): 5.0, ("c", "c"): 5.0}
+    found = performance(evaluate_outcomes(many, Labelled(confusion=confusion), "1h", LIMITS))
+    assert found["accuracy", "realized", "performance"] == 0.95
+    assert found["balanced_accuracy", "realized", "performance"] == pytest.approx(2 / 3)
+
+
+def test_a_regression_has_errors_with_intervals():
+    rows = np.random.default_rng(1).normal(size=(500, 1))
+    numbers = Baseline.from_data(rows, model="price", version="1", predictions=rows[:, 0], task="regression")
+    error = np.random.default_rng(2).normal(0.5, 1, 400)
+    sums = Errors(400.0, error.sum(), np.abs(error).sum(), (error**2).sum(), 0.0, 400.0)
+    found = performance(evaluate_outcomes(numbers, Labelled(errors=sums), "1h", LIMITS))
+    assert found["bias", "realized", "performance"] == pytest.approx(error.mean())
+    assert found["mae", "realized", "performance"] == pytest.approx(np.abs(error).mean())
+    assert found["rmse", "realized", "performance"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert found["bias", "realized", "low"] < 0.5 < found["bias", "realized", "high"]
+    few = Errors(1.0, 2.0, 2.0, 4.0, 0.0, 0.0)
+    alone = performance(evaluate_outcomes(numbers, Labelled(errors=few), "1h", Limits(minimum_outcomes=1)))
+    assert {labels[2] for labels in alone} == {"performance"}
+
+
+def test_under_the_minimum_of_outcomes_there_is_a_sample_count_and_no_performance(baseline):
+    readings = evaluate_outcomes(baseline, Labelled(confusion={("1", "1"): 99.0}), "1h", LIMITS)
+    assert {reading.metric for reading in readings} == {names.WINDOW_SAMPLES}
+
+
+def test_delays_are_published_by_quantile(baseline):
+    readings = evaluate_outcomes(baseline, Labelled(delays={"0.5": 60.0, "0.9": 600.0}), "1h", LIMITS)
+    assert {reading.labels[3]: reading.value for reading in readings} == {"0.5": 60.0, "0.9": 600.0}
+
+
+def test_groups_of_metrics_can_be_switched_off(baseline, counts):
+    def found(off):
+        limits = replace(LIMITS, off=frozenset(off))
+        joined = Joined((100.0, 100.0), (30.0, 80.0), (20.0, 90.0), (21.0, 17.0))
+        known = Labelled(joined, {("1", "1"): 200.0}, coverage=0.5, delays={"0.5": 1.0})
+        labelled = evaluate_outcomes(baseline, known, "1h", limits)
+        return {*evaluate(baseline, [counts()], "1h", limits).readings, *labelled, *describe(baseline, limits)}
+
+    assert all(found([]) - found([group]) for group in GROUPS)
+    assert {reading.metric.name for reading in found(GROUPS)} == {
+        "ml.feature.psi",
+        "ml.feature.psi.noise_floor",
+        "ml.feature.drifted",
+        "ml.feature.missing.ratio",
+        "ml.feature.unseen.ratio",
+        "ml.feature.out_of_range.ratio",
+        "ml.drifted_features.ratio",
+        "ml.window.samples",
+        "ml.baseline.info",
+        "ml.baseline.created_timestamp",
+        "ml.threshold",
+    }
+
+
+def test_the_baseline_says_how_large_and_how_well_calibrated_it_is(baseline):
+    readings = describe(baseline, LIMITS)
+    samples = {reading.labels[3:]: reading.value for reading in readings if reading.metric is names.BASELINE_SAMPLES}
+    assert samples["feature", "age"] == samples["prediction", ""] == samples["calibration", ""] == 2_000
+    ratios = {reading.labels[3]: reading.value for reading in readings if reading.metric is names.BASELINE_CALIBRATION_RATIO}
+    assert list(ratios) == list(baseline.confidence.labels[:-2])
+    assert ratios[baseline.confidence.labels[3]] == baseline.calibration.positives[3] / baseline.calibration.outcomes[3]
+
+
+def test_a_bin_of_the_baseline_without_outcomes_has_no_ratio(baseline):
+    known = replace(
+        baseline.calibration, outcomes=(0, *baseline.calibration.outcomes[1:]), positives=(0, *baseline.calibration.positives[1:])
+    )
+    readings = describe(replace(baseline, calibration=known), LIMITS)
+    assert sum(reading.metric is names.BASELINE_CALIBRATION_RATIO for reading in readings) == 14
+
+
+def test_totals_are_counters_in_the_bins_of_the_confidence(baseline):
+    totals = [Total(0.0, 0.0, 0.0)] * 14 + [Total(4.0, 3.0, 3.9)]
+    readings = list(total_readings(baseline, judge_of(baseline), totals))
+    assert {reading.labels[:3] for reading in readings} == {("churn", "3", baseline.fingerprint)}
+    last = {reading.metric: reading.value for reading in readings if reading.labels[3] == baseline.confidence.labels[14]}
+    assert last == {names.OUTCOME_PAIRS: 4.0, names.OUTCOME_POSITIVES: 3.0, names.OUTCOME_CONFIDENCE_SUM: 3.9}
+    assert all(metric.instrument == "counter" for metric in last)
+    assert len(readings) == 45

@@ -1,5 +1,6 @@
 """Counts received over OTLP: nothing is lost, nothing is counted twice, whatever restarts."""
 
+import itertools
 import time
 
 import pytest
@@ -117,6 +118,19 @@ def test_a_window_holds_what_came_in_it(database, report):
     assert predicted(source, DAY, end) == 180
 
 
+def test_an_earlier_window_is_found_where_the_snapshots_reach_back(database, report):
+    start = time.time()
+    source = source_of(database)
+    for minute in range(361):
+        source.receive(report({PREDICTED: minute if minute < 180 else 180 + 5 * (minute - 180)}, time=minute + 1))
+        source.read([], start + 60 * minute)
+    end = start + 360 * 60
+    (entry,) = source.earlier([HOUR], end - 4 * 3_600.0)[HOUR]
+    assert entry.predictions["1"] == pytest.approx(60, abs=3)
+    assert predicted(source, HOUR, end) == pytest.approx(300, abs=6)
+    assert source.earlier([HOUR, DAY], end - 5.5 * 3_600.0) == {}
+
+
 def test_too_many_streams_are_refused_and_counted(database, report):
     source = source_of(database, max_streams=2)
     for instance in "abc":
@@ -220,14 +234,29 @@ def test_the_ring_keeps_what_a_window_needs(gaps):
     assert min(kept) == max([when for _, when in times if now - when >= 20_000.0], default=0.0) or now - min(kept) >= 20_000.0
 
 
-def test_a_ring_of_a_day_stays_small():
+def test_a_ring_of_a_day_stays_small_and_dense_enough_for_every_window_in_it():
+    """Days later too: each moment of the last day has a snapshot that is off by at most a 60th of its age."""
     kept: list[tuple[int, float]] = []
-    for minute in range(2 * 1_440):
+    for minute in range(3 * 1_440):
         kept.append((minute, minute * 60.0))
         spared = set(spare(kept, minute * 60.0, DAY.seconds))
         kept = [entry for entry in kept if entry[0] not in spared]
-    assert len(kept) < 500
-    assert kept[-1][1] - kept[0][1] >= DAY.seconds
+    now = kept[-1][1]
+    ages = [now - time for _, time in kept]
+    assert len(kept) < 400
+    assert DAY.seconds <= ages[0] <= DAY.seconds * 61 / 60
+    assert all(older - younger <= max(60.0, older / 60) for older, younger in itertools.pairwise(ages))
+
+
+def test_a_long_window_does_not_grow_with_the_uptime_of_the_exporter(database, report):
+    start = time.time()
+    source = source_of(database)
+    for step in range(4 * 144):
+        source.receive(report({PREDICTED: 10 * step}, time=step + 1))
+        source.read([], start + 600 * step)
+    end = start + 600 * (4 * 144 - 1)
+    assert predicted(source, DAY, end) == pytest.approx(1_440, rel=0.03)
+    assert predicted(source, HOUR, end) == pytest.approx(60, abs=10)
 
 
 def test_a_store_of_a_newer_version_is_refused(tmp_path):

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_ml import catalogue as names
@@ -9,7 +12,9 @@ from otel_ml.baseline import Baseline
 from otel_ml_exporter.database import Database
 from otel_ml_exporter.evaluate import judge_of
 from otel_ml_exporter.outcomes.ingest import from_json, from_logs, label_text
-from otel_ml_exporter.outcomes.store import Judge, Outcome, OutcomeStore, Prediction
+from otel_ml_exporter.outcomes.store import OutcomeStore
+from otel_ml_exporter.outcomes.tables import Judge, Outcome, Prediction
+from otel_ml_exporter.outcomes.totals import PairTotals
 from otel_ml_exporter.shape import UnfitError
 
 HALVES = Judge((0.5,), "1")
@@ -104,6 +109,129 @@ def test_the_bins_are_those_of_the_baseline(store):
     assert joined.outcomes == pytest.approx(baseline.calibration.outcomes)
     assert joined.positives == pytest.approx(baseline.calibration.positives)
     assert joined.confidence == pytest.approx(baseline.calibration.confidence)
+
+
+def test_the_confusion_counts_known_classes_by_truth_and_prediction(store):
+    store.keep([predicted(name, 0.5, class_=class_) for name, class_ in zip("abcde", ["1", "1", "0", "9", "1"], strict=True)], [])
+    store.keep([], [came(name, label) for name, label in zip("abcde", ["1", "0", "0", "1", "9"], strict=True)])
+    assert store.confusion("churn", "3", ("0", "1"), 0, 30) == {("1", "1"): 1, ("0", "1"): 1, ("0", "0"): 1}
+    assert store.confusion("churn", "4", ("0", "1"), 0, 30) == {}
+
+
+def test_a_confusion_of_unequal_weights_has_the_effective_number_of_pairs(store):
+    store.keep([predicted("a", 0.9, weight=10), predicted("b", 0.9, weight=30)], [came("a", "1"), came("b", "0")])
+    confusion = store.confusion("churn", "3", ("0", "1"), 0, 30)
+    assert sum(confusion.values()) == pytest.approx(40**2 / (100 + 900))
+    assert confusion["0", "1"] == pytest.approx(3 * confusion["1", "1"])
+
+
+def test_errors_of_numbers_are_summed_and_labels_that_are_none_passed_over(store):
+    values = {"a": (2.0, "1.5"), "b": (1.0, "3"), "c": (5.0, "high"), "d": (1e300, "1"), "e": (1.0, "1" + "0" * 99 + "0" * 50)}
+    store.keep([Prediction("churn", "3", name, 10.0, None, value, None, 1.0) for name, (value, _) in values.items()], [])
+    store.keep([], [came(name, label) for name, (_, label) in values.items()])
+    assert store.errors("churn", "3", 0, 30) == pytest.approx((2, -1.5, 2.5, 4.25, 4.5, 11.25))
+    assert store.errors("churn", "4", 0, 30) == (0, 0, 0, 0, 0, 0)
+
+
+def test_delays_are_quantiles_of_what_arrived_and_never_negative(store):
+    assert store.delays("churn", "3", 0, 30) == {}
+    store.keep([predicted("a", 0.5, time=25.0)], [came("a", "1", 20.0)])
+    assert store.delays("churn", "3", 0, 30) == {"0.5": 0, "0.9": 0}
+    store.keep([predicted(str(i), 0.5, time=1_000.0) for i in range(1, 21)], [came(str(i), "1", 1_000.0 + i) for i in range(1, 21)])
+    assert store.delays("churn", "3", 999, 2_000) == {"0.5": 10, "0.9": 18}
+
+
+KEY = ("churn", "3", "fingerprint")
+
+
+@pytest.fixture
+def totals(store):
+    return PairTotals(store._database)
+
+
+def counted(totals, judge=HALVES, key=KEY):
+    totals.update({key: judge})
+    return totals.read(key, 2)
+
+
+def test_totals_begin_at_nothing_and_hold_each_pair_once(store, totals):
+    assert counted(totals) == ((0, 0, 0), (0, 0, 0))
+    store.keep([predicted("a", 0.2), predicted("b", 0.9), predicted("c", 0.7)], [])
+    assert counted(totals) == ((0, 0, 0), (0, 0, 0))
+    store.keep([], [came("a", "0"), came("b", "1")])
+    for _ in range(2):
+        assert counted(totals) == ((1, 0, 0.2), (1, 1, 0.9))
+    store.keep([predicted("a", 0.2)], [came("b", "1", 25)])
+    assert counted(totals) == ((1, 0, 0.2), (1, 1, 0.9))
+
+
+def test_a_prediction_that_comes_after_its_outcome_is_counted(store, totals):
+    store.keep([], [came("a", "1")])
+    counted(totals)
+    store.keep([predicted("a", 0.9)], [])
+    assert counted(totals) == ((0, 0, 0), (1, 1, 0.9))
+
+
+def test_a_corrected_label_is_a_pair_of_its_own_so_that_no_counter_falls(store, totals):
+    store.keep([predicted("a", 0.9)], [came("a", "1")])
+    counted(totals)
+    store.keep([], [came("a", "0", 25)])
+    assert counted(totals)[1] == (2, 1, 1.8)
+
+
+def test_totals_outlive_the_rows_and_the_process(store, totals):
+    store.keep([predicted("a", 0.9)], [came("a", "1")])
+    counted(totals)
+    store.prune(100.0)
+    assert PairTotals(store._database).read(KEY, 2) == ((0, 0, 0), (1, 1, 0.9))
+    store.keep([predicted("b", 0.8, time=110)], [came("b", "0", 120)])
+    assert counted(totals)[1] == (2, 1, pytest.approx(1.7))
+
+
+def test_totals_are_kept_for_each_version_and_baseline(store, totals):
+    store.keep([predicted("a", 0.9), predicted("a", 0.1, version="4")], [came("a", "1")])
+    totals.update({KEY: HALVES, ("churn", "4", "other"): HALVES})
+    assert totals.read(KEY, 2) == ((0, 0, 0), (1, 1, 0.9))
+    assert totals.read(("churn", "4", "other"), 2) == ((1, 1, 0.1), (0, 0, 0))
+    assert totals.read(("churn", "3", "new"), 2) == ((0, 0, 0), (0, 0, 0))
+
+
+def test_totals_of_a_model_that_nobody_wants_are_not_counted_and_its_arrivals_are_not_hoarded(store, totals):
+    store.keep([predicted("a", 0.9)], [came("a", "1")])
+    assert counted(totals, judge=None) == ((0, 0, 0), (0, 0, 0))
+    assert counted(totals) == ((0, 0, 0), (0, 0, 0))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["0", "1", None]), st.booleans()), max_size=30))
+def test_totals_never_fall_whatever_comes_in_whatever_order(steps):
+    database = Database("sqlite://")
+    store, totals = OutcomeStore(database), PairTotals(database)
+    before = totals.read(KEY, 2)
+    for when, (name, label, pruned) in enumerate(steps):
+        store.keep([predicted(name, 0.9, time=when)] if label is None else [], [] if label is None else [came(name, label, when)])
+        after = counted(totals)
+        assert all(
+            new >= old for after_bin, before_bin in zip(after, before, strict=True) for new, old in zip(after_bin, before_bin, strict=True)
+        )
+        before = after
+        if pruned:
+            store.prune(when - 5)
+    database.close()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    old = Database(url)
+    with old.write() as connection:
+        connection.execute(sa.text("ALTER TABLE predictions DROP COLUMN counted"))
+        connection.execute(sa.text("ALTER TABLE outcomes DROP COLUMN number"))
+        connection.execute(sa.text("UPDATE schema_version SET version = 1"))
+    old.close()
+    new = Database(url)
+    store = OutcomeStore(new)
+    store.keep([predicted("a", 0.9)], [came("a", "1")])
+    assert counted(PairTotals(new))[1] == (1, 1, 0.9)
+    new.close()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def server():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.server.times.append(float(form["time"][0]))
             status, body = self.server.answers(form["query"][0])
             self.send_response(status)
             self.end_headers()
@@ -31,6 +32,7 @@ def server():
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.times = []
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -84,3 +86,9 @@ def test_each_counter_is_asked_once_for_each_window(server, source):
         "sum by (ml_model_name, ml_model_version, ml_baseline_id, ml_feature_name, ml_bin) "
         "(increase(ml_feature_observations_total[86400s]))" in asked
     )
+
+
+def test_an_earlier_window_is_asked_at_its_own_time_and_left_out_where_nothing_is_remembered(server, source):
+    server.answers = lambda _: (200, EMPTY)
+    assert source.earlier([HOUR], 604_800.0) == {}
+    assert set(server.times) == {604_800.0}

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import httpx
@@ -13,6 +14,7 @@ from otel_ml import catalogue as names
 from otel_ml_exporter import database as database_module
 from otel_ml_exporter import otlp_http
 from otel_ml_exporter.config import parse
+from otel_ml_exporter.outcomes.tables import Outcome, Prediction
 from otel_ml_exporter.service import Exporter
 from otel_ml_exporter.web import IN_FLIGHT, application
 
@@ -166,3 +168,44 @@ def test_the_rhythm_survives_a_fault_of_ours(exporter, monkeypatch):
     thread.join()
     assert published(exporter, names.EXPORTER_EVALUATION_ERRORS) == {(): 1}
     assert published(exporter, names.BASELINE_INFO)
+
+
+def logs(baseline, count, time_unix):
+    """Predictions of class 1 with a confidence of 0.9, and their outcomes."""
+    predictions = [Prediction("churn", "3", f"p{i}", time_unix - 60, "1", None, 0.9, 1.0) for i in range(count)]
+    return predictions, [Outcome("churn", f"p{i}", "1", time_unix) for i in range(count)]
+
+
+def test_outcomes_become_performance_delays_and_counters_that_begin_at_zero(exporter, baseline):
+    now = time.time()
+    exporter.tick(now)
+    assert set(published(exporter, names.OUTCOME_PAIRS).values()) == {0}
+    assert len(published(exporter, names.OUTCOME_PAIRS)) == 15
+    exporter.outcomes.keep(*logs(baseline, 120, now))
+    exporter.tick(now + 1)
+    assert published(exporter, names.PERFORMANCE)["churn", "3", "1h", "accuracy", "realized"] == 1
+    assert published(exporter, names.PERFORMANCE_LOW)["churn", "3", "1h", "accuracy", "realized"] > 0.9
+    assert published(exporter, names.OUTCOME_DELAY)["churn", "3", "1h", "0.5"] == pytest.approx(60)
+    label = baseline.confidence.labels[13]
+    assert published(exporter, names.OUTCOME_POSITIVES)["churn", "3", baseline.fingerprint, label] == 120
+    exporter.tick(now + 30 * 86_400)
+    assert published(exporter, names.OUTCOME_COVERAGE_RATIO) == {}
+    assert published(exporter, names.OUTCOME_PAIRS)["churn", "3", baseline.fingerprint, label] == 120
+
+
+def test_a_window_is_compared_with_the_one_before_where_that_is_remembered(baseline, tmp_path, report):
+    baseline.save(tmp_path / "churn.json")
+    document = {"windows": ["1h"], "references": ["baseline", "previous"], "previous": "2h", "models": [{"baseline": "churn.json"}]}
+    with closing(Exporter(parse(document, tmp_path))) as exporter:
+        age = baseline.feature("age").histogram
+        start = time.time()
+        for hour in range(5):
+            counts = {
+                (names.FEATURE_OBSERVATIONS.name, ((names.FEATURE_NAME, "age"), (names.BIN, label))): 1_000 * (hour + 1)
+                for label in age.labels[: 5 if hour < 4 else 10]
+            }
+            exporter.otlp.receive(report(counts, baseline_id=baseline.fingerprint, time=hour + 1))
+            exporter.tick(start + 3_600 * hour)
+        drifted = published(exporter, names.FEATURE_DRIFTED)
+    assert drifted["churn", "3", "age", "1h", "previous"] == 1
+    assert set(published(exporter, names.FEATURE_KS)) == {("churn", "3", "age", "1h", "baseline")}

@@ -1,0 +1,77 @@
+"""From counts to numbers: one baseline, one window, no side effects; the only caller of `otel_ml.stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from otel_ml import catalogue as names
+from otel_ml.baseline import Baseline
+from otel_ml_exporter.counts import ModelCounts
+from otel_ml_exporter.evaluate.describe import describe
+from otel_ml_exporter.evaluate.estimates import estimate_readings
+from otel_ml_exporter.evaluate.features import FeatureScore, feature_readings, scores, unknown_features
+from otel_ml_exporter.evaluate.labels import Labelled, evaluate_outcomes, judge_of, total_readings
+from otel_ml_exporter.evaluate.outputs import output_readings, output_samples
+from otel_ml_exporter.evaluate.readings import Reading
+from otel_ml_exporter.thresholds import Limits
+
+__all__ = [
+    "Evaluation",
+    "FeatureScore",
+    "Labelled",
+    "Reading",
+    "describe",
+    "evaluate",
+    "evaluate_outcomes",
+    "judge_of",
+    "total_readings",
+]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model in one window: readings, the scores of features behind them, and why a score is absent.
+
+    `scores` are against the baseline. `strangers` are the baseline ids of counts that were made for another baseline;
+    `problems` are sentences.
+    """
+
+    readings: tuple[Reading, ...]
+    scores: tuple[FeatureScore, ...]
+    samples: float
+    strangers: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def evaluate(
+    baseline: Baseline, counts: Sequence[ModelCounts], window: str, limits: Limits, *, previous: Sequence[ModelCounts] = ()
+) -> Evaluation:
+    """Compare the counts of a window with the baseline, and with the counts of a `previous` window where there are any.
+
+    Counts of another baseline are never compared. A score that cannot be computed, for want of samples or because a bin is
+    unknown, is left out.
+    """
+    ours, earlier = (_of(baseline, entries) for entries in (counts, previous))
+    strangers = tuple(entry.baseline_id for entry in counts if entry is not ours)
+    samples = max((sum(bins.values()) for bins in ours.features.values()), default=0.0) if ours is not None else 0.0
+    problems: list[str] = []
+    readings = [
+        Reading(names.WINDOW_SAMPLES, (baseline.model, baseline.version, window, names.SIGNAL_FEATURE), samples),
+        *output_samples(baseline, ours, window),
+    ]
+    found: tuple[FeatureScore, ...] = ()
+    if ours is not None:
+        problems += unknown_features(baseline, ours)
+        found = scores(baseline, ours, None, limits, problems)
+        readings += feature_readings(baseline, found, window, names.REFERENCE_BASELINE, limits)
+        readings += output_readings(baseline, ours, None, window, limits, problems=problems)
+        readings += estimate_readings(baseline, ours, window, limits)
+        if earlier is not None:
+            readings += feature_readings(baseline, scores(baseline, ours, earlier, limits, []), window, names.REFERENCE_PREVIOUS, limits)
+            readings += output_readings(baseline, ours, earlier, window, limits, problems=[])
+    return Evaluation(tuple(readings), found, samples, strangers, tuple(problems))
+
+
+def _of(baseline: Baseline, counts: Sequence[ModelCounts]) -> ModelCounts | None:
+    return next((entry for entry in counts if entry.baseline_id == baseline.fingerprint), None)

@@ -1,0 +1,49 @@
+"""The baseline and the limits of its model as series, so that rules and dashboards need no file of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otel_ml import catalogue as names
+from otel_ml.baseline import Baseline, Histogram
+from otel_ml_exporter.evaluate.outputs import signals
+from otel_ml_exporter.evaluate.readings import Reading
+from otel_ml_exporter.thresholds import BASELINE, Limits
+
+
+def describe(baseline: Baseline, limits: Limits) -> tuple[Reading, ...]:
+    """The baseline and the limits of its model as series."""
+    identity = (baseline.model, baseline.version, baseline.fingerprint)
+    return (
+        Reading(names.BASELINE_INFO, (*identity, baseline.task or ""), 1.0),
+        Reading(names.BASELINE_CREATED, identity, baseline.created.timestamp()),
+        *(_content(baseline, identity) if limits.wants(BASELINE) else ()),
+        *(Reading(names.THRESHOLD, (*identity[:2], limit.signal, limit.severity), limit.value) for limit in limits.thresholds),
+    )
+
+
+def _content(baseline: Baseline, identity: tuple[str, str, str]) -> Iterator[Reading]:
+    for signal, feature, histogram in _histograms(baseline):
+        samples = histogram.samples
+        yield Reading(names.BASELINE_SAMPLES, (*identity, signal, feature), samples)
+        if samples:
+            for label, count in zip(histogram.labels, histogram.counts, strict=True):
+                yield Reading(names.BASELINE_BIN_RATIO, (*identity, signal, feature, label), count / samples)
+    known = baseline.calibration
+    if known is not None:
+        yield Reading(names.BASELINE_SAMPLES, (*identity, names.SIGNAL_CALIBRATION, ""), sum(known.outcomes))
+        for label, outcomes, positives in zip(confidence_labels(known.edges), known.outcomes, known.positives, strict=True):
+            if outcomes:
+                yield Reading(names.BASELINE_CALIBRATION_RATIO, (*identity, label), positives / outcomes)
+
+
+def confidence_labels(edges: tuple[float, ...]) -> tuple[str, ...]:
+    """The names of the confidence bins between `edges`, as the plugin counts them; the reserved ones left out."""
+    return Histogram(edges, (), ()).labels[: len(edges) + 1]
+
+
+def _histograms(baseline: Baseline) -> Iterator[tuple[str, str, Histogram]]:
+    for feature in baseline.features:
+        yield names.SIGNAL_FEATURE, feature.name, feature.histogram
+    for signal, histogram, _, _ in signals(baseline):
+        yield signal, "", histogram

@@ -1,0 +1,68 @@
+"""What the model answers in a window: predictions, confidences and the rows' distances, beside what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from otel_ml import catalogue as names
+from otel_ml import stats
+from otel_ml.baseline import Baseline, Histogram
+from otel_ml.catalogue import Metric
+from otel_ml.errors import StatisticsError
+from otel_ml_exporter.counts import Counts, ModelCounts
+from otel_ml_exporter.evaluate.features import ALPHA
+from otel_ml_exporter.evaluate.readings import Reading, Vector, aligned
+from otel_ml_exporter.thresholds import OUTPUTS, Limits
+
+
+def signals(baseline: Baseline) -> Iterator[tuple[str, Histogram, Metric, Metric]]:
+    """What a baseline knows beside its features, and where its scores are published."""
+    if baseline.prediction is not None:
+        yield names.SIGNAL_PREDICTION, baseline.prediction, names.PREDICTION_PSI, names.PREDICTION_PSI_NOISE_FLOOR
+    if baseline.confidence is not None:
+        yield names.SIGNAL_CONFIDENCE, baseline.confidence, names.CONFIDENCE_PSI, names.CONFIDENCE_PSI_NOISE_FLOOR
+    if baseline.outliers is not None:
+        yield names.SIGNAL_OUTLIER, baseline.outliers.histogram, names.OUTLIER_PSI, names.OUTLIER_PSI_NOISE_FLOOR
+
+
+def output_samples(baseline: Baseline, counts: ModelCounts | None, window: str) -> Iterator[Reading]:
+    """How many samples of each output there are, enough or not."""
+    for signal, *_ in signals(baseline):
+        samples = 0.0 if counts is None else sum(_counts_of(counts, signal).values())
+        yield Reading(names.WINDOW_SAMPLES, (baseline.model, baseline.version, window, signal), samples)
+
+
+def output_readings(
+    baseline: Baseline, counts: ModelCounts, earlier: ModelCounts | None, window: str, limits: Limits, *, problems: list[str]
+) -> Iterator[Reading]:
+    """The PSI of each output with enough samples, against the baseline or against `earlier` counts."""
+    reference = names.REFERENCE_BASELINE if earlier is None else names.REFERENCE_PREVIOUS
+    labels = (baseline.model, baseline.version, window, reference)
+    for signal, histogram, psi_metric, floor_metric in signals(baseline) if limits.wants(OUTPUTS) else ():
+        try:
+            actual = aligned(histogram, _counts_of(counts, signal))
+            expected = _expected(histogram, earlier, signal)
+            if actual.sum() < limits.minimum_samples or (earlier is not None and expected.sum() < limits.minimum_samples):
+                continue
+            effect = baseline.prediction_design_effect if signal == names.SIGNAL_PREDICTION else 1.0
+            psi = stats.psi(expected, actual, alpha=ALPHA, design_effect=effect)
+        except StatisticsError as error:
+            problems.append(f"{signal}: {error}")
+        else:
+            yield Reading(psi_metric, labels, psi.value)
+            yield Reading(floor_metric, labels, psi.noise_floor)
+
+
+def _expected(histogram: Histogram, earlier: ModelCounts | None, signal: str) -> Vector:
+    return np.array(histogram.counts, float) if earlier is None else aligned(histogram, _counts_of(earlier, signal))
+
+
+def _counts_of(counts: ModelCounts, signal: str) -> Counts:
+    by_signal: Mapping[str, Counts] = {
+        names.SIGNAL_PREDICTION: counts.predictions,
+        names.SIGNAL_CONFIDENCE: counts.confidences,
+        names.SIGNAL_OUTLIER: counts.outliers,
+    }
+    return by_signal[signal]
