@@ -21,7 +21,17 @@ from support import eventually, free_port
 
 pytestmark = pytest.mark.e2e
 
-KNOBS = Knobs(short_window="5s", long_window="10s", rate_window="4s", absence_window="30s", interval="1s", pace=0.001)
+KNOBS = Knobs(
+    short_window="5s",
+    middle_window="5s",
+    long_window="10s",
+    score_interval="1s",
+    scrape_interval="500ms",
+    rate_window="4s",
+    absence_window="30s",
+    interval="1s",
+    pace=0.001,
+)
 BINS = ["00 (-inf, 30]", "01 (30, inf]", names.MISSING, names.OTHER]
 SIGNALS = [value for name, value in vars(names).items() if name.startswith("SIGNAL_")]
 VALUES = {
@@ -39,6 +49,9 @@ VALUES = {
     names.REFERENCE: ["baseline"],
     names.SEVERITY: [names.WARNING, names.CRITICAL],
     names.SIGNAL: SIGNALS,
+    names.METRIC: ["accuracy", "f1"],
+    names.ESTIMATE: [value for name, value in vars(names).items() if name.startswith("ESTIMATE_")],
+    names.QUANTILE: ["0.5", "0.9"],
     names.SOURCE: ["prometheus"],
     names.FILE: ["churn-3.json"],
 }

@@ -35,8 +35,14 @@ def scaled(text: str, factor: float) -> str:
     >>> scaled("15m", 1), scaled("15m", 0.01), scaled("0s", 2)
     ('15m', '9s', '0s')
     """
-    if milliseconds(text) == 0:
-        return "0s"
-    length = max(1, round(milliseconds(text) * factor))
+    return written(max(1, round(milliseconds(text) * factor))) if milliseconds(text) else "0s"
+
+
+def written(length: int) -> str:
+    """A number of milliseconds as a duration, in the largest unit below a week that divides it.
+
+    >>> written(315_000)
+    '315s'
+    """
     unit, size = next((unit, size) for unit, size in _MILLISECONDS.items() if unit != "w" and length % size == 0)
     return f"{length // size}{unit}"

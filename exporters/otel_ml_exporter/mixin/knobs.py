@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from otel_ml.errors import ConfigurationError, Fault
-from otel_ml_exporter.mixin.durations import is_duration
+from otel_ml_exporter.mixin.durations import is_duration, milliseconds
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_WINDOWS = ("short_window", "long_window", "rate_window", "absence_window", "interval", "stale_after")
+_WINDOWS = (
+    "short_window",
+    "middle_window",
+    "long_window",
+    "rate_window",
+    "absence_window",
+    "interval",
+    "score_interval",
+    "scrape_interval",
+    "stale_after",
+)
 _SHARES = ("error_ratio", "input_violations", "output_share", "usual_share", "dropped_ratio")
 _COUNTS = ("minimum_calls", "minimum_samples", "minimum_outcomes")
 
@@ -26,12 +36,22 @@ class Knobs:
     """The settings of one rendering; wrong ones raise `ConfigurationError`, which lists every fault."""
 
     short_window: str = field(default="1h", metadata=_why("the exporter's short window; follow its configuration"))
+    middle_window: str = field(
+        default="6h", metadata=_why("calibration in PromQL over this window too, for outcomes that are too few in the short one")
+    )
     long_window: str = field(default="24h", metadata=_why("the exporter's long window; follow its configuration"))
     rate_window: str = field(
         default="5m", metadata=_why("at least four scrape intervals; longer when scrapes are rarer than once a minute")
     )
     absence_window: str = field(default="6h", metadata=_why("how long a vanished model is missed; shorter where models come and go daily"))
     interval: str = field(default="1m", metadata=_why("how often rules are evaluated; shorter than the exporter's rhythm gains nothing"))
+    score_interval: str = field(
+        default="4m", metadata=_why("how often Prometheus computes scores itself; 2m or less bridges a missed one, over 5m leaves gaps")
+    )
+    scrape_interval: str = field(
+        default="15s",
+        metadata=_why("how often counters are scraped; increases that follow each other share one scrape, so that none is lost"),
+    )
     pace: float = field(
         default=1.0, metadata=_why("multiplies hold and grouping times; below 1 for demonstrations, above 1 for fewer pages")
     )
@@ -88,6 +108,11 @@ class Knobs:
     def rate_windows(self) -> tuple[str, ...]:
         """The windows over which counters are rated: what happens now, and the evidence for it."""
         return tuple(dict.fromkeys((self.rate_window, self.short_window)))
+
+    @property
+    def step(self) -> str:
+        """The rhythm of the scores in PromQL; never longer than the short window."""
+        return min(self.score_interval, self.short_window, key=milliseconds)
 
 
 def why(name: str) -> str:

@@ -18,14 +18,15 @@ ALL_MODELS: Final = "all"
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording rule, named `level:metric:operations`."""
+    """A recording rule, named `level:metric:operations`; `labels` are added to what the expression gives."""
 
     record: str
     expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def render(self, _knobs: Knobs) -> dict[str, Any]:
         """The rule as Prometheus reads it."""
-        return {"record": self.record, "expr": self.expr}
+        return {"record": self.record, "expr": self.expr, **({"labels": dict(self.labels)} if self.labels else {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +68,15 @@ Rule = Recording | Alert
 
 @dataclass(frozen=True)
 class Group:
-    """Rules that are evaluated in order, in one file of its name; recordings stand before the alerts that read them."""
+    """Rules that are evaluated in order, in one file of its name; recordings stand before the alerts that read them.
+
+    `interval` is the group's own rhythm, where it is not that of the knobs.
+    """
 
     name: str
     brief: str
     rules: tuple[Rule, ...]
+    interval: str = ""
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -80,7 +85,8 @@ class Group:
 
     def render(self, knobs: Knobs) -> dict[str, Any]:
         """The group as Prometheus reads it."""
-        return {"name": f"otel-ml-{self.name}", "interval": knobs.interval, "rules": [rule.render(knobs) for rule in self.rules]}
+        interval = self.interval or knobs.interval
+        return {"name": f"otel-ml-{self.name}", "interval": interval, "rules": [rule.render(knobs) for rule in self.rules]}
 
 
 def about_the_pack(labels: Mapping[str, str] | None = None) -> dict[str, str]:

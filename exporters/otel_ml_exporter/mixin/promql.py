@@ -12,6 +12,7 @@ from otel_ml_exporter.mixin.knobs import Knobs
 MODEL: Final = prometheus(names.MODEL_NAME)
 VERSION: Final = prometheus(names.MODEL_VERSION)
 FEATURE: Final = prometheus(names.FEATURE_NAME)
+BASELINE: Final = prometheus(names.BASELINE_ID)
 BIN: Final = prometheus(names.BIN)
 SIGNAL: Final = prometheus(names.SIGNAL)
 VIOLATION: Final = prometheus(names.VIOLATION_TYPE)
@@ -22,6 +23,8 @@ REFERENCE: Final = names.REFERENCE
 
 MODEL_VERSION: Final = f"{MODEL}, {VERSION}"
 MODEL_VERSION_FEATURE: Final = f"{MODEL_VERSION}, {FEATURE}"
+MODEL_VERSION_BASELINE: Final = f"{MODEL_VERSION}, {BASELINE}"
+QUANTITY: Final = f"{MODEL_VERSION_BASELINE}, {SIGNAL}, {FEATURE}"
 
 
 def equal(label: str, value: str) -> str:

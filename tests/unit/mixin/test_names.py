@@ -26,6 +26,7 @@ OF_PROMETHEUS = {
 OF_SCRAPES = {"job", "instance", "le"}
 RULES = [rule for text in render("rules", Knobs()).values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
+OF_RECORDS = {"ml_model_name", "ml_model_version", "ml_feature_name", "ml_signal", "window", "reference"}
 DASHBOARDS = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "grafana_dashboards").glob("*.json"))}
 
 
@@ -77,7 +78,7 @@ def strangers(expr):
     for selector in selectors(promql_parser.parse(plain(expr))):
         known = OF_PROMETHEUS.get(selector.name) or (set(LABELS[selector.name]) | OF_SCRAPES if selector.name in LABELS else None)
         if selector.name in RECORDED:
-            known = {"ml_model_name", "ml_model_version", "ml_feature_name"}
+            known = OF_RECORDS
         if known is None:
             yield selector.name
         else:
@@ -99,6 +100,25 @@ def test_every_aggregation_and_join_is_by_name_so_that_foreign_labels_do_no_harm
     for name, expr in asked_by_rules():
         assert "without" not in expr, name
         assert not re.search(r"\b(sum|max|avg|count|group) \((?!count|sum|max)", expr.replace("group (ml_exporter", "")), name
+
+
+def test_scores_in_promql_carry_the_names_and_labels_of_the_exporter():
+    """`level:metric:promql` holds what the exporter publishes as the metric, so that one can be subtracted from the other."""
+    told = [rule for rule in RULES if rule.get("record", "").endswith(":promql")]
+    assert {rule["record"].split(":")[1] for rule in told} >= {"ml_feature_psi", "ml_feature_psi_noise_floor", "ml_calibration_ece"}
+    for rule in told:
+        level, metric, _ = rule["record"].split(":")
+        by = {"model_version": {"ml_model_name", "ml_model_version"}}.get(level, {"ml_model_name", "ml_model_version", "ml_feature_name"})
+        assert by | set(rule["labels"]) == set(LABELS[metric]), rule["record"]
+
+
+def test_a_chain_reads_only_what_stands_before_it():
+    for text in render("rules", Knobs()).values():
+        done = set()
+        for rule in yaml.safe_load(text)["groups"][0]["rules"]:
+            read = {selector.name for selector in selectors(promql_parser.parse(rule["expr"]))}
+            assert read & RECORDED <= done, rule.get("record") or rule["alert"]
+            done |= {rule.get("record")}
 
 
 def test_every_metric_of_the_pack_has_a_reader():

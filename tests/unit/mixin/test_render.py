@@ -64,11 +64,12 @@ def test_flags_and_a_file_reach_the_rules(tmp_path):
 
 @needs_sdk
 def test_windows_and_labels_agree_everywhere():
-    knobs = Knobs(short_window="30m", long_window="12h", rate_window="2m")
+    knobs = Knobs(short_window="30m", middle_window="3h", long_window="12h", rate_window="2m")
     text = "\n".join(render("all", knobs).values())
-    assert not re.search(r'window=\\?"(1h|24h)', text)
+    assert not re.search(r'window=\\?"(1h|6h|24h)|window: (1h|6h|24h)', text)
     assert not re.search(r"\[(5m|1h|24h)\]|increase5m|ratio1h", text)
-    assert set(re.findall(r"model_version\w*:\w+:(?:increase|ratio)(\w+)", text)) == {"30m", "2m"}
+    recorded = set(re.findall(r"model_version\w*:\w+:(?:increase|ratio)(\w+)", text))
+    assert recorded == {"2m", "_step", knobs.short_window, knobs.middle_window, knobs.long_window}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

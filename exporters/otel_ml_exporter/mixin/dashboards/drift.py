@@ -109,16 +109,17 @@ def _table(queries: Queries) -> Panel:
         "Verdict": names.FEATURE_DRIFTED,
         "PSI": names.FEATURE_PSI,
         "Noise floor": names.FEATURE_PSI_NOISE_FLOOR,
+        "Impact": names.FEATURE_IMPACT,
         "Missing": names.FEATURE_MISSING_RATIO,
         "Unseen": names.FEATURE_UNSEEN_RATIO,
         "Out of range": names.FEATURE_OUT_OF_RANGE_RATIO,
     }
     panel = parts.grid_table("Features", f"The {SHOWN} features that moved most, furthest first.", Place(9, 4, 15, 11))
-    for ref, metric in zip("ABCDEF", columns.values(), strict=True):
+    for ref, metric in zip("ABCDEFG", columns.values(), strict=True):
         score = f"max by ({FEATURE}) ({queries.windowed(metric, WINDOW, *CHOSEN)}) and on ({FEATURE}) topk({SHOWN}, {psi})"
         panel = panel.with_target(parts.query(score, ref, rows=True))
     panel = panel.with_transformation(parts.transformation("merge"))
-    renamed = {FEATURE: "Feature", **{f"Value #{ref}": title for ref, title in zip("ABCDEF", columns, strict=True)}}
+    renamed = {FEATURE: "Feature", **{f"Value #{ref}": title for ref, title in zip("ABCDEFG", columns, strict=True)}}
     panel = panel.with_transformation(parts.transformation("organize", excludeByName={"Time": True}, renameByName=renamed))
     panel = panel.sort_by([common.TableSortByFieldState().display_name("PSI").desc(True)])
     for title in ("Missing", "Unseen", "Out of range"):
@@ -170,8 +171,18 @@ def _feature(queries: Queries) -> list[Panel]:
             "Violations",
             "Values a second that break the baseline's schema, by kind; as a share of all values they raise ModelInputDataBroken.",
             "short",
-            Place(0, 31, 24, 7),
+            Place(0, 31, 12, 7),
             Line(f"sum by ({VIOLATION}) (rate({violations}[$__rate_interval]))", f"{{{{{VIOLATION}}}}}"),
+        ),
+        parts.lines(
+            "Other distances",
+            "The same counts measured otherwise, and the chance of such counts when nothing changed; none of these is the verdict.",
+            "short",
+            Place(12, 31, 12, 7),
+            Line(_best(queries, names.FEATURE_KS, *THIS), "KS", parts.BLUE),
+            Line(_best(queries, names.FEATURE_JS_DISTANCE, *THIS), "Jensen-Shannon", parts.GREEN),
+            Line(_best(queries, names.FEATURE_WASSERSTEIN, *THIS), "Wasserstein", parts.ORANGE),
+            Line(_best(queries, names.FEATURE_DRIFT_PVALUE, *THIS), "p-value", parts.BLACK, dashed=True),
         ),
     ]
 

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
 from otel_ml import catalogue as names
-from otel_ml.catalogue import Metric
+from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import WINDOW, model_variables
 from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
@@ -82,10 +82,40 @@ def _calibration(queries: Queries) -> list[Panel]:
             "Outcomes that arrived",
             "Share of predictions with an outcome, over time: quality is about these only.",
             "percentunit",
-            Place(0, 12, 24, 7),
+            Place(0, 12, 8, 7),
             Line(score(names.OUTCOME_COVERAGE_RATIO), "coverage", parts.PURPLE),
         ),
+        parts.lines(
+            "Delay of outcomes",
+            "Time between a prediction and its outcome, by quantile: quality is known that much later.",
+            "s",
+            Place(8, 12, 8, 7),
+            Line(_by(queries, names.OUTCOME_DELAY, names.QUANTILE), f"{{{{{names.QUANTILE}}}}}"),
+        ),
+        _performance(queries),
     ]
+
+
+def _performance(queries: Queries) -> Panel:
+    """What was measured beside what is estimated without labels, each with its interval."""
+    estimate = prometheus(names.ESTIMATE)
+
+    def accuracy(metric: Metric) -> str:
+        return _by(queries, metric, estimate, equal(prometheus(names.METRIC), "accuracy"))
+
+    return parts.lines(
+        "Accuracy",
+        "Realized with labels, estimated without; dashed lines bound the 95 % interval. An estimate assumes that the concept stays.",
+        "percentunit",
+        Place(16, 12, 8, 7),
+        Line(accuracy(names.PERFORMANCE), f"{{{{{estimate}}}}}"),
+        Line(accuracy(names.PERFORMANCE_LOW), f"{{{{{estimate}}}}}, low", dashed=True),
+        Line(accuracy(names.PERFORMANCE_HIGH), f"{{{{{estimate}}}}}, high", dashed=True),
+    )
+
+
+def _by(queries: Queries, metric: Metric, label: str, *matchers: str) -> str:
+    return f"max by ({label}) ({queries.windowed(metric, WINDOW, *CHOSEN, *matchers)})"
 
 
 _SCORES = {

@@ -1,0 +1,102 @@
+"""PSI and its noise floor for every quantity that a baseline has bins of.
+
+A quantity is a feature, the predictions, the confidences or the outlier scores: one baseline, one signal, one feature or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
+from otel_ml.stats.distance import SMOOTHING
+from otel_ml_exporter.mixin.groups.noise import BINS, CHI_SQUARE
+from otel_ml_exporter.mixin.groups.steps import step, summed
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.pack import Recording
+from otel_ml_exporter.mixin.promql import (
+    BIN,
+    FEATURE,
+    MODEL_VERSION,
+    MODEL_VERSION_FEATURE,
+    QUANTITY,
+    REFERENCE,
+    SIGNAL,
+    WINDOW,
+    Queries,
+    equal,
+)
+
+QUANTITY_BIN: Final = f"{QUANTITY}, {BIN}"
+
+_STEP: Final = "model_version_quantity_bin:ml_observations:increase_step"
+_SAMPLES: Final = "model_version_quantity:ml_baseline_samples:max"
+_EXPECTED: Final = "model_version_quantity_bin:ml_baseline_bin_ratio:smoothed"
+_COUNTED: Final = (
+    (names.SIGNAL_FEATURE, names.FEATURE_OBSERVATIONS),
+    (names.SIGNAL_PREDICTION, names.PREDICTION_OBSERVATIONS),
+    (names.SIGNAL_CONFIDENCE, names.CONFIDENCE_OBSERVATIONS),
+    (names.SIGNAL_OUTLIER, names.OUTLIER_OBSERVATIONS),
+)
+_PUBLISHED: Final = (
+    (names.SIGNAL_FEATURE, names.FEATURE_PSI, names.FEATURE_PSI_NOISE_FLOOR),
+    (names.SIGNAL_PREDICTION, names.PREDICTION_PSI, names.PREDICTION_PSI_NOISE_FLOOR),
+    (names.SIGNAL_CONFIDENCE, names.CONFIDENCE_PSI, names.CONFIDENCE_PSI_NOISE_FLOOR),
+    (names.SIGNAL_OUTLIER, names.OUTLIER_PSI, names.OUTLIER_PSI_NOISE_FLOOR),
+)
+
+
+def observed(queries: Queries) -> Iterator[Recording]:
+    """What was counted since the last evaluation, per bin, over all replicas."""
+    for signal, metric in _COUNTED:
+        counts = f"sum by ({', '.join(metric.labels)}) (\n    {step(queries.series(metric), queries.knobs)}\n)"
+        yield Recording(_STEP, counts, {SIGNAL: signal})
+
+
+def expected(queries: Queries) -> Iterator[Recording]:
+    """The baseline: samples and bins of each quantity, and the share of each bin, smoothed as counts are."""
+    ratio = f"max by ({QUANTITY_BIN}) ({queries.series(names.BASELINE_BIN_RATIO)})"
+    share = f"({ratio} * on ({QUANTITY}) group_left () {_SAMPLES} + {SMOOTHING})"
+    yield Recording(_SAMPLES, f"max by ({QUANTITY}) ({queries.series(names.BASELINE_SAMPLES)})")
+    yield Recording(BINS, f"count by ({QUANTITY}) (\n    {ratio}\n)")
+    yield Recording(_EXPECTED, f"{share}\n/ on ({QUANTITY}) group_left ()\n  ({_SAMPLES} + {SMOOTHING} * {BINS})")
+
+
+def counts(window: str) -> str:
+    """The name of the recorded counts of a window, per bin."""
+    return f"model_version_quantity_bin:ml_observations:increase{window}"
+
+
+def compared(knobs: Knobs, window: str) -> Iterator[Recording]:
+    """Counts, samples, shares, PSI and noise floor; a bin of the baseline that nothing fell in counts 0."""
+    samples = f"model_version_quantity:ml_observations:increase{window}"
+    shares = f"model_version_quantity_bin:ml_observations:ratio{window}"
+    enough = f"({samples} >= {knobs.minimum_samples})"
+    yield Recording(counts(window), f"{summed(_STEP, window, knobs)}\nor\n  0 * {_EXPECTED}")
+    yield Recording(samples, f"sum by ({QUANTITY}) ({counts(window)})")
+    yield Recording(shares, f"({counts(window)} + {SMOOTHING})\n/ on ({QUANTITY}) group_left ()\n  ({enough} + {SMOOTHING} * {BINS})")
+    yield Recording(_psi(window), f"sum by ({QUANTITY}) (\n    ({shares} - {_EXPECTED})\n  * ln({shares} / {_EXPECTED})\n)")
+    yield Recording(_floor(window), f"{CHI_SQUARE}\n* (1 / {enough} + 1 / {_SAMPLES})")
+
+
+def _psi(window: str) -> str:
+    return f"model_version_quantity:ml_psi:window{window}"
+
+
+def _floor(window: str) -> str:
+    return f"model_version_quantity:ml_psi_noise_floor:window{window}"
+
+
+def published(window: str) -> Iterator[Recording]:
+    """The scores under the exporter's labels, so that the two can be compared."""
+    for signal, *metrics in _PUBLISHED:
+        for metric, record in zip(metrics, (_psi(window), _floor(window)), strict=True):
+            yield _as_exported(metric, f"{record}{{{equal(SIGNAL, signal)}}}", window)
+
+
+def _as_exported(metric: Metric, scores: str, window: str) -> Recording:
+    per_feature = FEATURE in metric.labels
+    level, by = ("model_version_feature", MODEL_VERSION_FEATURE) if per_feature else ("model_version", MODEL_VERSION)
+    labels = {WINDOW: window, REFERENCE: names.REFERENCE_BASELINE}
+    return Recording(f"{level}:{metric.prometheus}:promql", f"max by ({by}) ({scores})", labels)
