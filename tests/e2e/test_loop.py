@@ -144,11 +144,12 @@ def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, how):
         env={**os.environ, "PATH": str(empty)},
         text=True,
     )
-    wait_until((tmp_path / "demo" / "model.log").exists, "the start of the model server")
-    time.sleep(3)
-    assert processes_naming(tmp_path)
-    demo.send_signal(how)
-    told, _ = demo.communicate(timeout=30)
+    with demo:
+        wait_until((tmp_path / "demo" / "model.log").exists, "the start of the model server")
+        time.sleep(3)
+        assert processes_naming(tmp_path)
+        demo.send_signal(how)
+        told, _ = demo.communicate(timeout=30)
     assert demo.returncode == 130
     assert "not on the PATH" in told
     assert "apt-get install prometheus" in told

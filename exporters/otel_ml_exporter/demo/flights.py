@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from otel_ml import Baseline
 
@@ -54,17 +55,23 @@ def split(table: pd.DataFrame) -> Split:
 
 
 class Model:
-    """Gradient-boosted trees over dicts or frames of `FEATURES`; every process trains its own, so nothing is unpickled."""
+    """Gradient-boosted trees over dicts or frames of `FEATURES`; every process trains its own, so nothing is unpickled.
+
+    One thread is enough for so little work; more would spin beside busy servers, and could not be forked.
+    """
 
     def __init__(self, train: pd.DataFrame) -> None:
         self._categories = {name: pd.CategoricalDtype(sorted(train[name].unique())) for name in CATEGORICAL}
         self._trees = HistGradientBoostingClassifier(max_iter=40, categorical_features="from_dtype", random_state=0)
-        self._trees.fit(self._frame(train), train[LATE])
+        with threadpool_limits(1):
+            self._trees.fit(self._frame(train), train[LATE])
 
     def predict_proba(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> list[float]:
         """The probability that each flight is late."""
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-        return self._trees.predict_proba(self._frame(frame))[:, 1].tolist()  # type: ignore[no-any-return]
+        with threadpool_limits(1):
+            probabilities = self._trees.predict_proba(self._frame(frame))
+        return probabilities[:, 1].tolist()  # type: ignore[no-any-return]
 
     def _frame(self, rows: pd.DataFrame) -> pd.DataFrame:
         return rows[list(FEATURES)].astype({**dict.fromkeys(NUMERIC, "float64"), **self._categories})

@@ -5,7 +5,6 @@ Everything lives in one directory and in child processes; leaving the context en
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -91,7 +90,7 @@ class Stack:
             self._start_alertmanager()
             self._start_prometheus()
         self.start_exporter()
-        self._start("model", [sys.executable, "-m", "otel_ml_exporter.demo.serve", *self._model_options()], {"OMP_NUM_THREADS": "1"})
+        self._start("model", [sys.executable, "-m", "otel_ml_exporter.demo.serve", *self._model_options()])
         self._await("model", f"{self.model_url}/predict", status=405)
 
     def start_exporter(self) -> None:
@@ -147,10 +146,10 @@ class Stack:
         """The PagerDuty events delivered so far."""
         return self.receiver.events(PAGERDUTY)
 
-    def _start(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    def _start(self, name: str, command: list[str]) -> None:
         with (self.directory / f"{name}.log").open("ab") as log:
             self._children[name] = subprocess.Popen(  # noqa: S603 - our own programs and those found on the PATH
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})}, start_new_session=True
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
 
     def _await(self, name: str, url: str, status: int = 200) -> None:
