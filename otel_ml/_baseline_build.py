@@ -148,9 +148,13 @@ class Tally:
 
     def baseline(self) -> Baseline:
         """What was counted; of two design effects the greater."""
-        replays = [replay.effects() for replay in (self._by_time, self._by_key) if replay is not None]
-        effects = {name: max(replay[name] for replay in replays) for name in (replays[0] if replays else {})}
-        features = [tally.feature(self.importance.get(name), effects.get(name, 1.0)) for name, tally in self._features.items()]
+        by_time = {} if self._by_time is None else self._by_time.effects()
+        by_key = {} if self._by_key is None else self._by_key.effects()
+        effects = {name: max(by_time.get(name, 1.0), by_key.get(name, 1.0)) for name in (by_time | by_key)}
+        features = [
+            replace(tally.feature(self.importance.get(name), effects.get(name, 1.0)), key_effect=by_key.get(name, 1.0))
+            for name, tally in self._features.items()
+        ]
         baseline = Baseline(
             model=str(self._options.model),
             version=str(self._options.version),

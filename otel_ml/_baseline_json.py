@@ -74,8 +74,9 @@ def _encode_feature(feature: Feature) -> dict[str, Any]:
     for name in ("minimum", "maximum", "mean", "std", "importance"):
         if getattr(feature, name) is not None:
             content[name] = getattr(feature, name)
-    if feature.design_effect != 1:
-        content["design_effect"] = feature.design_effect
+    for name in ("design_effect", "key_effect"):
+        if getattr(feature, name) != 1:
+            content[name] = getattr(feature, name)
     if feature.type == "categorical":
         content["vocabulary"] = list(feature.vocabulary)
     return content
@@ -209,8 +210,8 @@ def _decode_feature(reader: Reader, name: str) -> Feature:
         reader.fault("edges", "belong to numeric features, and only to them", REBUILD)
     summary = {key: reader.take(key, float, default=None) for key in ("minimum", "maximum", "mean", "std", "importance")}
     vocabulary = reader.strings("vocabulary", default=())
-    design_effect = _design_effect(reader, "design_effect")
-    return Feature(name, kind, histogram, vocabulary=vocabulary, design_effect=design_effect, **summary)
+    effects = {key: _design_effect(reader, key) for key in ("design_effect", "key_effect")}
+    return Feature(name, kind, histogram, vocabulary=vocabulary, **effects, **summary)
 
 
 def _design_effect(reader: Reader, name: str) -> float:

@@ -47,7 +47,8 @@ class Feature:
 
     `minimum` and `maximum` are those of the finite values, None where there were none; `vocabulary` holds the known
     categories, more than get a bin of their own; `importance` is the share of the model's behaviour that hangs on it.
-    `design_effect` is how many times further apart than independent rows two blocks of this feature's rows are.
+    `design_effect` is how many times further apart than independent rows two blocks of this feature's rows are; `key_effect`
+    is the same for groups of keys alone: how many rows say what one independent row would.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Feature:
     vocabulary: tuple[str, ...] = ()
     importance: float | None = None
     design_effect: float = 1.0
+    key_effect: float = 1.0
 
 
 class Batch(NamedTuple):

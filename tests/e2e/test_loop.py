@@ -145,7 +145,7 @@ def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, how):
         text=True,
     )
     with demo:
-        wait_until((tmp_path / "demo" / "model.log").exists, "the start of the model server")
+        wait_until((tmp_path / "demo" / "model.log").exists, "the start of the model server", seconds=120)
         time.sleep(3)
         assert processes_naming(tmp_path)
         demo.send_signal(how)

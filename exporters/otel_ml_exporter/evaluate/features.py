@@ -94,9 +94,10 @@ def _score(feature: Feature, counts: ModelCounts, earlier: ModelCounts | None, a
 
 
 def _range_check(feature: Feature, counts: ModelCounts, samples: float, alpha: float) -> stats.RangeCheck:
+    """Values outside what was observed. Keys stretch their number; time does not, or a wrong value would pass for weather."""
     violations = counts.violations.get(feature.name, {})
     outside = sum(violations.get(kind, 0.0) for kind in _OUTSIDE)
-    return stats.range_check(outside, samples, feature.histogram.samples, alpha=alpha, design_effect=feature.design_effect)
+    return stats.range_check(outside, samples, feature.histogram.samples, alpha=alpha, design_effect=feature.key_effect)
 
 
 def _counted(score: FeatureScore, p_value: float, limits: Limits) -> FeatureScore:

@@ -55,6 +55,15 @@ def wobbling(bins, share):
     return {label: count * (1 + share * (-1) ** index) for index, (label, count) in enumerate(bins.items())}
 
 
+@pytest.mark.parametrize(("effects", "drifted"), [({}, 1), ({"design_effect": 50.0}, 1), ({"design_effect": 50.0, "key_effect": 50.0}, 0)])
+def test_rows_of_one_key_are_one_value_out_of_range_and_an_hour_of_wrong_values_is_not_weather(baseline, counts, effects, drifted):
+    """20 of 1,000 values out of range are evidence, unless they are 20 rows of one user."""
+    features = tuple(replace(feature, **effects) if feature.name == "age" else feature for feature in baseline.features)
+    known = replace(baseline, features=features)
+    window = replace(counts(violations={"age": {"out_of_range": 20.0}}), baseline_id=known.fingerprint)
+    assert value(evaluate(known, [window], "1h", LIMITS), names.FEATURE_DRIFTED, "age") == drifted
+
+
 def test_an_effect_without_significance_is_no_drift(baseline, counts):
     ages = wobbling(counts(samples=60).features["age"], 0.5)
     evaluation = evaluate(baseline, [counts(features={"age": ages})], "1h", Limits(minimum_samples=50))

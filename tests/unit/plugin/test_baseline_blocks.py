@@ -35,6 +35,7 @@ def test_rows_that_repeat_20_times_with_their_key_have_a_design_effect_of_20(ran
     baseline = build(data, key=user, predictions=np.repeat(random.random(keys), 20)[order])
     assert baseline.feature("x").design_effect == pytest.approx(20, rel=0.15)
     assert baseline.feature("c").design_effect == pytest.approx(20, rel=0.15)
+    assert baseline.feature("x").key_effect == baseline.feature("x").design_effect
     assert baseline.prediction_design_effect == pytest.approx(20, rel=0.15)
 
 
@@ -54,6 +55,7 @@ def test_values_that_wander_in_time_have_a_design_effect_over_1_in_any_order_of_
     in_order = build(frame, time="when").features
     assert [feature.name for feature in in_order] == ["x"]
     assert in_order[0].design_effect > 5
+    assert in_order[0].key_effect == 1
     as_text = frame.assign(when=frame["when"].dt.strftime("%Y-%m-%dT%H:%M"))
     as_objects = [moment.tz_localize("UTC").to_pydatetime() for moment in when]
     shuffled = frame.sample(frac=1, random_state=1)
