@@ -1,11 +1,15 @@
-"""What tests of several folders share: free ports, and waiting for something to come true."""
+"""What tests of several folders share: free ports, waiting for something to come true, and a Prometheus of their own."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
+from contextlib import contextmanager
 
 import httpx
 import pytest
+import yaml
 
 from otel_ml_exporter.demo.stack import free_ports
 
@@ -26,3 +30,25 @@ def eventually(holds, otherwise, seconds=40):
             pass
         time.sleep(0.05)
     pytest.fail(str(otherwise()))
+
+
+@contextmanager
+def running_prometheus(directory, settings):
+    """A Prometheus with these settings, its files in `directory`; its HTTP API as a client."""
+    program = shutil.which("prometheus")
+    assert program, "prometheus is not on the PATH; install it (Debian package: prometheus)"
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    port = free_port()
+    options = [
+        f"--config.file={directory}/prometheus.yml",
+        f"--storage.tsdb.path={directory}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+        process = subprocess.Popen([program, *options], stdout=log, stderr=log)
+        try:
+            eventually(lambda: client.get("/-/ready").status_code == 200, (directory / "log").read_text)
+            yield client
+        finally:
+            process.terminate()
+            process.wait(timeout=10)

@@ -3,21 +3,17 @@
 import json
 import math
 import re
-import shutil
-import subprocess
 import time
 from itertools import product
 
-import httpx
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
-from support import eventually, free_port
+from support import eventually, running_prometheus
 
 pytestmark = pytest.mark.e2e
 
@@ -103,8 +99,6 @@ def combinations(metric):
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
     """A Prometheus with the rules of the pack, scraping twice a second; its HTTP API as a client."""
-    program = shutil.which("prometheus")
-    assert program, "prometheus is not on the PATH; install it (Debian package: prometheus)"
     directory = tmp_path_factory.mktemp("prometheus")
     write(render("rules", KNOBS), directory)
     registry = CollectorRegistry()
@@ -116,24 +110,11 @@ def prometheus(tmp_path_factory):
         "rule_files": [str(directory / "alert_rules" / "*.yaml")],
         "scrape_configs": [scrape],
     }
-    (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-    port = free_port()
-    options = [
-        f"--config.file={directory}/prometheus.yml",
-        f"--storage.tsdb.path={directory}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-        process = subprocess.Popen([program, *options], stdout=log, stderr=log)
-        try:
-            eventually(lambda: client.get("/-/ready").status_code == 200, (directory / "log").read_text)
-            yield client
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
-            server.shutdown()
-            server.server_close()
-            thread.join(timeout=10)
+    with running_prometheus(directory, config) as client:
+        yield client
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=10)
 
 
 def api(client, path, **parameters):

@@ -1,14 +1,10 @@
 """The scores that a real Prometheus records are those of `otel_ml.stats`, on the counts it recorded."""
 
 import math
-import shutil
-import subprocess
 import time
 from collections import defaultdict
 
-import httpx
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
@@ -17,7 +13,7 @@ from otel_ml import stats
 from otel_ml_exporter.mixin.groups.noise import ALPHA
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
-from support import eventually, free_port
+from support import eventually, running_prometheus
 
 pytestmark = pytest.mark.e2e
 
@@ -145,8 +141,6 @@ def targets():
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory, targets):
     """A Prometheus with the rules of the scores; its HTTP API as a client."""
-    program = shutil.which("prometheus")
-    assert program, "prometheus is not on the PATH; install it (Debian package: prometheus)"
     directory = tmp_path_factory.mktemp("prometheus")
     write(render("rules", KNOBS), directory)
     config = {
@@ -154,21 +148,8 @@ def prometheus(tmp_path_factory, targets):
         "rule_files": [str(directory / "alert_rules" / "scores.yaml")],
         "scrape_configs": [{"job_name": "models", "static_configs": [{"targets": targets}]}],
     }
-    (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-    port = free_port()
-    options = [
-        f"--config.file={directory}/prometheus.yml",
-        f"--storage.tsdb.path={directory}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-        process = subprocess.Popen([program, *options], stdout=log, stderr=log)
-        try:
-            eventually(lambda: client.get("/-/ready").status_code == 200, (directory / "log").read_text)
-            yield client
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+    with running_prometheus(directory, config) as client:
+        yield client
 
 
 def ask(client, query, at):
