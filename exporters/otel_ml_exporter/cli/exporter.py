@@ -42,7 +42,7 @@ def run_exporter(args: argparse.Namespace) -> int:
     if args.check:
         for file, problem in loaded.missing.items():
             print(f"baseline {file}: {problem}; the exporter will look for it again", file=sys.stderr)
-        print(f"{args.config}: {len(loaded.watched)} baselines, {len(loaded.missing)} missing")
+        print(f"{args.config}: baselines: {len(loaded.watched)} loaded, {len(loaded.missing)} missing")
         return 0
     if args.once:
         return _once(config)
