@@ -53,11 +53,6 @@ def as_floats(column: Any) -> Floats:
     return as_numbers(column)[0]
 
 
-def intervals(values: Floats, edges: tuple[float, ...]) -> Histogram:
-    """How many values fall between the edges."""
-    return Histogram(edges, (), (*count_intervals(values, edges).tolist(), 0))
-
-
 class NumberTally:
     """Counts numbers; mean and spread are joined as Chan, Golub and LeVeque (1979) do it."""
 

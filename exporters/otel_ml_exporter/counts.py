@@ -13,7 +13,6 @@ from otel_ml.errors import OtelMLError
 from otel_ml_exporter.config import Window
 
 Counts = Mapping[str, float]
-ModelKey = tuple[str, str]
 
 COUNTED: tuple[Metric, ...] = (
     names.FEATURE_OBSERVATIONS,

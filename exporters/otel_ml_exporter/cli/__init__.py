@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from otel_ml import OtelMLError, __version__
 from otel_ml_exporter.cli import baseline, demo, exporter, render
 
-OK, NO, USAGE = 0, 1, 2
+NO, USAGE = 1, 2
 _COMMANDS = {demo: "demo", baseline: "data", exporter: "exporter", render: "render"}
 """Each command and the extra that it needs."""
 

@@ -22,12 +22,17 @@ class Receiver:
             timeout = 10
 
             def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", 0))
-                if length > MAX_BODY:
-                    self.send_error(413)
+                try:
+                    length = int(self.headers.get("Content-Length", 0))
+                    if not 0 <= length <= MAX_BODY:
+                        self.send_error(413)
+                        return
+                    event = json.loads(self.rfile.read(length))
+                except ValueError:
+                    self.send_error(400)
                     return
-                receiver._received.append((self.path, json.loads(self.rfile.read(length))))
-                self._answer(receiver._received[-1][1])
+                receiver._received.append((self.path, event))
+                self._answer(event)
 
             def _answer(self, event: dict[str, Any]) -> None:
                 answer = json.dumps({"status": "success", "message": "Event processed", "dedup_key": event.get("dedup_key")}).encode()
