@@ -30,9 +30,9 @@ _PLAIN = frozenset({int, float, bool, type(None), np.float64, np.float32, np.int
 class Fold:
     """Counts the rows and predictions of one model into an array of its layout.
 
-    A numeric feature costs one sort of its column and one binary search for each edge. Besides the edges four more bounds are
-    looked up: those of the observed range and those of the finite numbers. Numbers are compared in their own precision, so
-    that a float32 equals the edge it was rounded from.
+    A numeric feature costs one sort of its column and one binary search for each edge. Besides the edges six more bounds are
+    looked up: those of the finite numbers, of the observed range, and of the range three times as wide. Numbers are compared
+    in their own precision, so that a float32 equals the edge it was rounded from.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -52,17 +52,22 @@ class Fold:
             self._outliers = _Distances(self._baseline.outliers, [feature.name for _, feature in self._numeric])
 
     def _bounds_in(self, kind: type[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-        """One row a numeric feature: its edges, infinity as often as it takes to be as wide as the others, the four bounds."""
+        """One row a numeric feature: its edges, infinity as often as it takes to be as wide as the others, the six bounds."""
         width = max(len(feature.histogram.edges or ()) for _, feature in self._numeric) + 1
         largest = np.finfo(kind).max
-        rows = np.full((len(self._numeric), width + 4), np.inf, dtype=kind)
+        rows = np.full((len(self._numeric), width + 6), np.inf, dtype=kind)
         with np.errstate(over="ignore"):
             for row, (_, feature) in zip(rows, self._numeric, strict=True):
                 edges = feature.histogram.edges or ()
                 row[: len(edges)] = edges
-                row[width:] = -np.inf, largest, -np.inf, np.inf
+                row[width:] = -np.inf, largest, -np.inf, np.inf, -np.inf, np.inf
                 if feature.minimum is not None and feature.maximum is not None:
-                    row[width + 2 :] = np.nextafter(kind(feature.minimum), kind(-np.inf)), feature.maximum
+                    span = feature.maximum - feature.minimum
+                    for at, low, high in (
+                        (width + 2, feature.minimum, feature.maximum),
+                        (width + 4, feature.minimum - span, feature.maximum + span),
+                    ):
+                        row[at : at + 2] = np.nextafter(kind(low), kind(-np.inf)), high
         return rows
 
     def _places_of_bins(self) -> tuple[npt.NDArray[np.bool_], Counts]:
@@ -169,10 +174,10 @@ class Fold:
         counts[places] += np.diff(below[:, :width], axis=1, prepend=0)[real]
         valid = below[:, width - 1]
         infinite = below[:, width] + valid - below[:, width + 1]
-        outside = np.maximum(below[:, width + 2] + valid - below[:, width + 3] - infinite, 0)
-        self._add_violations(counts, numbers.shape[1] - valid, infinite, outside)
+        outside, far = (np.maximum(below[:, width + at] + valid - below[:, width + at + 1] - infinite, 0) for at in (2, 4))
+        self._add_violations(counts, numbers.shape[1] - valid, infinite, outside, far)
 
-    def _add_violations(self, counts: Counts, missing: Counts, infinite: Counts, outside: Counts) -> None:
+    def _add_violations(self, counts: Counts, missing: Counts, infinite: Counts, outside: Counts, far: Counts) -> None:
         for row in np.flatnonzero(missing + infinite + outside):
             feature = self._numeric[row][1]
             places = self._layout.violation_start[feature.name]
@@ -181,6 +186,7 @@ class Fold:
                 counts[places[names.VIOLATION_MISSING]] += missing[row]
             counts[places[names.VIOLATION_INFINITE]] += infinite[row]
             counts[places[names.VIOLATION_OUT_OF_RANGE]] += outside[row]
+            counts[places[names.VIOLATION_FAR]] += far[row]
 
     def predictions(self, predictions: Sequence[Any]) -> Counts:
         """The counts of these predictions, each the raw result of one call."""

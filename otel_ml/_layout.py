@@ -88,4 +88,4 @@ def violations_of(feature: Feature) -> tuple[str, ...]:
         kinds.append(names.VIOLATION_MISSING)
     if feature.type == "categorical":
         return (*kinds, names.VIOLATION_UNSEEN)
-    return (*kinds, names.VIOLATION_TYPE_MISMATCH, names.VIOLATION_INFINITE, names.VIOLATION_OUT_OF_RANGE)
+    return (*kinds, names.VIOLATION_TYPE_MISMATCH, names.VIOLATION_INFINITE, names.VIOLATION_OUT_OF_RANGE, names.VIOLATION_FAR)

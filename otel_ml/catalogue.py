@@ -49,6 +49,7 @@ VIOLATION_MISSING: Final = "missing"
 VIOLATION_MISSING_COLUMN: Final = "missing_column"
 VIOLATION_TYPE_MISMATCH: Final = "type"
 VIOLATION_OUT_OF_RANGE: Final = "out_of_range"
+VIOLATION_FAR: Final = "far_out_of_range"  # counted as out_of_range too
 VIOLATION_INFINITE: Final = "infinite"
 VIOLATION_UNSEEN: Final = "unseen"
 

@@ -71,6 +71,7 @@ def test_any_rows_are_conserved_and_add_up(train, served):
     assert found.rows == len(served)
     assert {sum(bins.values()) for bins in found.features.values()} == {len(served)}
     assert found.violations == count(baseline, served).violations
+    assert all(kinds.get("far_out_of_range", 0) <= kinds.get("out_of_range", 0) for kinds in found.violations.values())
     both = count(baseline, [train, served])
     first = count(baseline, [train])
     for name, bins in both.features.items():

@@ -119,10 +119,20 @@ def test_each_kind_of_strange_value_is_told_from_the_others(baseline, counted):
     found = counted(
         baseline, [{"age": value, "visits": 1, "plan": "gold", "active": 1} for value in (1e9, float("inf"), "old", -1e9, 10**400)]
     )
-    assert found.violations["age"] == {"missing_column": 0, "type": 1, "infinite": 2, "out_of_range": 2}
+    assert found.violations["age"] == {"missing_column": 0, "type": 1, "infinite": 2, "out_of_range": 2, "far_out_of_range": 2}
     assert found.features["age"]["__other__"] == 1
     assert found.violations["plan"]["unseen"] == found.features["plan"]["__other__"] == 5
     assert found.features["active"]["True"] == 5
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_value_is_far_out_of_range_where_it_lies_more_than_the_width_of_the_range_beyond_it(counted, kind):
+    baseline = Baseline.from_data(np.array([[10.0, 5.0], [30.0, 5.0]]), model="spans", version="1", feature_names=["wide", "constant"])
+    found = counted(baseline, np.array([[x, 5.5] for x in (-10.5, -10.0, 9.5, 30.0, 30.5, 50.0, 50.5, np.inf, np.nan)], dtype=kind))
+    assert (found.violations["wide"]["out_of_range"], found.violations["wide"]["far_out_of_range"]) == (6, 2)
+    assert (found.violations["constant"]["out_of_range"], found.violations["constant"]["far_out_of_range"]) == (9, 9)
+    huge = Baseline.from_data(np.array([[-1.7e308], [1.7e308]]), model="spans", version="2", feature_names=["huge"])
+    assert not counted(huge, np.array([[-1.75e308], [1.75e308], [-np.inf]])).violations["huge"]["far_out_of_range"]
 
 
 def test_names_that_are_numbers_match_as_text(counted):
