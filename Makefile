@@ -15,7 +15,7 @@ help:
 	@echo "make test    everything: lint, types, rendered files, rules, tests on the oldest and newest Python"
 	@echo "make lint    ruff"
 	@echo "make bench   what a monitored call costs, as ratios"
-	@echo "make render  write alert_rules/ and grafana_dashboards/ again"
+	@echo "make render  write alert_rules/, grafana_dashboards/ and the reference of names again"
 
 demo: $(VENV)/.demo
 	@$(MAKE) --no-print-directory servers || echo "The demo goes on without them."

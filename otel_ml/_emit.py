@@ -103,7 +103,7 @@ class Emitter:
         self._owners: dict[_Model, Owners] = {}
         self._models: set[_Model] = set()
         renew_in_children(self)
-        meter = provider.get_meter(names.SCOPE, __version__)
+        meter = provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL)
         duration = names.INFERENCE_DURATION
         self.duration: Histogram = meter.create_histogram(
             duration.name, duration.unit, duration.brief, explicit_bucket_boundaries_advisory=DURATION_BOUNDS
@@ -141,7 +141,7 @@ class Emitter:
         if provider is None:
             return
         self._check_budget(counts)
-        meter = provider.get_meter(names.SCOPE, __version__, attributes=dict(counts.layout.model_attributes))
+        meter = provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL, attributes=dict(counts.layout.model_attributes))
         for metric in _PER_MODEL:
             self._observable(meter, metric, counts.layout.identity[:2])
 

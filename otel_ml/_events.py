@@ -36,7 +36,7 @@ class PredictionEvents:
         self._ratio = ratio
         self._attributes = dict(layout.binned_attributes)
         self._classes = layout.baseline.classes if layout.baseline is not None else ()
-        self._logger = get_logger(names.SCOPE, __version__, logger_provider=provider)
+        self._logger = get_logger(names.SCOPE, __version__, provider, names.SCHEMA_URL)
 
     def send(self, ids: Sequence[str], outputs: Outputs) -> None:
         """One event for each sampled row; `ids` has one entry a row."""
@@ -76,7 +76,7 @@ def record_outcome(prediction_id: str, label: Any, *, model: str, logger_provide
         )
         return
     content = {names.MODEL_NAME: model, names.PREDICTION_ID: str(prediction_id), names.OUTCOME_LABEL: label_of(label)}
-    _emit(get_logger(names.SCOPE, __version__, logger_provider=provider), names.EVENT_OUTCOME, content, get_current())
+    _emit(get_logger(names.SCOPE, __version__, provider, names.SCHEMA_URL), names.EVENT_OUTCOME, content, get_current())
 
 
 def _emit(to: Logger, event: str, content: dict[str, Any], context: Context) -> None:

@@ -1,15 +1,20 @@
 """Every metric, attribute and event that otel-ml knows; the only place where a name is spelled.
 
 A metric is data: its OpenTelemetry name, instrument, unit, meaning and attributes. The Prometheus name follows from it
-by the standard translation (`UnderscoreEscapingWithSuffixes`).
+by the standard translation (`UnderscoreEscapingWithSuffixes`). The reference page and the registry in the form of OpenTelemetry's
+semantic conventions are rendered from here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 SCOPE: Final = "otel_ml"
+
+SCHEMA_URL: Final = "https://github.com/otel-ml/otel-ml/schemas/1.0.0"
+"""Names the registry and its version; a renamed or removed name makes a new version."""
 
 # Attributes
 MODEL_NAME: Final = "ml.model.name"
@@ -27,6 +32,7 @@ PREDICTION_CLASS: Final = "ml.prediction.class"
 PREDICTION_VALUE: Final = "ml.prediction.value"
 PREDICTION_CONFIDENCE: Final = "ml.prediction.confidence"
 PREDICTION_WEIGHT: Final = "ml.prediction.weight"
+PREDICTION_FEATURES: Final = "ml.prediction.features"
 OUTCOME_LABEL: Final = "ml.outcome.label"
 
 # Labels that only the exporter adds
@@ -49,7 +55,7 @@ VIOLATION_MISSING: Final = "missing"
 VIOLATION_MISSING_COLUMN: Final = "missing_column"
 VIOLATION_TYPE_MISMATCH: Final = "type"
 VIOLATION_OUT_OF_RANGE: Final = "out_of_range"
-VIOLATION_FAR: Final = "far_out_of_range"  # counted as out_of_range too
+VIOLATION_FAR: Final = "far_out_of_range"
 VIOLATION_INFINITE: Final = "infinite"
 VIOLATION_UNSEEN: Final = "unseen"
 
@@ -89,7 +95,7 @@ ESTIMATE_ATC: Final = "atc"
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
 
-# Events
+# Names of events
 EVENT_PREDICTION: Final = "ml.prediction"
 EVENT_OUTCOME: Final = "ml.outcome"
 
@@ -98,14 +104,39 @@ _SUFFIX_OF_UNIT = {"s": "_seconds"}
 
 
 @dataclass(frozen=True)
+class Attribute:
+    """What one attribute means, and each of its values where they are few."""
+
+    name: str
+    brief: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    examples: tuple[str | float, ...] = ()
+    type: Literal["string", "double", "any"] = "string"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One log record: its name, what it means and what it carries; `conditions` say when an attribute is absent."""
+
+    name: str
+    brief: str
+    attributes: tuple[str, ...]
+    conditions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Metric:
-    """One metric: what it is called, how it is counted, what it means, and what distinguishes its series."""
+    """One metric: what it is called, how it is counted, what it means, and what distinguishes its series.
+
+    Each point carries all attributes, but for those in `conditions`: pairs of an attribute and when a point carries it.
+    """
 
     name: str
     instrument: Instrument
     unit: str
     brief: str
     attributes: tuple[str, ...]
+    conditions: tuple[tuple[str, str], ...] = ()
 
     @property
     def prometheus(self) -> str:
@@ -128,11 +159,134 @@ def prometheus(name: str) -> str:
     return name.replace(".", "_")
 
 
+ATTRIBUTES: Final = (
+    Attribute(MODEL_NAME, "The model.", examples=("churn",)),
+    Attribute(MODEL_VERSION, "The version of the model.", examples=("3", "2024-05-01")),
+    Attribute(
+        MODEL_TASK,
+        "What the model predicts.",
+        {"binary": "One of two classes.", "multiclass": "One of several classes.", "regression": "A number."},
+    ),
+    Attribute(
+        MODEL_ROLE,
+        "What part the version plays.",
+        {
+            "stable": "It answers, and others are compared with it.",
+            "canary": "It answers a share of the requests.",
+            "shadow": "It runs beside the stable version; nobody gets its answers.",
+        },
+    ),
+    Attribute(BASELINE_ID, "Fingerprint of the baseline whose bins are counted.", examples=("f6a9c1d2e3b40516",)),
+    Attribute(FEATURE_NAME, "A column of the model's input.", examples=("age",)),
+    Attribute(
+        BIN,
+        "The label that the baseline stores: an interval (its index first, so that text order is bin order), the category's own name, or "
+        "one of two reserved bins: `__missing__` (None, NaN) and `__other__` (a category without a bin of its own; in a numeric feature "
+        "what is no number).",
+        examples=("03 (18, 30]", "JFK", MISSING, OTHER),
+    ),
+    Attribute(
+        VIOLATION_TYPE,
+        "How a value breaks the baseline's schema.",
+        {
+            VIOLATION_MISSING: "A missing value where the baseline has none.",
+            VIOLATION_MISSING_COLUMN: "The whole column is absent.",
+            VIOLATION_TYPE_MISMATCH: "No number where the feature is numeric.",
+            VIOLATION_OUT_OF_RANGE: "Outside the range the baseline observed.",
+            VIOLATION_FAR: "Outside by more than the width of that range; counted as `out_of_range` too.",
+            VIOLATION_INFINITE: "Plus or minus infinity.",
+            VIOLATION_UNSEEN: "Outside the baseline's vocabulary.",
+        },
+    ),
+    Attribute(
+        DROP_REASON,
+        "Why something could not be counted.",
+        {
+            DROP_ERROR: "A fault while reading it.",
+            DROP_UNSUPPORTED: "An input that cannot be read without guessing.",
+            DROP_LIMIT: "More streams than the exporter keeps.",
+            DROP_OVERFLOW: "The SDK merged series beyond its cardinality limit.",
+            DROP_UNUSABLE: "A point that is no count, or names no model.",
+        },
+    ),
+    Attribute(ERROR_TYPE, "The class of the exception, as in OpenTelemetry's own conventions.", examples=("ValueError", "_OTHER")),
+    Attribute(PREDICTION_ID, "Joins a prediction and its outcome.", examples=("0a1b2c3d4e5f",)),
+    Attribute(PREDICTION_CLASS, "The predicted class.", examples=("yes",)),
+    Attribute(PREDICTION_VALUE, "The predicted number.", examples=(41.5,), type="double"),
+    Attribute(PREDICTION_CONFIDENCE, "The confidence, 0 to 1.", examples=(0.82,), type="double"),
+    Attribute(PREDICTION_WEIGHT, "How many predictions a sampled one stands for.", examples=(10.0,), type="double"),
+    Attribute(PREDICTION_FEATURES, "The input: a map from feature to number or text. Sent only when switched on.", type="any"),
+    Attribute(OUTCOME_LABEL, "What turned out to be true: a class, or a number as text.", examples=("yes", "38.0")),
+    Attribute(WINDOW, "The span looked back over, as configured.", examples=("1h", "24h")),
+    Attribute(
+        REFERENCE,
+        "What the window is compared with.",
+        {
+            REFERENCE_BASELINE: "The baseline.",
+            REFERENCE_PREVIOUS: "The same window some time earlier (PSI, noise floor and verdict only).",
+        },
+    ),
+    Attribute(
+        SEVERITY,
+        "What the alert of a limit does.",
+        {CRITICAL: "Pages somebody.", WARNING: "Files a ticket."},
+    ),
+    Attribute(
+        SIGNAL,
+        "What a sample count, a baseline share or a limit is about.",
+        {
+            SIGNAL_FEATURE: "Values of features.",
+            SIGNAL_PREDICTION: "Predictions.",
+            SIGNAL_CONFIDENCE: "Confidences.",
+            SIGNAL_OUTLIER: "Squared Mahalanobis distances.",
+            SIGNAL_CALIBRATION: "Confidences with their outcomes.",
+            SIGNAL_PERFORMANCE: "Predictions with their outcomes.",
+            SIGNAL_FEATURE_PSI: "Limit of a feature's PSI.",
+            SIGNAL_DRIFTED_FEATURES: "Limit of the share of drifted features.",
+            SIGNAL_PREDICTION_PSI: "Limit of the PSI of predictions.",
+            SIGNAL_CONFIDENCE_PSI: "Limit of the PSI of confidences.",
+            SIGNAL_CALIBRATION_ECE: "Limit of the expected calibration error.",
+            SIGNAL_INPUT_VIOLATIONS: "Limit of the share of a feature's values that break the schema.",
+            SIGNAL_OUTPUT_SHARE: "Limit of the share of one class or interval among predictions.",
+            SIGNAL_ERROR_RATIO: "Limit of the share of calls that fail.",
+        },
+    ),
+    Attribute(
+        METRIC,
+        "Which score.",
+        {
+            "accuracy": "Share of right classes.",
+            "balanced_accuracy": "Mean recall over classes.",
+            "precision": "Share of right ones among predicted positives.",
+            "recall": "Share of positives that were found.",
+            "f1": "Harmonic mean of precision and recall.",
+            "bias": "Mean error of the predicted numbers.",
+            "mae": "Mean absolute error.",
+            "rmse": "Root of the mean squared error.",
+        },
+    ),
+    Attribute(
+        ESTIMATE,
+        "How the score is known.",
+        {
+            ESTIMATE_REALIZED: "Measured with labels.",
+            ESTIMATE_CBPE: "Estimated from calibrated confidence.",
+            ESTIMATE_ATC: "Estimated from the share of confidences over a threshold.",
+        },
+    ),
+    Attribute(QUANTILE, "Which quantile.", examples=("0.5", "0.9")),
+    Attribute(SOURCE, "Where the exporter's counts come from.", {"prometheus": "Queried.", "otlp": "Received."}),
+    Attribute(FILE, "The baseline's file, as configured.", examples=("churn-3.json",)),
+)
+
 _MODEL = (MODEL_NAME, MODEL_VERSION)
 _BINNED = (*_MODEL, BASELINE_ID)
+_OF_A_TASK = ((MODEL_TASK, "The baseline knows the predictions."),)
 
 # What the plugin emits
-INFERENCE_DURATION = Metric("ml.inference.duration", "histogram", "s", "Time a call of the model took.", (*_MODEL, ERROR_TYPE))
+INFERENCE_DURATION = Metric(
+    "ml.inference.duration", "histogram", "s", "Time a call of the model took.", (*_MODEL, ERROR_TYPE), ((ERROR_TYPE, "The call failed."),)
+)
 INFERENCE_ROWS = Metric("ml.inference.rows", "counter", "{row}", "Rows given to the model.", _MODEL)
 FEATURE_OBSERVATIONS = Metric(
     "ml.feature.observations",
@@ -157,7 +311,14 @@ CONFIDENCE_OBSERVATIONS = Metric(
 OUTLIER_OBSERVATIONS = Metric(
     "ml.outlier.observations", "counter", "{observation}", "Squared Mahalanobis distances of rows, per bin.", (*_BINNED, BIN)
 )
-MODEL_INFO = Metric("ml.model.info", "gauge", "{model}", "1 for each model being served.", (*_BINNED, MODEL_TASK, MODEL_ROLE))
+MODEL_INFO = Metric(
+    "ml.model.info",
+    "gauge",
+    "{model}",
+    "1 for each model being served.",
+    (*_BINNED, MODEL_TASK, MODEL_ROLE),
+    ((BASELINE_ID, "There is a baseline."), *_OF_A_TASK),
+)
 MONITOR_DROPPED = Metric("ml.monitor.dropped", "counter", "{row}", "Rows that could not be counted.", (*_MODEL, DROP_REASON))
 MONITOR_ERRORS = Metric("ml.monitor.errors", "counter", "{error}", "Faults inside the monitor itself.", (*_MODEL, ERROR_TYPE))
 
@@ -179,6 +340,7 @@ _WINDOWED = (*_MODEL, WINDOW, REFERENCE)
 _PER_FEATURE = (*_MODEL, FEATURE_NAME, WINDOW, REFERENCE)
 _OUTCOMES = (*_MODEL, WINDOW)
 _PERFORMANCE = (*_OUTCOMES, METRIC, ESTIMATE)
+_OF_A_FEATURE = ((FEATURE_NAME, "The signal is `feature`."),)
 
 FEATURE_PSI = Metric("ml.feature.psi", "gauge", "", "Population stability index of a feature against its reference.", _PER_FEATURE)
 FEATURE_PSI_NOISE_FLOOR = Metric(
@@ -264,14 +426,16 @@ OUTCOME_POSITIVES = Metric(
 OUTCOME_CONFIDENCE_SUM = Metric(
     "ml.outcome.confidence_sum", "counter", "", "Sum of the confidences of the pairs, per bin.", (*_BINNED, BIN)
 )
-BASELINE_BIN_RATIO = Metric("ml.baseline.bin.ratio", "gauge", "", "Share of a bin in the baseline.", (*_BINNED, SIGNAL, FEATURE_NAME, BIN))
+BASELINE_BIN_RATIO = Metric(
+    "ml.baseline.bin.ratio", "gauge", "", "Share of a bin in the baseline.", (*_BINNED, SIGNAL, FEATURE_NAME, BIN), _OF_A_FEATURE
+)
 BASELINE_SAMPLES = Metric(
-    "ml.baseline.samples", "gauge", "", "Samples in the baseline's histogram of a signal.", (*_BINNED, SIGNAL, FEATURE_NAME)
+    "ml.baseline.samples", "gauge", "", "Samples in the baseline's histogram of a signal.", (*_BINNED, SIGNAL, FEATURE_NAME), _OF_A_FEATURE
 )
 BASELINE_CALIBRATION_RATIO = Metric(
     "ml.baseline.calibration.ratio", "gauge", "", "Share of the baseline's outcomes in a confidence bin that came true.", (*_BINNED, BIN)
 )
-BASELINE_INFO = Metric("ml.baseline.info", "gauge", "", "1 for each baseline the exporter has loaded.", (*_BINNED, MODEL_TASK))
+BASELINE_INFO = Metric("ml.baseline.info", "gauge", "", "1 for each baseline the exporter has loaded.", (*_BINNED, MODEL_TASK), _OF_A_TASK)
 BASELINE_CREATED = Metric("ml.baseline.created_timestamp", "gauge", "s", "When the baseline was made, Unix time.", _BINNED)
 THRESHOLD = Metric("ml.threshold", "gauge", "", "The limit that rules compare a signal with.", (*_MODEL, SIGNAL, SEVERITY))
 EXPORTER_SOURCE_UP = Metric("ml.exporter.source.up", "gauge", "", "1 when the source of counts answered the last query.", (SOURCE,))
@@ -290,3 +454,20 @@ EXPORTER_POINTS_DROPPED = Metric(
 
 EXPORTER_METRICS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric) and value not in PLUGIN_METRICS)
 METRICS: Final = PLUGIN_METRICS + EXPORTER_METRICS
+
+# Log records, opt-in
+EVENTS: Final = (
+    Event(
+        EVENT_PREDICTION,
+        "A prediction was made.",
+        (*_BINNED, PREDICTION_ID, PREDICTION_CLASS, PREDICTION_VALUE, PREDICTION_CONFIDENCE, PREDICTION_WEIGHT, PREDICTION_FEATURES),
+        (
+            (PREDICTION_CLASS, "The model predicts classes."),
+            (PREDICTION_VALUE, "The model predicts numbers."),
+            (PREDICTION_CONFIDENCE, "The model gives one."),
+            (PREDICTION_WEIGHT, "Only a share of the predictions is sent."),
+            (PREDICTION_FEATURES, "Switched on by the user."),
+        ),
+    ),
+    Event(EVENT_OUTCOME, "The truth about a prediction became known.", (MODEL_NAME, PREDICTION_ID, OUTCOME_LABEL)),
+)

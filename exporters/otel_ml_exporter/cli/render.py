@@ -1,4 +1,4 @@
-"""`otel-ml render`: write the alert rules, the dashboards and the Alertmanager example of this site."""
+"""`otel-ml render`: write the alert rules, the dashboards and the Alertmanager example of this site, and the reference of names."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `render` to the commands."""
     parser = subparsers.add_parser(
         "render",
-        help="write alert rules, dashboards and an Alertmanager example",
-        description="Write the on-call pack with this site's knobs: alert_rules/ and grafana_dashboards/ under the output directory.",
+        help="write alert rules, dashboards, an Alertmanager example and the reference of names",
+        description="Write the on-call pack with this site's knobs, alert_rules/ and grafana_dashboards/, and the reference of every name, "
+        "docs/reference/, under the output directory.",
         epilog="Exit codes: 0 written, or nothing differs; 1 files differ (--check); 2 wrong usage.",
     )
     parser.add_argument("what", choices=(*PARTS, "all"), help="which files")

@@ -1,8 +1,8 @@
-"""The on-call pack: alert rules, an Alertmanager example and dashboards, rendered from the catalogue and a few knobs."""
+"""What is rendered from the catalogue and a few knobs: alert rules, an Alertmanager example, dashboards, and the reference of names."""
 
 from typing import Final
 
-PARTS: Final = ("rules", "dashboards", "alertmanager")
+PARTS: Final = ("rules", "dashboards", "alertmanager", "reference")
 """What can be rendered; `all` is all of them."""
 
 FORMATS: Final = ("prometheus", "operator", "configmap")

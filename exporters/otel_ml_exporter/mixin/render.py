@@ -11,11 +11,14 @@ from otel_ml.files import write_text
 from otel_ml_exporter.mixin import PARTS
 from otel_ml_exporter.mixin.alertmanager import alertmanager
 from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.reference.page import page
+from otel_ml_exporter.mixin.reference.registry import registry
 from otel_ml_exporter.mixin.rules import groups, rule_file
 from otel_ml_exporter.mixin.yaml_text import MARK, to_yaml
 
 RULES: Final = "alert_rules"
 DASHBOARDS: Final = "grafana_dashboards"
+REFERENCE: Final = "docs/reference"
 
 Files = dict[str, str]
 
@@ -83,10 +86,21 @@ def _dashboards(knobs: Knobs, form: str) -> Files:
     return files
 
 
+def _reference(_: Knobs, __: str) -> Files:
+    """The same in every form and with all knobs."""
+    files = {f"{REFERENCE}/registry/{name}.yaml": to_yaml(content, brief) for name, (brief, content) in registry().items()}
+    return {f"{REFERENCE}/metrics.md": page(), **files}
+
+
 def _resource(name: str, kind: str, *, api: str = "v1", labels: Mapping[str, str] | None = None, **content: Any) -> dict[str, Any]:
     """A Kubernetes resource."""
     metadata = {"name": name, "labels": {"app.kubernetes.io/name": "otel-ml", **(labels or {})}}
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **content}
 
 
-_RENDERERS: Final[Mapping[str, Callable[[Knobs, str], Files]]] = {"rules": _rules, "dashboards": _dashboards, "alertmanager": _alertmanager}
+_RENDERERS: Final[Mapping[str, Callable[[Knobs, str], Files]]] = {
+    "rules": _rules,
+    "dashboards": _dashboards,
+    "alertmanager": _alertmanager,
+    "reference": _reference,
+}
