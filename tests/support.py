@@ -52,3 +52,21 @@ def running_prometheus(directory, settings):
         finally:
             process.terminate()
             process.wait(timeout=10)
+
+
+@contextmanager
+def running_alertmanager(directory, config, *options):
+    """An Alertmanager with this configuration, its files in `directory`; its URL."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert program, "Alertmanager is not on the PATH; install it (Debian package: prometheus-alertmanager)"
+    (directory / "alertmanager.yml").write_text(yaml.safe_dump(config))
+    url = f"http://127.0.0.1:{free_port()}"
+    given = [f"--config.file={directory}/alertmanager.yml", f"--storage.path={directory}/nflog", f"--web.listen-address={url[7:]}"]
+    with (directory / "alertmanager.log").open("wb") as log:
+        process = subprocess.Popen([program, *given, "--cluster.listen-address=", *options], stdout=log, stderr=log)
+        try:
+            eventually(lambda: httpx.get(f"{url}/-/ready").status_code in (200, 401), (directory / "alertmanager.log").read_text)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=10)

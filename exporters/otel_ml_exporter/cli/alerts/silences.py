@@ -1,0 +1,74 @@
+"""`otel-ml alerts silence`, `silences` and `expire`."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from otel_ml_exporter.alertmanager import Matcher, Silence
+from otel_ml_exporter.cli.alerts.listing import about
+from otel_ml_exporter.cli.exporter import table
+from otel_ml_exporter.cli.servers import alertmanager
+from otel_ml_exporter.cli.words import clock
+from otel_ml_exporter.mixin.promql import FEATURE, MODEL, VERSION
+
+WEEK = 7 * 86_400
+_LABELS = (("alert", "alertname"), ("category", "category"), ("feature", FEATURE), ("version", VERSION))
+
+
+def make(options: argparse.Namespace) -> int:
+    """Make a silence and print its id and how to end it; 0."""
+    if options.duration > WEEK:
+        print("otel-ml: longer than a week: what breaks meanwhile is silenced too", file=sys.stderr)
+    narrowed = [Matcher(label, getattr(options, name)) for name, label in _LABELS if getattr(options, name)]
+    matchers = [*about(options.model), *narrowed]
+    now = time.time()
+    with alertmanager(options) as server:
+        muted = len(server.alerts(matchers))
+        made = server.silence(matchers, starts=now, ends=now + options.duration, author=options.author or _user(), comment=options.comment)
+    print(f"silence {made} until {clock(now + options.duration)}: {', '.join(map(str, matchers))}")
+    print(f"it mutes {muted} of the alerts that fire now; end it with: otel-ml alerts expire {made}")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the silences that are not over; always 0."""
+    with alertmanager(options) as server:
+        silences = _living(server.silences(), options.model)
+    if options.json:
+        print(json.dumps([asdict(silence) for silence in silences]))
+    elif silences:
+        rows = [(each.id, each.state, clock(each.ends), each.author, ", ".join(map(str, each.matchers)), each.comment) for each in silences]
+        print(table([("id", "state", "until", "by", "mutes", "comment"), *rows]))
+    else:
+        print("no silence" + (f" of model {options.model}" if options.model else ""))
+    return 0
+
+
+def expire(options: argparse.Namespace) -> int:
+    """End silences; 1 when there is none of the model."""
+    with alertmanager(options) as server:
+        ids = options.silences or [silence.id for silence in _living(server.silences(), options.model)]
+        for each in ids:
+            server.expire(each)
+            print(f"silence {each} ended")
+    if not ids:
+        print(f"otel-ml: no silence names model {options.model}; see `otel-ml alerts silences`", file=sys.stderr)
+    return int(not ids)
+
+
+def _living(silences: Sequence[Silence], model: str | None) -> list[Silence]:
+    """The silences that are not over and, where a model is given, name it."""
+    return [each for each in silences if each.state != "expired" and (model is None or Matcher(MODEL, model) in each.matchers)]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "otel-ml"

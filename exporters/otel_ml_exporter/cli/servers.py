@@ -1,0 +1,76 @@
+"""Options that name servers, shared by the commands that talk to them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from otel_ml_exporter.alertmanager import Alertmanager
+    from otel_ml_exporter.prometheus import Prometheus
+    from otel_ml_exporter.remote import Access
+
+PROMETHEUS: Final = "PROMETHEUS_URL"
+ALERTMANAGER: Final = "ALERTMANAGER_URL"
+HTTP_CONFIG: Final = "OTEL_ML_HTTP_CONFIG"
+
+
+def add_prometheus(parser: argparse.ArgumentParser) -> None:
+    """Add `--prometheus`."""
+    _add(parser, "--prometheus", PROMETHEUS, "http://127.0.0.1:9090")
+
+
+def add_alertmanager(parser: argparse.ArgumentParser) -> None:
+    """Add `--alertmanager`."""
+    _add(parser, "--alertmanager", ALERTMANAGER, "http://127.0.0.1:9093")
+
+
+def _add(parser: argparse.ArgumentParser, flag: str, variable: str, default: str) -> None:
+    url = os.environ.get(variable) or default
+    parser.add_argument(flag, type=server_url, default=url, metavar="URL", help=f"default: ${variable}, else {default}")
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Add `--http-config`."""
+    parser.add_argument(
+        "--http-config",
+        type=Path,
+        default=os.environ.get(HTTP_CONFIG),
+        metavar="FILE",
+        help=f"how to log in at Prometheus and Alertmanager: basic_auth, authorization, tls_config, as amtool takes it (or ${HTTP_CONFIG})",
+    )
+
+
+def server_url(text: str) -> str:
+    """A URL of a server; for argparse, whose own message would show a password that is in it."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise argparse.ArgumentTypeError("is not a URL; write it as http://host:port")
+    return text
+
+
+def prometheus(options: argparse.Namespace) -> Prometheus:
+    """The Prometheus of the options."""
+    from otel_ml_exporter.prometheus import Prometheus
+
+    return Prometheus("Prometheus", options.prometheus, _access(options))
+
+
+def alertmanager(options: argparse.Namespace) -> Alertmanager:
+    """The Alertmanager of the options."""
+    from otel_ml_exporter.alertmanager import Alertmanager
+
+    return Alertmanager("Alertmanager", options.alertmanager, _access(options))
+
+
+def _access(options: argparse.Namespace) -> Access | None:
+    from otel_ml_exporter.remote import load_access
+
+    return load_access(Path(options.http_config)) if options.http_config else None

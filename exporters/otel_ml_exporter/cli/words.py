@@ -1,0 +1,40 @@
+"""Times and spans as people read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units.
+
+    >>> span(5_430), span(3_600), span(0.2), span(200_000)
+    ('1h 30m', '1h', '0s', '2d 7h')
+    """
+    parts: list[tuple[int, str]] = []
+    left = round(seconds)
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append((count, unit))
+    return " ".join(f"{count}{unit}" for count, unit in parts[:2] if count) or "0s"
+
+
+def ago(at: float, now: float) -> str:
+    """How long ago a Unix time was.
+
+    >>> ago(0, 90)
+    '1m 30s ago'
+    """
+    return f"{span(max(0.0, now - at))} ago"
+
+
+def clock(at: float) -> str:
+    """A Unix time in UTC, to the minute.
+
+    >>> clock(1_700_000_000)
+    '2023-11-14 22:13 UTC'
+    """
+    return f"{dt.datetime.fromtimestamp(at, dt.timezone.utc):%Y-%m-%d %H:%M} UTC"
