@@ -19,6 +19,7 @@ from otel_ml._fold import Fold
 from otel_ml._forks import renew_in_children
 from otel_ml._guard import Guard
 from otel_ml._layout import Layout
+from otel_ml._segment import Place
 
 BLOCK = 8192
 """Values that are kept before they are folded: enough that numpy's overhead vanishes, little enough to stay in the cache."""
@@ -41,6 +42,7 @@ class Counts:
         self._values: npt.NDArray[np.int64] = np.zeros(self.layout.size, dtype=np.int64)
         self._inputs: list[Captured] = []
         self._predictions: list[Any] = []
+        self._segments: list[Place] = []
         self._pending = 0
 
     def is_large(self, captured: Captured) -> bool:
@@ -49,16 +51,17 @@ class Counts:
 
     def add_now(self, captured: Captured) -> None:
         """Count a large input at once, while its caller still waits; it is not copied."""
-        self._add(self._folded([captured], []))
+        self._add(self._folded([captured], [], []))
 
-    def add(self, captured: Captured | None, prediction: Any) -> None:
-        """Take a copied input, a copied prediction, or both (None: there is none); fold when the block is full."""
+    def add(self, captured: Captured | None, prediction: Any, segment: Place = 0) -> None:
+        """Take a copied input, a copied prediction and its segment, or both (None: there is none); fold when the block is full."""
         with self._lock:
             if captured is not None:
                 self._inputs.append(captured)
                 self._pending += captured.size * self._width
             if prediction is not None:
                 self._predictions.append(prediction)
+                self._segments.append(segment)
                 self._pending += _size(prediction)
             full = self._pending >= self._block
         if full:
@@ -73,9 +76,10 @@ class Counts:
         with self._lock:
             inputs, self._inputs = self._inputs, []
             predictions, self._predictions = self._predictions, []
+            segments, self._segments = self._segments, []
             self._pending = 0
         if inputs or predictions:
-            self._add(self._folded(inputs, predictions))
+            self._add(self._folded(inputs, predictions, segments))
 
     def read(self) -> npt.NDArray[np.int64]:
         """A copy of all counts, waiting rows included; see the layout for the places."""
@@ -93,13 +97,14 @@ class Counts:
         with self._lock:
             self._values += increments
 
-    def _folded(self, inputs: list[Captured], predictions: list[Any]) -> npt.NDArray[np.int64]:
+    def _folded(self, inputs: list[Captured], predictions: list[Any], segments: list[Place]) -> npt.NDArray[np.int64]:
         """The increments of these rows. A fault is narrowed down to the calls that cause it; only their rows are dropped."""
         try:
-            return self._fold.inputs(inputs) + self._fold.predictions(predictions)
+            return self._fold.inputs(inputs) + self._fold.predictions(predictions, segments)
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             if len(inputs) + len(predictions) > 1:
-                parts = [self._folded([item], []) for item in inputs] + [self._folded([], [item]) for item in predictions]
+                parts = [self._folded([item], [], []) for item in inputs]
+                parts += [self._folded([], [item], [segment]) for item, segment in zip(predictions, segments, strict=True)]
                 return sum(parts, start=np.zeros(self.layout.size, dtype=np.int64))
             self.guard.fault(error, "counting")
             return self._dropped(sum(item.size for item in inputs) + sum(map(_size, predictions)), names.DROP_ERROR)

@@ -46,9 +46,8 @@ _Model = tuple[str, ...]
 class Owners:
     """Who counts for one model, version and baseline; what a vanished owner counted stays."""
 
-    def __init__(self, layout: Layout, role: str) -> None:
+    def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.role = role
         self._present: list[Counts] = []
         self._gone: deque[Counts] = deque()
         self._past: Counts | None = None
@@ -118,16 +117,16 @@ class Emitter:
         """Make a lock; the counts renew themselves."""
         self._lock = threading.RLock()
 
-    def register(self, counts: Counts, role: str) -> Owners:
-        """Report `counts` from now on; raises `ConfigurationError` when the version is watched with another baseline."""
+    def register(self, counts: Counts) -> Owners:
+        """Report `counts` from now on; raises `ConfigurationError` when the version is watched otherwise already."""
         identity = counts.layout.identity
         model = identity[:2]
         with self._lock:
             owners = self._owners.get(model)
             if owners is None or owners.layout.identity != identity:
                 if owners is not None and not owners.abandoned:
-                    raise _second_baseline(model)
-                owners = self._owners[model] = Owners(counts.layout, role)
+                    raise _second(owners.layout, counts.layout)
+                owners = self._owners[model] = Owners(counts.layout)
             owners.join(counts)
             new = model not in self._models and counts.layout.baseline is not None
             if new:
@@ -175,7 +174,7 @@ class Emitter:
             baseline = owners.layout.baseline
             task = baseline.task if baseline is not None else None
             yield Observation(
-                1, {**owners.layout.binned_attributes, names.MODEL_ROLE: owners.role} | ({names.MODEL_TASK: task} if task else {})
+                1, {**owners.layout.binned_attributes, names.MODEL_ROLE: owners.layout.role} | ({names.MODEL_TASK: task} if task else {})
             )
 
     def _observe_errors(self, _: CallbackOptions) -> Iterable[Observation]:
@@ -184,13 +183,16 @@ class Emitter:
                 yield Observation(number, {**owners.layout.model_attributes, names.ERROR_TYPE: kind})
 
 
-def _second_baseline(model: tuple[str, ...]) -> ConfigurationError:
-    name, version = model
-    fault = Fault(
-        f"model {name!r} version {version!r}",
-        "is watched with another baseline already in this process",
-        "use one baseline for each version: give the second another version=, or pass the same file",
-    )
+def _second(present: Layout, refused: Layout) -> ConfigurationError:
+    """Why one version is not watched in two ways: its series would be neither."""
+    name, version = refused.identity[:2]
+    if present.binned_attributes != refused.binned_attributes:
+        other, mend = "another baseline", "use one baseline for each version: give the second another version=, or pass the same file"
+    elif present.role != refused.role:
+        other, mend = f"the role {present.role!r}", f"give the {refused.role} another version=, or both the same role="
+    else:
+        other, mend = "other segments", "give both the same segments=, in the same order"
+    fault = Fault(f"model {name!r} version {version!r}", f"is watched with {other} already in this process", mend)
     return ConfigurationError("the monitor", [fault])
 
 

@@ -15,6 +15,7 @@ from otel_ml import catalogue as names
 from otel_ml._guard import logger
 from otel_ml._layout import Layout
 from otel_ml._outputs import Outputs
+from otel_ml._segment import Place
 from otel_ml._values import is_missing, label_of
 from otel_ml._version import __version__
 
@@ -34,18 +35,30 @@ class PredictionEvents:
 
     def __init__(self, layout: Layout, ratio: float, provider: LoggerProvider | None) -> None:
         self._ratio = ratio
-        self._attributes = dict(layout.binned_attributes)
+        self._attributes = {**layout.binned_attributes, names.MODEL_ROLE: layout.role}
+        self._segments = layout.segments
         self._classes = layout.baseline.classes if layout.baseline is not None else ()
         self._logger = get_logger(names.SCOPE, __version__, provider, names.SCHEMA_URL)
 
-    def send(self, ids: Sequence[str], outputs: Outputs) -> None:
+    def send(self, ids: Sequence[str], outputs: Outputs, segment: Place) -> None:
         """One event for each sampled row; `ids` has one entry a row."""
         weight = {} if self._ratio >= 1 else {names.PREDICTION_WEIGHT: 1 / self._ratio}
         context = get_current()
         for row, prediction_id in enumerate(map(str, ids)):
             if is_sampled(prediction_id, self._ratio):
-                content = {**self._attributes, names.PREDICTION_ID: prediction_id, **self._meaning(outputs, row), **weight}
+                content = {
+                    **self._attributes,
+                    names.PREDICTION_ID: prediction_id,
+                    **self._meaning(outputs, row),
+                    **self._segment(segment, row),
+                    **weight,
+                }
                 _emit(self._logger, names.EVENT_PREDICTION, content, context)
+
+    def _segment(self, segment: Place, row: int) -> dict[str, Any]:
+        if not self._segments:
+            return {}
+        return {names.SEGMENT: self._segments[segment if isinstance(segment, int) else segment[row]]}
 
     def _meaning(self, outputs: Outputs, row: int) -> dict[str, Any]:
         content: dict[str, Any] = {}

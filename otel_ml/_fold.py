@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from otel_ml._binning import VOCABULARY, count_intervals, tally
 from otel_ml._capture import ABSENT, Absent, Captured
 from otel_ml._layout import Layout
 from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
+from otel_ml._segment import Place
 from otel_ml._values import as_numbers
 from otel_ml.baseline import Feature, Outliers
 
@@ -188,12 +190,28 @@ class Fold:
             counts[places[names.VIOLATION_OUT_OF_RANGE]] += outside[row]
             counts[places[names.VIOLATION_FAR]] += far[row]
 
-    def predictions(self, predictions: Sequence[Any]) -> Counts:
-        """The counts of these predictions, each the raw result of one call."""
+    def predictions(self, predictions: Sequence[Any], segments: Sequence[Place]) -> Counts:
+        """The counts of these predictions, each the raw result of one call, with the segments of its rows."""
         counts = np.zeros(self._layout.size, dtype=np.int64)
-        for outputs in self.understand(predictions):
-            self._add_outputs(counts, outputs)
+        chosen = self._by_segment(predictions, segments) if self._layout.segments else {0: predictions}
+        for segment, group in chosen.items():
+            for outputs in self.understand(group):
+                self._add_outputs(counts, outputs, segment)
         return counts
+
+    def _by_segment(self, predictions: Sequence[Any], segments: Sequence[Place]) -> Mapping[int, Sequence[Any]]:
+        """The predictions of each segment; a call's rows, where they are of several, are told apart."""
+        chosen: defaultdict[int, list[Any]] = defaultdict(list)
+        for prediction, segment in zip(predictions, segments, strict=True):
+            if isinstance(segment, int):
+                chosen[segment].append(prediction)
+                continue
+            rows = as_array(prediction)
+            if len(rows) != len(segment):
+                raise ValueError(f"{len(segment)} segments for {len(rows)} predictions; segment= gives one value, or one for each row")
+            for each in np.unique(segment).tolist():
+                chosen[each].append(rows[segment == each])
+        return chosen
 
     def understand(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
         """The meaning of raw predictions; those of one shape and type are read together."""
@@ -208,18 +226,21 @@ class Fold:
             scored = baseline.confidence is not None
             yield interpret(np.concatenate(group), baseline.task, baseline.classes, baseline.threshold, scored=scored)
 
-    def _add_outputs(self, counts: Counts, outputs: Outputs) -> None:
+    def _add_outputs(self, counts: Counts, outputs: Outputs, segment: int) -> None:
         assert self._baseline is not None and self._baseline.prediction is not None  # noqa: PT018
         if outputs.position is not None:
             size = len(self._baseline.classes) + 2
-            self._add_at(counts, names.PREDICTION_OBSERVATIONS, np.bincount(outputs.position, minlength=size))
+            self._add_at(counts, names.PREDICTION_OBSERVATIONS, np.bincount(outputs.position, minlength=size), segment)
         if outputs.value is not None:
-            self._add_at(counts, names.PREDICTION_OBSERVATIONS, count_intervals(outputs.value, self._baseline.prediction.edges or ()))
+            increments = count_intervals(outputs.value, self._baseline.prediction.edges or ())
+            self._add_at(counts, names.PREDICTION_OBSERVATIONS, increments, segment)
         if outputs.confidence is not None and self._baseline.confidence is not None:
-            self._add_at(counts, names.CONFIDENCE_OBSERVATIONS, count_intervals(outputs.confidence, self._baseline.confidence.edges or ()))
+            increments = count_intervals(outputs.confidence, self._baseline.confidence.edges or ())
+            self._add_at(counts, names.CONFIDENCE_OBSERVATIONS, increments, segment)
 
-    def _add_at(self, counts: Counts, metric: names.Metric, increments: Counts) -> None:
-        start = self._layout.series[metric].start
+    def _add_at(self, counts: Counts, metric: names.Metric, increments: Counts, segment: int = 0) -> None:
+        series = self._layout.series[metric]
+        start = series.start + segment * (len(series.attributes) // max(1, len(self._layout.segments)))
         counts[start : start + len(increments)] += increments
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,10 +27,17 @@ class Series:
 
 
 class Layout:
-    """The places of all counts of one model and version; those of a baseline exist from the start, at zero."""
+    """The places of all counts of one model and version; those of a baseline exist from the start, at zero.
 
-    def __init__(self, model: str, version: str, baseline: Baseline | None) -> None:
+    With `segments` the predictions and confidences have their bins once for each segment, one segment after the other.
+    """
+
+    def __init__(
+        self, model: str, version: str, baseline: Baseline | None, *, role: str = names.ROLE_STABLE, segments: Sequence[str] = ()
+    ) -> None:
         self.baseline = baseline
+        self.role = role
+        self.segments = tuple(segments)
         self.model_attributes = {names.MODEL_NAME: model, names.MODEL_VERSION: version}
         self.series: dict[Metric, Series] = {}
         self.size = 0
@@ -42,8 +49,8 @@ class Layout:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """Two layouts of one identity have the same places: model, version and fingerprint."""
-        return tuple(self.binned_attributes.values())
+        """Two layouts of one identity have the same places: model and version, then what else the places hang on."""
+        return (*self.binned_attributes.values(), self.role, *self.segments)
 
     @cached_property
     def binned_attributes(self) -> dict[str, str]:
@@ -68,13 +75,14 @@ class Layout:
             violations += [{**of_feature, names.VIOLATION_TYPE: kind} for kind in kinds]
         self._place(names.FEATURE_VIOLATIONS, violations)
         outliers = baseline.outliers.histogram if baseline.outliers else None
-        self._place_histogram(names.PREDICTION_OBSERVATIONS, baseline.prediction)
-        self._place_histogram(names.CONFIDENCE_OBSERVATIONS, baseline.confidence)
-        self._place_histogram(names.OUTLIER_OBSERVATIONS, outliers)
+        segments = [{names.SEGMENT: segment} for segment in self.segments] or [{}]
+        self._place_histogram(names.PREDICTION_OBSERVATIONS, baseline.prediction, segments)
+        self._place_histogram(names.CONFIDENCE_OBSERVATIONS, baseline.confidence, segments)
+        self._place_histogram(names.OUTLIER_OBSERVATIONS, outliers, [{}])
 
-    def _place_histogram(self, metric: Metric, histogram: Histogram | None) -> None:
+    def _place_histogram(self, metric: Metric, histogram: Histogram | None, parts: Sequence[Attributes]) -> None:
         if histogram is not None:
-            self._place(metric, [{**self.binned_attributes, names.BIN: label} for label in histogram.labels])
+            self._place(metric, [{**self.binned_attributes, names.BIN: label, **part} for part in parts for label in histogram.labels])
 
     def _place(self, metric: Metric, attributes: list[Attributes]) -> None:
         self.series[metric] = Series(self.size, tuple(attributes))

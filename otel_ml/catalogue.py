@@ -21,6 +21,7 @@ MODEL_NAME: Final = "ml.model.name"
 MODEL_VERSION: Final = "ml.model.version"
 MODEL_TASK: Final = "ml.model.task"
 MODEL_ROLE: Final = "ml.model.role"
+SEGMENT: Final = "ml.segment"
 BASELINE_ID: Final = "ml.baseline.id"
 FEATURE_NAME: Final = "ml.feature.name"
 BIN: Final = "ml.bin"
@@ -90,6 +91,12 @@ REFERENCE_PREVIOUS: Final = "previous"
 ESTIMATE_REALIZED: Final = "realized"
 ESTIMATE_CBPE: Final = "cbpe"
 ESTIMATE_ATC: Final = "atc"
+
+# Values of ml.model.role: answers users, answers some of them, answers nobody
+ROLE_STABLE: Final = "stable"
+ROLE_CANARY: Final = "canary"
+ROLE_SHADOW: Final = "shadow"
+ROLES: Final = (ROLE_STABLE, ROLE_CANARY, ROLE_SHADOW)
 
 # Values of severity: critical pages, warning files a ticket
 CRITICAL: Final = "critical"
@@ -171,10 +178,15 @@ ATTRIBUTES: Final = (
         MODEL_ROLE,
         "What part the version plays.",
         {
-            "stable": "It answers, and others are compared with it.",
-            "canary": "It answers a share of the requests.",
-            "shadow": "It runs beside the stable version; nobody gets its answers.",
+            ROLE_STABLE: "It answers, and others are compared with it.",
+            ROLE_CANARY: "It answers a share of the requests.",
+            ROLE_SHADOW: "It runs beside the stable version; nobody gets its answers.",
         },
+    ),
+    Attribute(
+        SEGMENT,
+        "One of the segments that the monitor declares, or `__other__`. They are a partition: a sum over them counts everything once.",
+        examples=("eu", OTHER),
     ),
     Attribute(BASELINE_ID, "Fingerprint of the baseline whose bins are counted.", examples=("f6a9c1d2e3b40516",)),
     Attribute(FEATURE_NAME, "A column of the model's input.", examples=("age",)),
@@ -281,6 +293,7 @@ ATTRIBUTES: Final = (
 
 _MODEL = (MODEL_NAME, MODEL_VERSION)
 _BINNED = (*_MODEL, BASELINE_ID)
+_SEGMENTED = ((SEGMENT, "The monitor declares segments."),)
 _OF_A_TASK = ((MODEL_TASK, "The baseline knows the predictions."),)
 
 # What the plugin emits
@@ -303,10 +316,15 @@ FEATURE_VIOLATIONS = Metric(
     (*_BINNED, FEATURE_NAME, VIOLATION_TYPE),
 )
 PREDICTION_OBSERVATIONS = Metric(
-    "ml.prediction.observations", "counter", "{observation}", "Predictions, per class or interval of the baseline.", (*_BINNED, BIN)
+    "ml.prediction.observations",
+    "counter",
+    "{observation}",
+    "Predictions, per class or interval of the baseline.",
+    (*_BINNED, BIN, SEGMENT),
+    _SEGMENTED,
 )
 CONFIDENCE_OBSERVATIONS = Metric(
-    "ml.confidence.observations", "counter", "{observation}", "Confidences of predictions, per bin.", (*_BINNED, BIN)
+    "ml.confidence.observations", "counter", "{observation}", "Confidences of predictions, per bin.", (*_BINNED, BIN, SEGMENT), _SEGMENTED
 )
 OUTLIER_OBSERVATIONS = Metric(
     "ml.outlier.observations", "counter", "{observation}", "Squared Mahalanobis distances of rows, per bin.", (*_BINNED, BIN)
@@ -460,8 +478,19 @@ EVENTS: Final = (
     Event(
         EVENT_PREDICTION,
         "A prediction was made.",
-        (*_BINNED, PREDICTION_ID, PREDICTION_CLASS, PREDICTION_VALUE, PREDICTION_CONFIDENCE, PREDICTION_WEIGHT, PREDICTION_FEATURES),
         (
+            *_BINNED,
+            MODEL_ROLE,
+            SEGMENT,
+            PREDICTION_ID,
+            PREDICTION_CLASS,
+            PREDICTION_VALUE,
+            PREDICTION_CONFIDENCE,
+            PREDICTION_WEIGHT,
+            PREDICTION_FEATURES,
+        ),
+        (
+            *_SEGMENTED,
             (PREDICTION_CLASS, "The model predicts classes."),
             (PREDICTION_VALUE, "The model predicts numbers."),
             (PREDICTION_CONFIDENCE, "The model gives one."),

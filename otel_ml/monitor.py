@@ -22,6 +22,7 @@ from otel_ml._events import PredictionEvents, new_ids
 from otel_ml._fold import Fold
 from otel_ml._guard import Guard, error_type
 from otel_ml._layout import Layout
+from otel_ml._segment import Place, Segments, Source, faults_of
 from otel_ml._settings import Settings
 from otel_ml.baseline import Baseline
 from otel_ml.errors import ConfigurationError, Fault
@@ -34,7 +35,9 @@ class Monitor:
 
     `baseline` is a path or a `Baseline`; without one, `model` and `version` still give latency, errors and rows.
     `events` is the share of predictions, 0 to 1, that is also sent as an `ml.prediction` event (True: all), so that outcomes can be
-    joined later. The providers default to the global ones, which may be configured before or after.
+    joined later. `role` is `stable`, `canary` or `shadow`. `segment`, a column or a function of the input, splits predictions and
+    confidences by the values that `segments` names; all others are `__other__`. The providers default to the global ones, which may
+    be configured before or after.
 
     Raises `BaselineError` for an unusable baseline and `ConfigurationError` for options that contradict each other: a fault of the
     configuration stops the start. After that nothing raises: a fault while counting is counted and logged, and the prediction goes out.
@@ -54,25 +57,30 @@ class Monitor:
         *,
         model: str | None = None,
         version: str | None = None,
-        role: str = "stable",
+        role: str = names.ROLE_STABLE,
+        segment: Source | None = None,
+        segments: Sequence[str] = (),
         events: float = 0.0,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
     ) -> None:
         settings = Settings.from_environment()
         self.baseline = Baseline.load(baseline) if isinstance(baseline, str | Path) else baseline
-        self.model, self.version = _identity(self.baseline, model, version, float(events))
-        layout = Layout(self.model, self.version, self.baseline)
+        faults = [*_faults_of_role(role), *faults_of(segment, segments)]
+        self.model, self.version = _identity(self.baseline, model, version, float(events), faults)
+        features = [feature.name for feature in self.baseline.features] if self.baseline is not None else []
+        self._segments = Segments(segment, segments, features) if segment is not None else None
+        layout = Layout(self.model, self.version, self.baseline, role=role, segments=self._segments.names if self._segments else ())
         self._disabled = settings.disabled
         self._guard = Guard(self.model, settings)
         self._counts = Counts(layout, self._guard)
-        self._capture = Capture([feature.name for feature in self.baseline.features] if self.baseline is not None else [])
+        self._capture = Capture(features)
         self._attributes = layout.model_attributes
         self._events = PredictionEvents(layout, float(events), logger_provider) if events else None
         self._meaning = Fold(layout) if events else None
         emitter = emitter_for(meter_provider)
         self._record_duration = emitter.duration.record
-        weakref.finalize(self, emitter.register(self._counts, role).leave, self._counts).atexit = False
+        weakref.finalize(self, emitter.register(self._counts).leave, self._counts).atexit = False
 
     def wrap(self, function: Function) -> Function:
         """`function`, monitored: the same signature, return value and exceptions; its first argument is the input.
@@ -125,11 +133,20 @@ class Monitor:
             self._guard.fault(error, "reading the input")
         return None
 
+    def _segment(self, data: Any) -> Place:
+        if self._segments is None:
+            return 0
+        try:
+            return self._segments(data)
+        except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._guard.fault(error, "reading the segment")
+            return self._segments.other
+
     def _done(self, call: Call, seconds: float, error: BaseException | None) -> None:
         try:
             if error is None:
                 self._record_duration(seconds, self._attributes)
-                self._counts.add(call.captured, self._kept(call.prediction))
+                self._counts.add(call.captured, self._kept(call.prediction), call.segment)
                 if self._events is not None and call.prediction is not None:
                     self._send(call)
             else:
@@ -154,7 +171,7 @@ class Monitor:
                 call.prediction_ids = new_ids(rows)
             if len(call.prediction_ids) != rows:
                 raise ValueError(f"{len(call.prediction_ids)} prediction_ids for {rows} predictions; give one for each")
-            self._events.send(call.prediction_ids, outputs)
+            self._events.send(call.prediction_ids, outputs, call.segment)
 
 
 class Call:
@@ -163,13 +180,14 @@ class Call:
     `prediction_ids` are the ids under which events were sent, one a row, once the context has ended.
     """
 
-    __slots__ = ("_monitor", "_start", "captured", "prediction", "prediction_ids")
+    __slots__ = ("_monitor", "_start", "captured", "prediction", "prediction_ids", "segment")
 
     def __init__(self, monitor: Monitor, data: Any, prediction_ids: Sequence[str] | None) -> None:
         self._monitor = monitor
         self.prediction: Any = None
         self.prediction_ids = prediction_ids
         self.captured = None if monitor._disabled else monitor._take(data)  # noqa: SLF001
+        self.segment = 0 if monitor._disabled else monitor._segment(data)  # noqa: SLF001
 
     def __enter__(self) -> Call:  # noqa: PYI034 - typing.Self is younger than Python 3.10
         self._start = perf_counter()
@@ -195,8 +213,12 @@ def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Ca
     return Monitor(baseline, **options).wrap
 
 
-def _identity(baseline: Baseline | None, model: str | None, version: str | None, events: float) -> tuple[str, str]:
-    faults = []
+def _faults_of_role(role: str) -> list[Fault]:
+    return [] if role in names.ROLES else [Fault("role", f"is {role!r}", f"give one of {', '.join(names.ROLES)}")]
+
+
+def _identity(baseline: Baseline | None, model: str | None, version: str | None, events: float, others: list[Fault]) -> tuple[str, str]:
+    faults = [*others]
     known = (("model", model, baseline and baseline.model), ("version", version, baseline and baseline.version))
     for name, given, stored in known:
         if (given is None or not str(given)) and stored is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from otel_ml.monitor import Monitor
 
 @dataclass(frozen=True)
 class Counted:
-    """What a monitor has counted so far, zeros included: feature, bin or kind to count."""
+    """What a monitor has counted so far, zeros included: feature, bin or kind to count; `segments` counts predictions."""
 
     rows: int
     features: Mapping[str, Mapping[str, int]]
@@ -20,6 +21,7 @@ class Counted:
     predictions: Mapping[str, int]
     confidences: Mapping[str, int]
     outliers: Mapping[str, int]
+    segments: Mapping[str, int]
     dropped: Mapping[str, int]
     errors: Mapping[str, int]
 
@@ -42,7 +44,10 @@ def collect(monitor: Monitor) -> Counted:
         series = counts.layout.series.get(metric)
         if series is None:
             return {}
-        return {attributes[key]: values[series.start + i] for i, attributes in enumerate(series.attributes)}
+        found: Counter[str] = Counter()
+        for i, attributes in enumerate(series.attributes):
+            found[attributes[key]] += values[series.start + i]
+        return dict(found)
 
     def nested(metric: Metric, key: str) -> dict[str, dict[str, int]]:
         series = counts.layout.series.get(metric)
@@ -58,6 +63,7 @@ def collect(monitor: Monitor) -> Counted:
         predictions=flat(names.PREDICTION_OBSERVATIONS, names.BIN),
         confidences=flat(names.CONFIDENCE_OBSERVATIONS, names.BIN),
         outliers=flat(names.OUTLIER_OBSERVATIONS, names.BIN),
+        segments=flat(names.PREDICTION_OBSERVATIONS, names.SEGMENT) if counts.layout.segments else {},
         dropped=flat(names.MONITOR_DROPPED, names.DROP_REASON),
         errors=counts.guard.counts(),
     )

@@ -61,7 +61,7 @@ def test_every_binned_series_is_there_at_zero_before_the_first_call():
 
 def test_attributes_are_those_of_the_catalogue():
     baseline, reader = make_baseline("attributes"), InMemoryMetricReader()
-    monitor = Monitor(baseline, meter_provider=MeterProvider([reader]), role="canary")
+    monitor = Monitor(baseline, meter_provider=MeterProvider([reader]), role="canary", segment="plan", segments=["pro"])
     monitor.wrap(lambda _: [0.9])([ROW])
     monitor.wrap(lambda _: [0.9])("unreadable")
     with pytest.raises(ZeroDivisionError):
@@ -114,7 +114,8 @@ def test_a_baseline_of_more_series_than_the_sdk_keeps_apart_says_so(caplog):
 
 def test_several_models_are_labelled_right_in_one_exposition(prometheus):
     provider, scrape = prometheus
-    first, second = (Monitor(make_baseline(name), meter_provider=provider) for name in ("first", "second"))
+    first = Monitor(make_baseline("first"), meter_provider=provider)
+    second = Monitor(make_baseline("second"), meter_provider=provider, segment="plan", segments=["pro"])
     bare = Monitor(model="bare", version="9", meter_provider=provider)
     first.wrap(lambda _: [0.9, 0.9])([ROW, ROW])
     for failing in (second, bare):
@@ -136,7 +137,8 @@ def test_several_models_are_labelled_right_in_one_exposition(prometheus):
     assert values("ml_model_info", ml_model_name="bare", ml_baseline_id="") == [1]
     assert sum(values("ml_feature_observations_total", ml_model_name="first", ml_feature_name="age")) == 2
     assert sum(values("ml_feature_observations_total", ml_model_name="second", ml_feature_name="plan", ml_bin="pro")) == 1
-    assert sum(values("ml_prediction_observations_total", ml_model_name="first", ml_bin="True")) == 2
+    assert sum(values("ml_prediction_observations_total", ml_model_name="first", ml_bin="True", ml_segment="")) == 2
+    assert len(values("ml_prediction_observations_total", ml_model_name="second", ml_bin="True", ml_segment="pro")) == 1
     names = {sample.name for sample in samples if sample.name.startswith("ml_")}
     counters = {metric.prometheus for metric in catalogue.PLUGIN_METRICS} - {"ml_inference_duration_seconds", "ml_monitor_errors_total"}
     histogram = {f"ml_inference_duration_seconds_{suffix}" for suffix in ("bucket", "sum", "count")}

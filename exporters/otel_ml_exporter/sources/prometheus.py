@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from otel_ml.catalogue import Metric, prometheus
+from otel_ml.catalogue import SEGMENT, Metric, prometheus
 from otel_ml_exporter.config import PrometheusSettings, Window
 from otel_ml_exporter.counts import COUNTED, ModelCounts, Series, SourceError, gather, series
 
@@ -58,13 +58,13 @@ class PrometheusSource:
 
 
 def query(metric: Metric, window: Window) -> str:
-    """The expression that gives the increase of a counter over a window, per model, feature and bin.
+    """The expression that gives the increase of a counter over a window, per model, feature and bin, over all segments.
 
     >>> from otel_ml.catalogue import PREDICTION_OBSERVATIONS
     >>> query(PREDICTION_OBSERVATIONS, Window("1h", 3600))
     'sum by (ml_model_name, ml_model_version, ml_baseline_id, ml_bin) (increase(ml_prediction_observations_total[3600s]))'
     """
-    labels = ", ".join(prometheus(attribute) for attribute in metric.attributes)
+    labels = ", ".join(prometheus(attribute) for attribute in metric.attributes if attribute != SEGMENT)
     return f"sum by ({labels}) (increase({metric.prometheus}[{window.seconds:.0f}s]))"
 
 

@@ -26,7 +26,12 @@ def test_each_prediction_is_an_event_with_its_meaning(numeric, logs):
     monitor = Monitor(numeric, events=True, logger_provider=provider)
     with monitor.observe([ROW, ROW, ROW], prediction_ids=["a", "b", uuid.UUID(int=7)]) as call:
         call.prediction = [0.25, 0.75, None]
-    of_model = {"ml.model.name": "churn-numeric", "ml.model.version": "3", "ml.baseline.id": numeric.fingerprint}
+    of_model = {
+        "ml.model.name": "churn-numeric",
+        "ml.model.version": "3",
+        "ml.baseline.id": numeric.fingerprint,
+        "ml.model.role": "stable",
+    }
     events = sent()
     assert events[0] == (
         "ml.prediction",
