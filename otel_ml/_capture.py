@@ -6,7 +6,7 @@ second what mappings become, the third what large frames become.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -14,12 +14,20 @@ import numpy as np
 import numpy.typing as npt
 from numpy.ma import MaskedArray, getmaskarray
 
+from otel_ml._arrays import DENSE, as_numpy, is_sparse
 from otel_ml._frames import frame_columns, names_of
+from otel_ml._guard import logger
+from otel_ml._records import as_mapping, fields_of, is_record
+from otel_ml._values import label_of
+from otel_ml.catalogue import VIOLATION_EXTRA_COLUMN
 
 _SCALARS = frozenset({int, float, bool, str, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_, np.str_})
 
 SMALL_FRAME = 256
 """A frame of fewer rows is read in one go; column by column costs more than it saves."""
+
+NAMED_EXTRAS = 10
+"""Columns unknown to the baseline that a log line names: their names come from outside."""
 
 
 class Absent:
@@ -41,121 +49,203 @@ class Unsupported(TypeError):  # noqa: N818 - it is a reason, not an accident
 
 
 class Captured(NamedTuple):
-    """One call's input: exactly one of `matrix` (rows x features), `rows` (tuples in feature order) and `columns` is set."""
+    """One call's input: exactly one of `matrix` (rows x features), `rows` (tuples in feature order), `columns` and `sparse` is set.
+
+    `sparse` is only set when it is large enough to be counted before the call. `extra` rows have columns beyond the baseline's.
+    """
 
     size: int
     matrix: npt.NDArray[Any] | None = None
     rows: Sequence[tuple[Any, ...]] | None = None
     columns: Mapping[str, Any] | None = None
+    sparse: Any = None
+    extra: int = 0
 
     def copy(self) -> Captured:
         """The same, safe from a caller who uses the buffer again; `rows` are copies already."""
         if self.matrix is not None:
             return Captured(self.size, self.matrix.copy())
         if self.columns is not None:
-            return Captured(self.size, columns={name: copied(column) for name, column in self.columns.items()})
+            return self._replace(columns={name: copied(column) for name, column in self.columns.items()})
         return self
 
 
 class Capture:
-    """Reads the inputs of one model whose features are `names`, in the baseline's order."""
+    """Reads the inputs of `model`, whose features are `names`, in the baseline's order; columns `beside` them may be there too."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], model: str = "", beside: Sequence[str] = ()) -> None:
         self._names = tuple(names)
+        self._model = model
+        self._beside = frozenset(beside)
+        self._extras_told = not names
         self._known = frozenset(names)
         self._width = len(self._names)
         self._pick: Callable[[Any], tuple[Any, ...]] = _picker(self._names)
 
-    def __call__(self, data: Any) -> Captured:
+    def __call__(self, data: Any) -> Captured:  # noqa: PLR0911 - one for each kind of input
         """The rows of `data`; raises `Unsupported` with the mend. Nothing is consumed and only mappings are copied."""
         if type(data) is dict:
             return self._from_mapping(data)
         if isinstance(data, np.ndarray):
             return self._from_array(data)
+        if is_sparse(data):
+            return self._from_sparse(data)
         if isinstance(data, Mapping):
             return self._from_mapping(data)
         if hasattr(data, "__len__") and hasattr(data, "columns"):
             return self._from_frame(data)
         if isinstance(data, list | tuple):
-            return self._from_sequence(data)
+            return self._from_mapping(as_mapping(data)) if self._is_named(data) else self._from_sequence(data)
         if hasattr(data, "__array__"):
             return self._from_array_like(data)
+        if is_record(data):
+            return self._from_mapping(as_mapping(data))
         raise Unsupported(f"{type(data).__name__} is no table, array, mapping or list; pass one of these to the monitored function")
 
-    def _row(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
-        try:
-            return self._pick(row)
-        except KeyError:
-            named = {str(name): value for name, value in row.items()}
-            return tuple(named.get(name, ABSENT) for name in self._names)
+    def _row(self, row: Mapping[str, Any]) -> tuple[tuple[Any, ...], bool]:
+        """The values of a row, and whether it has others; only a plain dict is asked for what it may lack."""
+        if type(row) is dict:
+            try:
+                return self._pick(row), len(row) > self._width and self._has_extras(row)
+            except KeyError:
+                pass
+        if not isinstance(row, Mapping):
+            raise Unsupported(f"{type(row).__name__} among rows that are mappings")
+        named = {str(name): value for name, value in row.items()}
+        return tuple(named.get(name, ABSENT) for name in self._names), self._has_extras(named)
+
+    def _has_extras(self, names: Collection[Any]) -> bool:
+        if self._extras_told and not self._beside and len(names) > self._width:
+            return True
+        if (self._known | self._beside).issuperset(map(str, names)):
+            return False
+        if not self._extras_told:
+            self._tell_extras(names)
+        return True
+
+    def _tell_extras(self, names: Collection[Any]) -> None:
+        self._extras_told = True
+        extras = [label_of(name) for name in names if str(name) not in self._known | self._beside]
+        more = f" and {len(extras) - NAMED_EXTRAS} more" if len(extras) > NAMED_EXTRAS else ""
+        logger.warning(
+            "model %s is given columns that its baseline does not have: %s%s; they count as violations of type %s, later ones in silence",
+            self._model,
+            ", ".join(map(repr, extras[:NAMED_EXTRAS])),
+            more,
+            VIOLATION_EXTRA_COLUMN,
+        )
 
     def _from_mapping(self, data: Mapping[str, Any]) -> Captured:
-        row = self._row(data)
+        row, more = self._row(data)
         if _SCALARS.issuperset(map(type, row)) or not any(map(_is_column, row)):
-            return Captured(1, rows=(row,))
+            return Captured(1, rows=(row,), extra=more)
         columns = {name: value for name, value in zip(self._names, row, strict=True) if value is not ABSENT}
         sizes = {name: len(value) if _is_column(value) else None for name, value in columns.items()}
         if len(set(sizes.values())) > 1:
             raise Unsupported(f"columns of different lengths: {sizes}", max(size or 1 for size in sizes.values()))
-        return Captured(next(iter(sizes.values())) or 0, columns=columns)
+        size = next(iter(sizes.values())) or 0
+        return Captured(size, columns={name: _plain(value) for name, value in columns.items()}, extra=size * more)
 
     def _from_array(self, array: npt.NDArray[Any]) -> Captured:
         if isinstance(array, MaskedArray):
             hidden, array = getmaskarray(array), np.array(array, dtype=object)
             array[hidden] = None
-        if array.dtype.names:
-            return Captured(array.size, columns={name: array[name] for name in self._names if name in array.dtype.names})
+        fields = array.dtype.names
+        if fields:
+            array = array.reshape(-1)
+            columns = {name: array[name] for name in self._names if name in fields}
+            return Captured(array.size, columns=columns, extra=array.size * self._has_extras(fields))
         if array.ndim == 1:
             array = array.reshape(-1, 1) if self._width == 1 else array.reshape(1, -1)
-        elif array.ndim != 2:
-            raise Unsupported(f"an array of shape {array.shape} is not rows x features", len(array) if array.ndim else 1)
-        if self._width and array.shape[1] != self._width:
-            raise Unsupported(
-                f"{array.shape[1]} columns where the baseline has {self._width} features ({', '.join(self._names[:5])}, ...)", len(array)
-            )
+        self._check_shape(array.shape)
         if array.dtype.kind in "fiub":
             return Captured(array.shape[0], matrix=array)
         return Captured(array.shape[0], rows=tuple(map(tuple, array.tolist())))
 
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 2:
+            raise Unsupported(f"an array of shape {shape} is not rows x features", shape[0] if shape else 1)
+        if self._width and shape[1] != self._width:
+            raise Unsupported(
+                f"{shape[1]} columns where the baseline has {self._width} features ({', '.join(self._names[:5])}, ...)", shape[0]
+            )
+
+    def _from_sparse(self, matrix: Any) -> Captured:
+        shape = matrix.shape
+        if len(shape) == 1 or shape[0] * shape[1] <= DENSE:
+            return self._from_array(matrix.toarray())
+        self._check_shape(shape)
+        return Captured(shape[0], sparse=matrix)
+
     def _from_array_like(self, data: Any) -> Captured:
         """A tensor by position; a Series that is a row of a frame by its index."""
         index = getattr(data, "index", ())
-        if self._width > 1 and self._known <= set(map(str, index)):
+        if self._width > 1 and not callable(index) and self._known.intersection(map(str, index)):
             return self._from_mapping(dict(zip(index, data.tolist(), strict=True)))
-        return self._from_array(np.asarray(data))
+        return self._from_array(as_numpy(data))
 
     def _from_frame(self, frame: Any) -> Captured:
-        size = len(frame)
+        size, names = len(frame), names_of(frame)
+        extra = size * self._has_extras(names)
         if size >= SMALL_FRAME or not hasattr(frame, "to_numpy"):
-            return Captured(size, columns=frame_columns(frame, self._names))
-        present = {name: position for position, name in enumerate(names_of(frame))}
+            return Captured(size, columns=frame_columns(frame, self._names), extra=extra)
+        present = {name: position for position, name in enumerate(names)}
         positions = [present.get(name, -1) for name in self._names]
         array = frame.to_numpy()
-        if array.dtype.kind in "fiu" and -1 not in positions:
+        if array.dtype.kind in "fiu" and -1 not in positions and not extra:
             return Captured(size, matrix=array[:, positions])
-        return Captured(size, rows=[tuple(ABSENT if p < 0 else row[p] for p in positions) for row in array.tolist()])
+        return Captured(size, rows=[tuple(ABSENT if p < 0 else row[p] for p in positions) for row in array.tolist()], extra=extra)
 
     def _from_sequence(self, data: Sequence[Any]) -> Captured:
         if not data:
             return Captured(0, rows=())
-        if isinstance(data[0], Mapping):
-            return Captured(len(data), rows=[self._row(row) for row in data])
-        if set(map(type, data)) == {np.ndarray} and len({(row.dtype, row.shape) for row in data}) == 1:
-            return self._from_array(np.array(data))
-        if isinstance(data[0], list | tuple | np.ndarray):
-            rows = [tuple(row) for row in data]
-        else:
-            rows = [tuple(data)] if self._width != 1 else [(value,) for value in data]
+        first = data[0]
+        if type(first) in _SCALARS:
+            return self._from_values(data)
+        if isinstance(first, Mapping):
+            return self._from_rows(data)
+        if self._is_named(first) or (not isinstance(first, tuple) and is_record(first)):
+            return self._from_rows([as_mapping(row) for row in data])
+        if hasattr(first, "__array__") and getattr(first, "ndim", True):
+            return self._from_arrays([as_numpy(row) for row in data])
+        return self._from_tuples([tuple(row) for row in data]) if isinstance(first, list | tuple) else self._from_values(data)
+
+    def _from_values(self, data: Sequence[Any]) -> Captured:
+        """A row of values, or a batch for a model of one feature."""
+        return self._from_tuples([tuple(data)] if self._width != 1 else [(value,) for value in data])
+
+    def _from_arrays(self, rows: Sequence[npt.NDArray[Any]]) -> Captured:
+        if len({(row.dtype, row.shape) for row in rows}) == 1:
+            return self._from_array(np.array(rows))
+        return self._from_tuples([tuple(row) for row in rows])
+
+    def _from_tuples(self, rows: Sequence[tuple[Any, ...]]) -> Captured:
         wrong = next((len(row) for row in rows if len(row) != self._width), None) if self._width else None
         if wrong is not None:
             raise Unsupported(f"a row of {wrong} values where the baseline has {self._width} features", len(rows))
         return Captured(len(rows), rows=rows)
 
+    def _is_named(self, row: Any) -> bool:
+        """Whether this is a named tuple that names features, all of them unless it could not be read by position."""
+        if not hasattr(row, "_fields"):
+            return False
+        fields = fields_of(type(row))
+        return self._known.issubset(fields) or (len(fields) != self._width and not self._known.isdisjoint(fields))
+
+    def _from_rows(self, data: Sequence[Mapping[str, Any]]) -> Captured:
+        rows = [self._row(row) for row in data]
+        return Captured(len(rows), rows=[values for values, _ in rows], extra=sum(more for _, more in rows))
+
 
 def _is_column(value: Any) -> bool:
-    return isinstance(value, list | np.ndarray) or (
-        hasattr(value, "__array__") and hasattr(value, "__len__") and not isinstance(value, str)
-    )
+    if isinstance(value, list):
+        return True
+    return hasattr(value, "__array__") and hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
+
+
+def _plain(column: Any) -> Any:
+    """A column of a mapping; a tensor as an array."""
+    return as_numpy(column).reshape(-1) if hasattr(column, "detach") else column
 
 
 def _picker(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -173,5 +263,5 @@ def copied(values: Any) -> Any:
     if isinstance(values, list):
         return list(values)
     if hasattr(values, "__array__"):
-        return np.array(values)
+        return np.array(as_numpy(values))
     return values

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from otel_ml import catalogue as names
 from otel_ml import stats
+from otel_ml._arrays import dense_parts
 from otel_ml._binning import VOCABULARY, count_intervals, tally
 from otel_ml._capture import ABSENT, Absent, Captured
 from otel_ml._layout import Layout
@@ -92,12 +93,16 @@ class Fold:
             counts[0] += item.size
             if self._baseline is None:
                 continue
+            counts[self._layout.extra_column] += item.extra
             if item.matrix is not None:
                 matrices.setdefault(item.matrix.dtype, []).append(item.matrix)
             elif item.rows is not None:
                 rows.extend(item.rows)
             elif item.columns is not None:
                 self._add_columns(counts, [item.columns.get(feature.name, ABSENT) for feature in self._baseline.features], item.size)
+            elif item.sparse is not None:
+                for part in dense_parts(item.sparse):
+                    self._add_matrix(counts, part)
         for group in matrices.values():
             self._add_matrix(counts, group[0] if len(group) == 1 else np.concatenate(group))
         if rows:

@@ -73,7 +73,9 @@ class Layout:
             kinds = violations_of(feature)
             self.violation_start[feature.name] = {kind: self.size + len(violations) + i for i, kind in enumerate(kinds)}
             violations += [{**of_feature, names.VIOLATION_TYPE: kind} for kind in kinds]
-        self._place(names.FEATURE_VIOLATIONS, violations)
+        self.extra_column = self.size + len(violations)
+        extra_column = {names.FEATURE_NAME: names.OTHER, names.VIOLATION_TYPE: names.VIOLATION_EXTRA_COLUMN}
+        self._place(names.FEATURE_VIOLATIONS, [*violations, {**self.binned_attributes, **extra_column}])
         outliers = baseline.outliers.histogram if baseline.outliers else None
         segments = [{names.SEGMENT: segment} for segment in self.segments] or [{}]
         self._place_histogram(names.PREDICTION_OBSERVATIONS, baseline.prediction, segments)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from otel_ml._arrays import as_numpy
 from otel_ml._values import as_numbers, is_missing, is_number, label_of
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -41,7 +42,7 @@ def as_array(predictions: Any) -> npt.NDArray[Any]:
     """
     if isinstance(predictions, str | bytes) or (isinstance(predictions, list | tuple) and str in set(map(type, predictions))):
         predictions = np.array(predictions, dtype=object)
-    array = np.asarray(predictions)
+    array = as_numpy(predictions)
     if array.dtype.kind in "US":
         array = array.astype(object)
     if array.dtype.kind == "O" and all(is_number(value) or is_missing(value) for value in array.flat):

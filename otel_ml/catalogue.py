@@ -54,6 +54,7 @@ OTHER: Final = "__other__"
 # Values of ml.violation.type
 VIOLATION_MISSING: Final = "missing"
 VIOLATION_MISSING_COLUMN: Final = "missing_column"
+VIOLATION_EXTRA_COLUMN: Final = "extra_column"
 VIOLATION_TYPE_MISMATCH: Final = "type"
 VIOLATION_OUT_OF_RANGE: Final = "out_of_range"
 VIOLATION_FAR: Final = "far_out_of_range"
@@ -203,6 +204,7 @@ ATTRIBUTES: Final = (
         {
             VIOLATION_MISSING: "A missing value where the baseline has none.",
             VIOLATION_MISSING_COLUMN: "The whole column is absent.",
+            VIOLATION_EXTRA_COLUMN: "A row has columns beyond the baseline's; the feature is `__other__`, the log names them once.",
             VIOLATION_TYPE_MISMATCH: "No number where the feature is numeric.",
             VIOLATION_OUT_OF_RANGE: "Outside the range the baseline observed.",
             VIOLATION_FAR: "Outside by more than the width of that range; counted as `out_of_range` too.",

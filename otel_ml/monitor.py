@@ -15,13 +15,14 @@ from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 
 from otel_ml import catalogue as names
-from otel_ml._capture import Capture, Captured, Unsupported, copied
+from otel_ml._capture import ABSENT, Capture, Captured, Unsupported, copied
 from otel_ml._counts import Counts
 from otel_ml._emit import emitter_for
 from otel_ml._events import PredictionEvents, new_ids
 from otel_ml._fold import Fold
 from otel_ml._guard import Guard, error_type
 from otel_ml._layout import Layout
+from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._segment import Place, Segments, Source, faults_of
 from otel_ml._settings import Settings
 from otel_ml.baseline import Baseline
@@ -34,6 +35,8 @@ class Monitor:
     """Counts what one version of a model is given and answers, and reports it through OpenTelemetry metrics.
 
     `baseline` is a path or a `Baseline`; without one, `model` and `version` still give latency, errors and rows.
+    `inputs` says what of a call's arguments the model's input is, where it is not the first: the name of a parameter, several names (a
+    row, or columns, of these), or a function that is given the same arguments and returns the input.
     `events` is the share of predictions, 0 to 1, that is also sent as an `ml.prediction` event (True: all), so that outcomes can be
     joined later. `role` is `stable`, `canary` or `shadow`. `segment`, a column or a function of the input, splits predictions and
     confidences by the values that `segments` names; all others are `__other__`. The providers default to the global ones, which may
@@ -60,6 +63,7 @@ class Monitor:
         role: str = names.ROLE_STABLE,
         segment: Source | None = None,
         segments: Sequence[str] = (),
+        inputs: Inputs | None = None,
         events: float = 0.0,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
@@ -74,7 +78,8 @@ class Monitor:
         self._disabled = settings.disabled
         self._guard = Guard(self.model, settings)
         self._counts = Counts(layout, self._guard)
-        self._capture = Capture(features)
+        self._capture = Capture(features, self.model, [segment] if isinstance(segment, str) else ())
+        self._inputs = inputs
         self._attributes = layout.model_attributes
         self._events = PredictionEvents(layout, float(events), logger_provider) if events else None
         self._meaning = Fold(layout) if events else None
@@ -83,15 +88,16 @@ class Monitor:
         weakref.finalize(self, emitter.register(self._counts).leave, self._counts).atexit = False
 
     def wrap(self, function: Function) -> Function:
-        """`function`, monitored: the same signature, return value and exceptions; its first argument is the input.
+        """`function`, monitored: the same signature, return value and exceptions; its first argument is the input, or what `inputs` says.
 
-        Takes functions, coroutine functions, methods and any other callable. `self` and `cls` are passed over.
+        Takes functions, coroutine functions, methods and any other callable. `self` and `cls` are passed over. Raises
+        `ConfigurationError` when `inputs` names what is no parameter.
         """
         if self._disabled:
             return function
         if isinstance(function, staticmethod | classmethod):
             return type(function)(self.wrap(function.__func__))
-        pick = _input_picker(function)
+        pick = input_picker(function, self._inputs)
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
             async def awaiting(*args: Any, **kwargs: Any) -> Any:
@@ -115,11 +121,19 @@ class Monitor:
         """
         return Call(self, data, prediction_ids)
 
-    def _call(self, pick: Callable[[tuple[Any, ...], dict[str, Any]], Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        return Call(self, pick(args, kwargs), None)
+    def _call(self, pick: Picker, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        try:
+            data = pick(args, kwargs)
+        except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._counts.drop(1, names.DROP_ERROR)
+            self._guard.fault(error, "picking the input")
+            data = ABSENT
+        return Call(self, data, None)
 
     def _take(self, data: Any) -> Captured | None:
         """The input, copied or counted already; None when it is the latter, or cannot be counted at all."""
+        if data is ABSENT:
+            return None
         try:
             captured = self._capture(data)
             if not self._counts.is_large(captured):
@@ -236,21 +250,6 @@ def _identity(baseline: Baseline | None, model: str | None, version: str | None,
     if faults:
         raise ConfigurationError("the monitor", faults)
     return (baseline.model, baseline.version) if baseline is not None else (str(model), str(version))
-
-
-def _input_picker(function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
-    """A function from a call's arguments to the model's input: the first argument after `self`, by position or name."""
-    try:
-        parameters = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        parameters = []
-    index = 1 if parameters[:1] in (["self"], ["cls"]) else 0
-    name = parameters[index] if len(parameters) > index else ""
-
-    def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return args[index] if len(args) > index else kwargs.get(name)
-
-    return pick
 
 
 def _dressed(wrapper: Callable[..., Any], function: Function) -> Function:

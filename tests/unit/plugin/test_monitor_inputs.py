@@ -48,6 +48,8 @@ def test_the_training_data_fall_into_the_baseline_s_own_counts(train, baseline, 
     assert counted.features == {feature.name: bins_of(feature) for feature in baseline.features}
     assert counted.outliers == bins_of(baseline.outliers)
     assert (counted.rows, counted.errors) == (500, {})
+    further = counted.violations.pop("__other__")["extra_column"]
+    assert further == (500 if form is FORMS["further columns"] else 0)
     assert not any(any(kinds.values()) for kinds in counted.violations.values())
 
 

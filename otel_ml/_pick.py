@@ -1,0 +1,61 @@
+"""From a call's arguments to the model's input."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from otel_ml.errors import ConfigurationError, Fault
+
+Inputs = str | Sequence[str] | Callable[..., Any]
+Picker = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+
+
+def input_picker(function: Callable[..., Any], inputs: Inputs | None) -> Picker:
+    """What reads the input of `function` from the arguments of a call: its first after `self`, or what `inputs` says.
+
+    One name picks that argument, several a mapping of them; a function is given all arguments. Raises `ConfigurationError` for a
+    name that is no parameter.
+    """
+    parameters = _parameters(function)
+    if inputs is None:
+        first = 1 if parameters[:1] and parameters[0].name in ("self", "cls") else 0
+        return _argument(parameters[first] if len(parameters) > first else None, first)
+    if callable(inputs):
+        return lambda args, kwargs: inputs(*args, **kwargs)
+    places = {parameter.name: (parameter, index) for index, parameter in enumerate(parameters)}
+    wanted = [inputs] if isinstance(inputs, str) else list(inputs)
+    more = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+    unknown = [name for name in wanted if name not in places]
+    if unknown and not more:
+        known = ", ".join(places) or "none"
+        raise ConfigurationError("the monitor", [Fault("inputs", f"{name!r} is no parameter", f"it has {known}") for name in unknown])
+    pickers = {name: _argument(*places[name]) if name in places else _keyword(name) for name in wanted}
+    if isinstance(inputs, str):
+        return pickers[inputs]
+    return lambda args, kwargs: {name: pick(args, kwargs) for name, pick in pickers.items()}
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
+def _argument(parameter: inspect.Parameter | None, index: int) -> Picker:
+    """One argument by position or name; its default where it was not given."""
+    name = "" if parameter is None else parameter.name
+    default = None if parameter is None or parameter.default is inspect.Parameter.empty else parameter.default
+    if parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+        return _keyword(name, default)
+
+    def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return args[index] if len(args) > index else kwargs.get(name, default)
+
+    return pick
+
+
+def _keyword(name: str, default: Any = None) -> Picker:
+    return lambda _, kwargs: kwargs.get(name, default)
