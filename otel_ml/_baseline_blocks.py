@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,17 @@ TIME_ROWS = 200
 KEY_BLOCKS = 1024
 
 
+class Effect(NamedTuple):
+    """How many times more than independent rows blocks scatter, at least 1, and how evenly; see `stats.psi_noise_scale`."""
+
+    size: float = 1.0
+    degrees: float | None = None
+
+
 class Replay:
     """Counts per block and bin of each quantity. `place` finds the block of each row, negative where it has none."""
 
-    def __init__(self, place: Callable[[Any], Indices], blocks: int, effect: Callable[[Matrix], float], bins: Mapping[str, int]) -> None:
+    def __init__(self, place: Callable[[Any], Indices], blocks: int, effect: Callable[[Matrix], Effect], bins: Mapping[str, int]) -> None:
         self.place = place
         self._effect = effect
         self._counts = {name: np.zeros((blocks, size), dtype=np.int64) for name, size in bins.items()}
@@ -38,9 +45,9 @@ class Replay:
         flat = np.bincount(blocks[inside] * counts.shape[1] + positions[inside], minlength=counts.size)
         counts += flat.reshape(counts.shape)
 
-    def effects(self) -> dict[str, float]:
-        """The design effect of each quantity, at least 1."""
-        return {name: max(1.0, round(self._effect(counts), 3)) for name, counts in self._counts.items()}
+    def effects(self) -> dict[str, Effect]:
+        """The effect on each quantity."""
+        return {name: self._effect(counts) for name, counts in self._counts.items()}
 
 
 def replay_time(sample: Any, rows: int, bins: Mapping[str, int]) -> Replay:
@@ -94,19 +101,28 @@ def _key_blocks(column: Any) -> Indices:
     return blocks
 
 
-def time_effect(counts: Matrix) -> float:
-    """The mean PSI of a block against the rest, divided by what it would be for independent rows, `(B - 1)(1/n + 1/m)`."""
+def time_effect(counts: Matrix) -> Effect:
+    """The mean PSI of a block against the rest, divided by what it would be for independent rows, `(B - 1)(1/n + 1/m)`.
+
+    The degrees of freedom are those of the chi-square that scatters about its mean as these ratios do (Satterthwaite 1946),
+    where they are fewer than B - 1.
+    """
     counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
     if min(counts.shape) < 2:
-        return 1.0
+        return Effect()
     total, rows = counts.sum(axis=0), counts.sum()
     degrees = counts.shape[1] - 1
     expected = [degrees * (1 / block.sum() + 1 / (rows - block.sum())) for block in counts]
     found = [stats.psi((total - block).tolist(), block.tolist()).value for block in counts]
-    return float(np.mean(np.divide(found, expected)))
+    ratios = np.divide(found, expected)
+    size, variance = float(ratios.mean()), float(ratios.var(ddof=1))
+    if size <= 1:
+        return Effect()
+    even = 2 * size**2 >= variance * degrees
+    return Effect(round(size, 3), None if even else round(2 * size**2 / variance, 3))
 
 
-def key_effect(counts: Matrix) -> float:
+def key_effect(counts: Matrix) -> Effect:
     """The same for random groups of keys, in the limit of large groups.
 
     There PSI is a chi-square, whose mean over all ways to form groups is a sum over keys (Rao and Scott 1981): no draw of
@@ -114,9 +130,9 @@ def key_effect(counts: Matrix) -> float:
     """
     counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
     if min(counts.shape) < 2:
-        return 1.0
+        return Effect()
     sizes, total = counts.sum(axis=1, keepdims=True), counts.sum(axis=0)
     rows = total.sum()
     spread = ((counts - sizes * total / rows) ** 2).sum(axis=0) / total
     unbiased = 1 - float(((sizes / rows) ** 2).sum())
-    return float(spread.sum() / (counts.shape[1] - 1) / unbiased)
+    return Effect(max(1.0, round(float(spread.sum() / (counts.shape[1] - 1) / unbiased), 3)))

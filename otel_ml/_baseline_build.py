@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from otel_ml._baseline_blocks import Replay, replay_key, replay_time
+from otel_ml._baseline_blocks import Effect, Replay, replay_key, replay_time
 from otel_ml._baseline_checks import Options, Rows, complete, data_faults, understand
 from otel_ml._baseline_features import NumberTally, feature_tally
 from otel_ml._baseline_importance import normalised, permutation_importance
@@ -130,15 +130,17 @@ class Tally:
     def add(self, rows: Rows) -> None:
         """Count rows."""
         self._samples += len(rows)
+        keys = None if self._by_key is None else self._by_key.place(rows.key)
         for name, tally in self._features.items():
-            tally.add(rows.columns[name])
+            tally.add(rows.columns[name], keys)
         self._outliers.add(rows.columns)
         outputs = self._outputs
         if outputs is not None:
             _told(lambda: outputs.add(rows.predictions, rows.labels))
-        for replay, beside in ((self._by_time, rows.time), (self._by_key, rows.key)):
-            if replay is not None:
-                self._replay(replay, replay.place(beside), rows)
+        if self._by_time is not None:
+            self._replay(self._by_time, self._by_time.place(rows.time), rows)
+        if self._by_key is not None:
+            self._replay(self._by_key, keys, rows)
 
     def _replay(self, replay: Replay, blocks: Any, rows: Rows) -> None:
         for name, tally in self._features.items():
@@ -150,11 +152,13 @@ class Tally:
         """What was counted; of two design effects the greater."""
         by_time = {} if self._by_time is None else self._by_time.effects()
         by_key = {} if self._by_key is None else self._by_key.effects()
-        effects = {name: max(by_time.get(name, 1.0), by_key.get(name, 1.0)) for name in (by_time | by_key)}
-        features = [
-            replace(tally.feature(self.importance.get(name), effects.get(name, 1.0)), key_effect=by_key.get(name, 1.0))
-            for name, tally in self._features.items()
-        ]
+
+        def noise(name: str, prefix: str = "") -> dict[str, Any]:
+            time, key = by_time.get(name, Effect()), by_key.get(name, Effect())
+            size, degrees = max(time, key, key=lambda effect: effect.size)
+            return {f"{prefix}design_effect": size, f"{prefix}noise_degrees": degrees, f"{prefix}key_effect": key.size}
+
+        features = [replace(tally.feature(self.importance.get(name)), **noise(name)) for name, tally in self._features.items()]
         baseline = Baseline(
             model=str(self._options.model),
             version=str(self._options.version),
@@ -164,8 +168,8 @@ class Tally:
             features=tuple(features),
             classes=self.classes,
             threshold=self._options.threshold,
-            prediction_design_effect=effects.get(_PREDICTION, 1.0),
             outliers=self._outliers.outliers(),
+            **noise(_PREDICTION, "prediction_"),
         )
         outputs = self._outputs
         fields: Mapping[str, Any] = {} if outputs is None else _told(outputs.fields)

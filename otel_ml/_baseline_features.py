@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +19,15 @@ from otel_ml._binning import (
     quantile_edges,
     tally,
 )
-from otel_ml._values import as_numbers, is_missing, is_number
+from otel_ml._values import as_numbers, is_missing, is_number, label_of
 from otel_ml.baseline import Feature, Histogram
 from otel_ml.catalogue import MISSING, OTHER
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+
+_SEVERAL = -1
+"""In place of the one key that has a category."""
 
 
 class FeatureTally(Protocol):
@@ -31,13 +35,13 @@ class FeatureTally(Protocol):
 
     bins: int
 
-    def add(self, column: Any) -> None:
-        """Count the values of a column."""
+    def add(self, column: Any, keys: Indices | None = None) -> None:
+        """Count the values of a column; `keys` tells, as a number for each row, whose it is."""
 
     def positions(self, column: Any) -> Indices:
         """The bin of each value; shape (rows,)."""
 
-    def feature(self, importance: float | None, design_effect: float) -> Feature:
+    def feature(self, importance: float | None) -> Feature:
         """What was counted."""
 
 
@@ -64,7 +68,7 @@ class NumberTally:
         self._range = (math.inf, -math.inf)
         self._rows, self._mean, self._squares = 0, 0.0, 0.0
 
-    def add(self, column: Any) -> None:
+    def add(self, column: Any, keys: Indices | None = None) -> None:  # noqa: ARG002 - of no use to numbers
         """See `FeatureTally.add`."""
         values = as_floats(column)
         self._counts += count_intervals(values, self._edges)
@@ -87,11 +91,11 @@ class NumberTally:
         """See `FeatureTally.positions`."""
         return interval_positions(as_floats(column), self._edges)
 
-    def feature(self, importance: float | None, design_effect: float) -> Feature:
+    def feature(self, importance: float | None) -> Feature:
         """See `FeatureTally.feature`."""
         histogram = Histogram(self._edges, (), (*self._counts.tolist(), 0))
         if not self._rows:
-            return Feature(self._name, "numeric", histogram, importance=importance, design_effect=design_effect)
+            return Feature(self._name, "numeric", histogram, importance=importance)
         std = math.sqrt(self._squares / self._rows)
         return Feature(
             self._name,
@@ -102,7 +106,6 @@ class NumberTally:
             mean=self._mean if math.isfinite(self._mean) else None,
             std=std if math.isfinite(std) else None,
             importance=importance,
-            design_effect=design_effect,
         )
 
 
@@ -115,23 +118,41 @@ class CategoryTally:
         self._vocabulary = set(vocabulary)
         self.bins = len(self._categories) + 2
         self._counts = np.zeros(self.bins, dtype=np.int64)
+        self._owner: dict[str, int] = {}
+        self._rows = 0
 
-    def add(self, column: Any) -> None:
+    def add(self, column: Any, keys: Indices | None = None) -> None:
         """See `FeatureTally.add`."""
         tallied = tally(_values(column))
         self._counts += count_categories(tallied, self._categories)
         unknown = sorted(tallied.keys() - self._vocabulary - {MISSING, OTHER})
         self._vocabulary.update(unknown[: VOCABULARY - len(self._vocabulary)])
+        if keys is None:
+            self._own((label, row) for label, count in tallied.items() for row in range(self._rows, self._rows + min(count, 2)))
+        else:
+            self._own(set(zip(map(_label, _values(column)), keys.tolist(), strict=True)))
+        self._rows += tallied.total()
+
+    def _own(self, pairs: Iterable[tuple[str, int]]) -> None:
+        """Remember whose each known category is, until a second one has it."""
+        for label, key in pairs:
+            if label in self._vocabulary:
+                self._owner[label] = key if self._owner.get(label, key) == key else _SEVERAL
 
     def positions(self, column: Any) -> Indices:
         """See `FeatureTally.positions`."""
         return category_positions(_values(column), self._categories)
 
-    def feature(self, importance: float | None, design_effect: float) -> Feature:
+    def feature(self, importance: float | None) -> Feature:
         """See `FeatureTally.feature`."""
         histogram = Histogram(None, self._categories, tuple(self._counts.tolist()))
         vocabulary = tuple(sorted(self._vocabulary))
-        return Feature(self._name, "categorical", histogram, vocabulary=vocabulary, importance=importance, design_effect=design_effect)
+        singletons = sum(owner != _SEVERAL for owner in self._owner.values())
+        return Feature(self._name, "categorical", histogram, vocabulary=vocabulary, importance=importance, singletons=singletons)
+
+
+def _label(value: Any) -> str:
+    return MISSING if is_missing(value) else label_of(value)
 
 
 def _values(column: Any) -> Any:

@@ -18,6 +18,7 @@ from otel_ml.errors import BaselineError, Fault
 from otel_ml.files import write_text
 
 MAX_BYTES = 64 * 1024 * 1024
+_NOISE = ("design_effect", "noise_degrees", "key_effect")
 
 
 def write(baseline: Baseline, path: Path) -> None:
@@ -47,8 +48,7 @@ def encode(baseline: Baseline) -> dict[str, Any]:
     }
     if baseline.prediction is not None:
         content["prediction"] = _encode_histogram(baseline.prediction)
-    if baseline.prediction_design_effect != 1:
-        content["prediction_design_effect"] = baseline.prediction_design_effect
+    content |= _encode_noise("prediction_", baseline)
     if baseline.classes:
         content |= {"classes": list(baseline.classes), "threshold": baseline.threshold}
     if baseline.confidence is not None:
@@ -74,12 +74,18 @@ def _encode_feature(feature: Feature) -> dict[str, Any]:
     for name in ("minimum", "maximum", "mean", "std", "importance"):
         if getattr(feature, name) is not None:
             content[name] = getattr(feature, name)
-    for name in ("design_effect", "key_effect"):
-        if getattr(feature, name) != 1:
-            content[name] = getattr(feature, name)
+    content |= _encode_noise("", feature)
     if feature.type == "categorical":
         content["vocabulary"] = list(feature.vocabulary)
+    if feature.singletons:
+        content["singletons"] = feature.singletons
     return content
+
+
+def _encode_noise(prefix: str, owner: Feature | Baseline) -> dict[str, Any]:
+    """What is known of rows that are not independent; absent where nothing is, so that such a file keeps its fingerprint."""
+    found = {prefix + name: getattr(owner, prefix + name) for name in _NOISE}
+    return {name: value for name, value in found.items() if value not in (1, None)}
 
 
 def _encode_outliers(outliers: Outliers) -> dict[str, Any]:
@@ -160,7 +166,7 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
         "classes": classes,
         "threshold": reader.take("threshold", float, default=0.5),
         "prediction": _decode_histogram(reader, "prediction"),
-        "prediction_design_effect": _design_effect(reader, "prediction_design_effect"),
+        **_decode_noise(reader, "prediction_"),
         "confidence": _decode_histogram(reader, "confidence"),
         "calibration": calibration,
         "confusion": reader.matrix("confusion", len(classes)) if reader.has("confusion") else None,
@@ -210,16 +216,21 @@ def _decode_feature(reader: Reader, name: str) -> Feature:
         reader.fault("edges", "belong to numeric features, and only to them", REBUILD)
     summary = {key: reader.take(key, float, default=None) for key in ("minimum", "maximum", "mean", "std", "importance")}
     vocabulary = reader.strings("vocabulary", default=())
-    effects = {key: _design_effect(reader, key) for key in ("design_effect", "key_effect")}
-    return Feature(name, kind, histogram, vocabulary=vocabulary, **effects, **summary)
+    singletons = reader.take("singletons", int, default=0)
+    if singletons < 0:
+        reader.fault("singletons", f"are {singletons}, less than 0", REBUILD)
+    return Feature(name, kind, histogram, vocabulary=vocabulary, singletons=singletons, **_decode_noise(reader, ""), **summary)
 
 
-def _design_effect(reader: Reader, name: str) -> float:
-    """1 when it is absent: a file of before there were design effects has the fingerprint that it had."""
-    found: float = reader.take(name, float, default=1.0)
-    if found < 1:
-        reader.fault(name, f"is {found!r}, less than 1", REBUILD)
-    return found
+def _decode_noise(reader: Reader, prefix: str) -> dict[str, Any]:
+    effects = {prefix + name: reader.take(prefix + name, float, default=1.0) for name in ("design_effect", "key_effect")}
+    for name, found in effects.items():
+        if found < 1:
+            reader.fault(name, f"is {found!r}, less than 1", REBUILD)
+    degrees = reader.take(f"{prefix}noise_degrees", float, default=None)
+    if degrees is not None and degrees <= 0:
+        reader.fault(f"{prefix}noise_degrees", f"are {degrees!r}, not above 0", REBUILD)
+    return {**effects, f"{prefix}noise_degrees": degrees}
 
 
 def _decode_calibration(reader: Reader) -> Calibration:

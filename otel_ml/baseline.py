@@ -47,8 +47,9 @@ class Feature:
 
     `minimum` and `maximum` are those of the finite values, None where there were none; `vocabulary` holds the known
     categories, more than get a bin of their own; `importance` is the share of the model's behaviour that hangs on it.
-    `design_effect` is how many times further apart than independent rows two blocks of this feature's rows are; `key_effect`
-    is the same for groups of keys alone: how many rows say what one independent row would.
+    `design_effect` is how many times further apart than independent rows two blocks of this feature's rows are, and
+    `noise_degrees` how evenly (see `stats.psi_noise_scale`; None: as independent rows). `key_effect` is the same for groups
+    of keys alone: how many rows say what one independent row would. `singletons` counts the categories that only one key had.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Feature:
     importance: float | None = None
     design_effect: float = 1.0
     key_effect: float = 1.0
+    noise_degrees: float | None = None
+    singletons: int = 0
 
 
 class Batch(NamedTuple):
@@ -116,6 +119,8 @@ class Baseline:
     threshold: float = 0.5
     prediction: Histogram | None = None
     prediction_design_effect: float = 1.0
+    prediction_key_effect: float = 1.0
+    prediction_noise_degrees: float | None = None
     confidence: Histogram | None = None
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None

@@ -17,7 +17,7 @@ from otel_ml.stats.calibration import (
     ece,
     equal_mass_edges,
 )
-from otel_ml.stats.distance import PSI, Distance, js_distance, ks, l_infinity, psi, wasserstein
+from otel_ml.stats.distance import PSI, Distance, js_distance, ks, l_infinity, psi, psi_noise_scale, wasserstein
 from otel_ml.stats.domain import DomainAUC, domain_classifier
 from otel_ml.stats.estimate import Estimate, atc, cbpe
 from otel_ml.stats.evidence import RangeCheck, Test, benjamini_hochberg, chi_square, range_check
@@ -78,6 +78,7 @@ __all__ = [
     "odds_weights",
     "pca",
     "psi",
+    "psi_noise_scale",
     "range_check",
     "reconstruction_error",
     "regression",

@@ -50,8 +50,17 @@ def both_shares(expected: Counts, actual: Counts) -> tuple[Vector, Vector, float
     return q_counts / m, p_counts / n, n
 
 
-def as_design_effect(design_effect: float) -> float:
+def as_effect(name: str, effect: float) -> float:
     """How many times larger than for independent rows the sampling variance is; at least 1."""
-    if not 1 <= design_effect < math.inf:
-        raise StatisticsError(f"the design effect must be at least 1 and finite, got {design_effect}")
-    return float(design_effect)
+    if not 1 <= effect < math.inf:
+        raise StatisticsError(f"the {name} effect must be at least 1 and finite, got {effect}")
+    return float(effect)
+
+
+def as_degrees(degrees: float | None, most: float) -> float:
+    """Degrees of freedom above 0, at most those that the bins have and that None stands for."""
+    if degrees is None:
+        return most
+    if not 0 < degrees < math.inf:
+        raise StatisticsError(f"the degrees of freedom must be above 0 and finite, got {degrees}")
+    return min(degrees, most)

@@ -1,8 +1,4 @@
-"""Two tail probabilities and a quantile, so that the plugin does not need scipy.
-
-Series and continued fractions of the regularised incomplete gamma and beta functions (Abramowitz and Stegun 1964, 6.5.29,
-6.5.31, 26.5.8); the tests hold them to scipy.
-"""
+"""Two tail probabilities and a quantile, so that the plugin does not need scipy; the tests hold them to it."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 
-_TINY = 1e-300
+_TINY, _HUGE = 1e-300, 1e200
 _EPSILON = 1e-15
 _TERMS = 10_000
 
@@ -31,7 +27,10 @@ def _continued_fraction(start: float, term: Callable[[int], tuple[float, float]]
 
 
 def gamma_tail(shape: float, x: float) -> float:
-    """Upper tail of the regularised incomplete gamma function, Q(shape, x)."""
+    """Upper tail of the regularised incomplete gamma function, Q(shape, x).
+
+    A series below the mean and a continued fraction above it (Abramowitz and Stegun 1964, 6.5.29 and 6.5.31).
+    """
     if x <= 0:
         return 1.0
     scale = math.exp(shape * math.log(x) - x - math.lgamma(shape))
@@ -69,20 +68,32 @@ def chi2_quantile(probability: float, degrees: float) -> float:
     return x
 
 
-def beta_tail(x: float, a: float, b: float) -> float:
-    """Regularised incomplete beta function I_x(a, b); `binomial P(X >= k)` is I_p(k, n - k + 1), also for fractional counts."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
+def exceedance_tail(exceeding: float, samples: float, known: float, rank: int) -> float:
+    """How likely at least `exceeding` of `samples` new values lie beyond the value of this `rank` among `known` ones.
+
+    All are independent draws from one continuous distribution, and rank 1 is the outermost. Then their order says everything:
+    of the `exceeding + rank - 1` outermost, at most `rank - 1` are known ones, a hypergeometric sum (Gumbel and von Schelling,
+    The distribution of the number of exceedances, 1950), also for fractional counts. It is the tail of a beta-binomial
+    distribution of `rank` and `known + 1 - rank`.
+    """
+    if exceeding <= 0 or rank >= known:
         return 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1 - beta_tail(1 - x, b, a)
-    scale = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    if exceeding > samples:
+        return 0.0
+    last = rank - 1
+    drawn = exceeding + last
+    scale = _log_choose(known, last) + _log_choose(samples, exceeding) - _log_choose(known + samples, drawn)
+    term = total = 1.0
+    for i in range(last, 0, -1):
+        left = samples - drawn + i
+        if left <= 0 or term <= total * _EPSILON:
+            break
+        term *= i / (known - i + 1) * left / (drawn - i + 1)
+        total += term
+        if total > _HUGE:
+            scale, term, total = scale + math.log(total), term / total, 1.0
+    return math.exp(min(scale + math.log(total), 0.0))
 
-    def term(i: int) -> tuple[float, float]:
-        m, odd = divmod(i, 2)
-        if odd:
-            return -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)), 1.0
-        return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)), 1.0
 
-    return scale / _continued_fraction(1.0, term)
+def _log_choose(n: float, k: float) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from otel_ml.errors import StatisticsError
-from otel_ml.stats._counts import Counts, Vector, as_counts, as_design_effect, both_shares, total
+from otel_ml.stats._counts import Counts, Vector, as_counts, as_degrees, as_effect, both_shares, total
 from otel_ml.stats._special import chi2_quantile
 
 SMOOTHING = 0.5
@@ -25,17 +25,25 @@ class PSI(NamedTuple):
     samples: float
 
 
-def psi(expected: Counts, actual: Counts, *, alpha: float = 0.01, design_effect: float = 1.0) -> PSI:
+def psi(
+    expected: Counts,
+    actual: Counts,
+    *,
+    alpha: float = 0.01,
+    design_effect: float = 1.0,
+    degrees: float | None = None,
+    key_effect: float = 1.0,
+) -> PSI:
     """Population stability index, `sum (p - q) ln(p / q)`, and the value that chance alone stays below.
 
     `expected` and `actual` are counts per bin, shape (bins,), whole or fractional. 0.5 is added to each before dividing.
     `contributions` has one term per bin; they sum to `value`. `noise_floor` is exceeded with probability `alpha` when
-    nothing changed: `chi2.ppf(1 - alpha, bins - 1) * (1/n + 1/m) * design_effect`; the design effect, at least 1, says how
-    many times more than independent rows the rows of this feature scatter. `samples` is n, the sum of `actual`.
+    nothing changed: `psi_noise_scale(...) * (1/n + 1/m)`, where `design_effect` and `degrees` are explained. `samples` is n,
+    the sum of `actual`. Where `key_effect` rows, at least 1, say what one independent row would, they count as one before
+    0.5 is added.
 
-    Raises `StatisticsError` for counts that are negative, not finite, of different lengths, or sum to 0.
-    Sources: Siddiqi, Credit Risk Scorecards (2006); Yurdakul, Statistical properties of the PSI (2018); Kish, Survey
-    Sampling (1965) for the design effect.
+    Raises `StatisticsError` for counts that are negative, not finite, of different lengths, or sum to 0, and for effects
+    below 1. Sources: Siddiqi, Credit Risk Scorecards (2006); Yurdakul, Statistical properties of the PSI (2018).
 
     >>> result = psi([500, 300, 200], [50, 30, 20])
     >>> round(result.value, 5), round(result.noise_floor, 3), result.samples
@@ -47,11 +55,32 @@ def psi(expected: Counts, actual: Counts, *, alpha: float = 0.01, design_effect:
     p_counts = as_counts("actual", actual, like=q_counts)
     m, n = total("expected", q_counts), total("actual", p_counts)
     bins = q_counts.size
-    q = (q_counts + SMOOTHING) / (m + SMOOTHING * bins)
-    p = (p_counts + SMOOTHING) / (n + SMOOTHING * bins)
+    smoothing = SMOOTHING * as_effect("key", key_effect)
+    q = (q_counts + smoothing) / (m + smoothing * bins)
+    p = (p_counts + smoothing) / (n + smoothing * bins)
     contributions = (p - q) * np.log(p / q)
-    noise_floor = chi2_quantile(1 - alpha, bins - 1) * (1 / n + 1 / m) * as_design_effect(design_effect)
+    noise_floor = psi_noise_scale(bins, alpha=alpha, design_effect=design_effect, degrees=degrees) * (1 / n + 1 / m)
     return PSI(float(contributions.sum()), noise_floor, contributions, n)
+
+
+def psi_noise_scale(bins: int, *, alpha: float = 0.01, design_effect: float = 1.0, degrees: float | None = None) -> float:
+    """PSI that chance alone stays below, in units of `1/n + 1/m`: times that, it is the noise floor of n and m samples.
+
+    For independent rows it is `chi2.ppf(1 - alpha, bins - 1)`. `design_effect`, at least 1, says how many times more the rows
+    of this feature scatter. When they scatter more unevenly too, a few bins at a time, the tail is longer: that of a
+    chi-square with `degrees` of freedom, fewer than bins - 1, stretched to the same mean.
+
+    Raises `StatisticsError` for a design effect below 1 or degrees that are not above 0. Sources: Kish, Survey Sampling
+    (1965) for the design effect; Satterthwaite (1946), and Rao and Scott (1981, second order), for the degrees.
+
+    >>> round(psi_noise_scale(12), 2), round(psi_noise_scale(12, design_effect=10, degrees=3), 1)
+    (24.72, 416.0)
+    """
+    most = bins - 1
+    if most == 0:
+        return 0.0
+    fewer = as_degrees(degrees, most)
+    return as_effect("design", design_effect) * most / fewer * chi2_quantile(1 - alpha, fewer)
 
 
 class Distance(NamedTuple):

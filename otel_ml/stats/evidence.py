@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml.errors import StatisticsError
-from otel_ml.stats._counts import Counts, Vector, as_counts, as_design_effect, total
-from otel_ml.stats._special import beta_tail, gamma_tail
+from otel_ml.stats._counts import Counts, Vector, as_counts, as_degrees, as_effect, total
+from otel_ml.stats._special import exceedance_tail, gamma_tail
 
 
 class RangeCheck(NamedTuple):
@@ -22,14 +22,23 @@ class RangeCheck(NamedTuple):
 
 
 def range_check(
-    outside: float, samples: float, baseline_samples: float, *, least: float = 0.01, alpha: float = 0.01, design_effect: float = 1.0
+    outside: float,
+    samples: float,
+    baseline_samples: float,
+    *,
+    singletons: float = 0.0,
+    least: float = 0.01,
+    alpha: float = 0.01,
+    design_effect: float = 1.0,
 ) -> RangeCheck:
     """Whether too many values lie outside what the baseline observed (its range, or its vocabulary).
 
-    `outside` of the window's `samples` values do. A new value falls outside the range of `baseline_samples` like it with
-    probability 2 / (baseline_samples + 1) (Wilks 1941). The check is broken when the share is at least `least` *and* that
-    probability would give so many with a binomial tail below `alpha`. Where rows come in clusters, one unusual row comes
-    as often as its cluster is large: the tail is that of all counts divided by `design_effect`.
+    `outside` of the window's `samples` values do. The check is broken when that share is at least `least` *and* chance gives
+    so many with a probability below `alpha`. The share that lies outside the range of m = `baseline_samples` independent
+    values is itself random: a beta distribution of 2 and m - 1, whatever the values are (Wilks 1941), so that `outside` is
+    beta-binomial. Of categories, those that occurred once in the baseline, `singletons`, tell how many there are besides
+    (Good 1953): where they are more than 2, they take the place of the 2. Where rows come in clusters, one unusual row comes
+    as often as its cluster is large: all counts but `singletons`, which are those of clusters, are divided by `design_effect`.
 
     Raises `StatisticsError` for counts that are negative or not finite, samples that are 0, or a design effect below 1.
 
@@ -38,9 +47,10 @@ def range_check(
     """
     n = total("samples", as_counts("samples", [samples]))
     m = total("baseline_samples", as_counts("baseline_samples", [baseline_samples]))
-    d = as_design_effect(design_effect)
+    d = as_effect("design", design_effect)
     x = min(float(as_counts("outside", [outside])[0]), n)
-    p_value = beta_tail(2 / (m / d + 1), x / d, (n - x) / d + 1) if x > 0 else 1.0
+    beyond = max(round(float(as_counts("singletons", [singletons])[0])), 2)
+    p_value = exceedance_tail(x / d, n / d, m / d, beyond) if x > 0 else 1.0
     return RangeCheck(x / n, p_value, x / n >= least and p_value < alpha)
 
 
@@ -53,14 +63,16 @@ class Test(NamedTuple):
     samples: float
 
 
-def chi_square(expected: Counts, actual: Counts, *, design_effect: float = 1.0, least_expected: float = 5.0) -> Test:
+def chi_square(
+    expected: Counts, actual: Counts, *, design_effect: float = 1.0, degrees: float | None = None, least_expected: float = 5.0
+) -> Test:
     """Pearson's chi-square test of homogeneity: whether two sets of counts come from the same shares.
 
     `expected` and `actual` are counts per bin, shape (bins,). Bins of which either side expects fewer than
     `least_expected` under equal shares are pooled into one, and that one with the next smallest until it expects enough:
     a rare category would otherwise make any window significant. `degrees` is the number of bins left less 1; a single bin
-    left gives p = 1. The statistic is divided by `design_effect`, at least 1, for rows that are not independent (Rao and
-    Scott 1981, first order).
+    left gives p = 1. The statistic is divided by `design_effect`, at least 1, for rows that are not independent; with
+    `degrees` below that number, its tail is also that of so many degrees of freedom (Rao and Scott 1981, first and second order).
 
     Raises `StatisticsError` for counts that are negative, not finite, of different lengths, or sum to 0.
     Sources: Pearson (1900); Cochran, Some methods for strengthening the common chi-square tests (1954) for the pooling.
@@ -72,14 +84,15 @@ def chi_square(expected: Counts, actual: Counts, *, design_effect: float = 1.0, 
     q_counts = as_counts("expected", expected)
     p_counts = as_counts("actual", actual, like=q_counts)
     m, n = total("expected", q_counts), total("actual", p_counts)
-    effect = as_design_effect(design_effect)
+    effect = as_effect("design", design_effect)
     table = _pooled(np.stack([q_counts, p_counts]), least_expected * (m + n) / min(m, n))
     if table.shape[1] < 2:
         return Test(0.0, 0.0, 1.0, n)
     fair = np.outer([m, n], table.sum(axis=0) / (m + n))
     statistic = float(((table - fair) ** 2 / fair).sum()) / effect
-    degrees = float(table.shape[1] - 1)
-    return Test(statistic, degrees, gamma_tail(degrees / 2, statistic / 2), n)
+    most = float(table.shape[1] - 1)
+    fewer = as_degrees(degrees, most)
+    return Test(statistic, most, gamma_tail(fewer / 2, statistic * fewer / most / 2), n)
 
 
 def _pooled(table: Vector, least: float) -> Vector:

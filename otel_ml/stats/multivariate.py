@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml.errors import StatisticsError
-from otel_ml.stats._counts import as_counts, as_design_effect, total
+from otel_ml.stats._counts import as_counts, as_effect, total
 from otel_ml.stats._rows import Matrix, as_rows
 from otel_ml.stats._special import gamma_tail
 from otel_ml.stats.evidence import Test
@@ -89,5 +89,5 @@ def hotelling_t2(
         raise StatisticsError(f"the precision of {shift.size} features is square, got shape {np.shape(precision)}")
     n = total("samples", as_counts("samples", [samples]))
     m = total("reference_samples", as_counts("reference_samples", [reference_samples]))
-    statistic = float(shift @ precision @ shift) / (1 / n + 1 / m) / as_design_effect(design_effect)
+    statistic = float(shift @ precision @ shift) / (1 / n + 1 / m) / as_effect("design", design_effect)
     return Test(statistic, float(shift.size), gamma_tail(shift.size / 2, statistic / 2), n)

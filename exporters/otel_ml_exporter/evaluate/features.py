@@ -18,8 +18,6 @@ from otel_ml_exporter.thresholds import DISTANCES, Limits
 ALPHA = 0.01
 """How often chance alone may raise a verdict, over all features of a model together."""
 
-_OUTSIDE = (names.VIOLATION_OUT_OF_RANGE, names.VIOLATION_UNSEEN, names.VIOLATION_INFINITE)
-
 
 class FeatureScore(NamedTuple):
     """What one feature looks like in a window, `actual`, beside what is `expected`.
@@ -84,8 +82,9 @@ def _score(feature: Feature, counts: ModelCounts, earlier: ModelCounts | None, a
     expected = np.array(histogram.counts, float) if earlier is None else aligned(histogram, earlier.features.get(feature.name, {}))
     if earlier is not None and expected.sum() < limits.minimum_samples:
         return None
-    psi = stats.psi(expected, actual, alpha=alpha, design_effect=feature.design_effect)
-    p_value = stats.chi_square(expected, actual, design_effect=feature.design_effect).p_value
+    effect, degrees = feature.design_effect, feature.noise_degrees
+    psi = stats.psi(expected, actual, alpha=alpha, design_effect=effect, degrees=degrees, key_effect=feature.key_effect)
+    p_value = stats.chi_square(expected, actual, design_effect=effect, degrees=degrees).p_value
     check = _range_check(feature, counts, samples, alpha) if earlier is None else None
     ignored = limits.ignores(feature.name)
     far = psi.value > max(limits.feature_psi(feature.name), psi.noise_floor)
@@ -94,10 +93,19 @@ def _score(feature: Feature, counts: ModelCounts, earlier: ModelCounts | None, a
 
 
 def _range_check(feature: Feature, counts: ModelCounts, samples: float, alpha: float) -> stats.RangeCheck:
-    """Values outside what was observed. Keys stretch their number; time does not, or a wrong value would pass for weather."""
-    violations = counts.violations.get(feature.name, {})
-    outside = sum(violations.get(kind, 0.0) for kind in _OUTSIDE)
-    return stats.range_check(outside, samples, feature.histogram.samples, alpha=alpha, design_effect=feature.key_effect)
+    """Values outside what was observed; a season may pass the bounds, but not by far, and it brings no category.
+
+    So the effect of time stretches the number of values that are just out of range, and that of keys all numbers.
+    """
+    violations, known = counts.violations.get(feature.name, {}), feature.histogram.samples
+    infinite = violations.get(names.VIOLATION_INFINITE, 0.0)
+    if feature.type == "categorical":
+        unseen = violations.get(names.VIOLATION_UNSEEN, 0.0)
+        return stats.range_check(unseen, samples, known, singletons=feature.singletons, alpha=alpha, design_effect=feature.key_effect)
+    outside, far = (violations.get(kind, 0.0) + infinite for kind in (names.VIOLATION_OUT_OF_RANGE, names.VIOLATION_FAR))
+    check = stats.range_check(outside, samples, known, alpha=alpha, design_effect=feature.design_effect)
+    by_far = stats.range_check(far, samples, known, alpha=alpha, design_effect=feature.key_effect)
+    return by_far._replace(ratio=check.ratio) if by_far.broken else check
 
 
 def _counted(score: FeatureScore, p_value: float, limits: Limits) -> FeatureScore:

@@ -46,13 +46,20 @@ def output_readings(
             expected = _expected(histogram, earlier, signal)
             if actual.sum() < limits.minimum_samples or (earlier is not None and expected.sum() < limits.minimum_samples):
                 continue
-            effect = baseline.prediction_design_effect if signal == names.SIGNAL_PREDICTION else 1.0
-            psi = stats.psi(expected, actual, alpha=ALPHA, design_effect=effect)
+            effect, degrees, key_effect = noise(baseline, signal)
+            psi = stats.psi(expected, actual, alpha=ALPHA, design_effect=effect, degrees=degrees, key_effect=key_effect)
         except StatisticsError as error:
             problems.append(f"{signal}: {error}")
         else:
             yield Reading(psi_metric, labels, psi.value)
             yield Reading(floor_metric, labels, psi.noise_floor)
+
+
+def noise(baseline: Baseline, signal: str) -> tuple[float, float | None, float]:
+    """Design effect, degrees of freedom and key effect of an output; only predictions are replayed when a baseline is built."""
+    if signal != names.SIGNAL_PREDICTION:
+        return 1.0, None, 1.0
+    return baseline.prediction_design_effect, baseline.prediction_noise_degrees, baseline.prediction_key_effect
 
 
 def _expected(histogram: Histogram, earlier: ModelCounts | None, signal: str) -> Vector:

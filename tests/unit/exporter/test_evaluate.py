@@ -55,12 +55,22 @@ def wobbling(bins, share):
     return {label: count * (1 + share * (-1) ** index) for index, (label, count) in enumerate(bins.items())}
 
 
-@pytest.mark.parametrize(("effects", "drifted"), [({}, 1), ({"design_effect": 50.0}, 1), ({"design_effect": 50.0, "key_effect": 50.0}, 0)])
-def test_rows_of_one_key_are_one_value_out_of_range_and_an_hour_of_wrong_values_is_not_weather(baseline, counts, effects, drifted):
-    """20 of 1,000 values out of range are evidence, unless they are 20 rows of one user."""
+@pytest.mark.parametrize(
+    ("effects", "far", "drifted"),
+    [
+        ({}, 0.0, 1),
+        ({"design_effect": 50.0}, 0.0, 0),
+        ({"design_effect": 50.0}, 20.0, 1),
+        ({"design_effect": 50.0}, 5.0, 0),
+        ({"design_effect": 50.0, "key_effect": 50.0}, 20.0, 0),
+    ],
+)
+def test_weather_may_leave_the_range_but_not_by_far_and_rows_of_one_key_are_one_value(baseline, counts, effects, far, drifted):
+    """20 of 1,000 values out of range are evidence, unless they are one spell of weather or 20 rows of one user."""
     features = tuple(replace(feature, **effects) if feature.name == "age" else feature for feature in baseline.features)
     known = replace(baseline, features=features)
-    window = replace(counts(violations={"age": {"out_of_range": 20.0}}), baseline_id=known.fingerprint)
+    violations = {"age": {names.VIOLATION_OUT_OF_RANGE: 20.0, names.VIOLATION_FAR: far}}
+    window = replace(counts(violations=violations), baseline_id=known.fingerprint)
     assert value(evaluate(known, [window], "1h", LIMITS), names.FEATURE_DRIFTED, "age") == drifted
 
 

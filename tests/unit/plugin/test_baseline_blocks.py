@@ -63,6 +63,56 @@ def test_values_that_wander_in_time_have_a_design_effect_over_1_in_any_order_of_
         assert build(data, time=time).features[0].design_effect == in_order[0].design_effect
 
 
+def test_blocks_that_scatter_unevenly_have_fewer_degrees_of_freedom_than_bins():
+    """Every tenth block is elsewhere: the mean over blocks says less than half of it."""
+    random = np.random.default_rng(8)
+    storm = np.arange(20_000) // 1_000 % 10 == 0
+    baseline = build({"x": random.normal(size=20_000) + 2 * storm, "y": random.normal(size=20_000)}, time=np.arange(20_000))
+    uneven, even = baseline.features
+    assert uneven.design_effect > 20
+    assert uneven.noise_degrees < 2
+    assert even.design_effect < 1.35
+    assert even.noise_degrees is None or even.noise_degrees > 4
+
+
+def test_a_repeated_key_says_nothing_of_how_uneven_time_is(random):
+    user = np.repeat(np.arange(500), 20)[random.permutation(10_000)]
+    both = build({"x": random.normal(size=500)[user]}, key=user, time=np.arange(10_000)).features[0]
+    assert both.design_effect == both.key_effect == pytest.approx(20, rel=0.15)
+    assert both.noise_degrees is None
+
+
+def test_singletons_are_the_categories_of_one_key_or_of_one_row(random):
+    column = [*"aabbcdd", *"e" * 93, None]
+    user = [1, 1, 1, 2, 3, 4, None, *range(93), None]
+    assert build({"x": column}).features[0].singletons == 1
+    assert build({"x": column}, key=user).features[0].singletons == 2
+    assert build({"x": list(range(101))}).features[0].singletons == 0
+    parts = [Batch({"x": column[at : at + 9]}, key=user[at : at + 9]) for at in range(0, 101, 9)]
+    for sample in (101, 50):
+        assert Baseline.from_batches(lambda: parts, model="m", version="1", sample=sample).features[0].singletons == 2
+
+
+def test_what_noise_was_measured_survives_the_file_and_nonsense_is_refused(random, tmp_path):
+    user = np.repeat(np.arange(400), 10)
+    data = {"x": np.sort(random.normal(size=4_000)), "c": np.repeat(random.choice(list("abcdefgh") * 9, 400).tolist(), 10)}
+    data["c"][:10] = "once"
+    built = build(data, predictions=np.sort(random.random(4_000)), time=np.arange(4_000), key=user)
+    assert built.prediction_design_effect > built.prediction_key_effect > 5
+    assert built.feature("c").singletons == 1
+    built.save(tmp_path / "b.json")
+    assert Baseline.load(tmp_path / "b.json") == built
+    document = json.loads((tmp_path / "b.json").read_text())
+    document["features"]["c"]["singletons"] = -1
+    document["features"]["x"]["noise_degrees"] = 0
+    document["prediction_noise_degrees"] = -1
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    with pytest.raises(BaselineError) as caught:
+        Baseline.load(tmp_path / "b.json")
+    for said in ("features.c.singletons: are -1", "features.x.noise_degrees: are 0", "prediction_noise_degrees: are -1"):
+        assert said in str(caught.value)
+
+
 def test_a_time_that_is_named_as_a_feature_is_both(random):
     data = {"hour": np.arange(4_000) % 24, "x": random.normal(size=4_000)}
     baseline = build(data, time="hour", feature_names=["hour", "x"])

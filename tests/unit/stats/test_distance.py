@@ -70,6 +70,36 @@ def test_a_design_effect_lifts_the_noise_floor_and_nothing_else():
     assert lifted.value == plain.value
 
 
+def test_rows_of_one_key_count_as_one_before_bins_are_smoothed():
+    repeated = stats.psi([200, 300, 0], [40, 0, 20], key_effect=20)
+    assert repeated.value == pytest.approx(stats.psi([10, 15, 0], [2, 0, 1]).value)
+    assert repeated.samples == 60
+    assert repeated.noise_floor == stats.psi([200, 300, 0], [40, 0, 20]).noise_floor
+
+
+def test_the_noise_scale_has_the_tail_of_its_degrees_of_freedom_and_the_mean_of_its_design_effect():
+    assert stats.psi_noise_scale(12, alpha=1e-3) == pytest.approx(scipy_stats.chi2.ppf(1 - 1e-3, 11))
+    assert stats.psi_noise_scale(12, alpha=1e-3, design_effect=7, degrees=2.5) == pytest.approx(
+        7 * 11 / 2.5 * scipy_stats.chi2.ppf(1 - 1e-3, 2.5)
+    )
+    assert stats.psi_noise_scale(12, degrees=40) == stats.psi_noise_scale(12)
+    assert stats.psi_noise_scale(1, design_effect=3, degrees=2) == 0
+    floor = stats.psi([10, 10, 5], [15, 5, 5], design_effect=7, degrees=0.7).noise_floor
+    assert floor == pytest.approx(stats.psi_noise_scale(3, design_effect=7, degrees=0.7) * (1 / 25 + 1 / 25))
+
+
+@pytest.mark.parametrize("degrees", [0, -1, math.nan, math.inf])
+def test_degrees_of_freedom_that_are_none_are_refused(degrees):
+    with pytest.raises(StatisticsError, match="degrees"):
+        stats.psi_noise_scale(5, degrees=degrees)
+
+
+@pytest.mark.parametrize("key_effect", [0.5, math.nan, math.inf])
+def test_a_key_effect_below_one_is_refused(key_effect):
+    with pytest.raises(StatisticsError, match="key effect"):
+        stats.psi([10, 10], [15, 5], key_effect=key_effect)
+
+
 @pytest.mark.parametrize("design_effect", [0.99, 0, -1, math.nan, math.inf])
 @pytest.mark.parametrize("function", [stats.psi, stats.chi_square])
 def test_a_design_effect_below_one_is_refused(function, design_effect):

@@ -10,12 +10,13 @@ from otel_ml import StatisticsError, stats
 
 
 @pytest.mark.parametrize(
-    ("outside", "samples", "baseline"), [(1, 50, 500), (50, 1_000, 5_000), (9, 1_000, 5_000), (1_000, 1_000, 10), (3, 7, 2)]
+    ("outside", "samples", "baseline"), [(1, 50, 500), (50, 1_000, 5_000), (9, 1_000, 5_000), (1_000, 1_000, 10), (3, 7, 3)]
 )
-def test_range_check_is_the_binomial_tail(outside, samples, baseline):
+def test_range_check_is_the_tail_of_the_share_outside_a_range(outside, samples, baseline):
     check = stats.range_check(outside, samples, baseline)
     assert check.ratio == outside / samples
-    assert check.p_value == pytest.approx(scipy_stats.binom.sf(outside - 1, samples, 2 / (baseline + 1)), rel=1e-9, abs=1e-300)
+    tail = scipy_stats.betabinom.pmf(np.arange(outside, samples + 1), samples, 2, baseline - 1).sum()
+    assert check.p_value == pytest.approx(tail, rel=1e-6)
     assert check.broken == (check.ratio >= 0.01 and check.p_value < 0.01)
 
 
@@ -24,6 +25,24 @@ def test_range_check_needs_both_size_and_evidence():
     assert not stats.range_check(1, 50, 500).broken  # 2 %, but no evidence
     assert not stats.range_check(0, 50, 500).broken
     assert stats.range_check(50.4, 1_000.7, 5_000).broken  # increase() extrapolates
+
+
+def test_range_check_is_wrong_as_often_as_it_says_whatever_the_values_are():
+    random = np.random.default_rng(4)
+    tails = []
+    for _ in range(2_000):
+        known, values = random.lognormal(sigma=2, size=100), random.lognormal(sigma=2, size=60)
+        tails.append(stats.range_check(((values < known.min()) | (values > known.max())).sum(), 60, 100).p_value)
+    assert 0.01 < np.mean(np.array(tails) < 0.05) <= 0.06
+
+
+def test_categories_seen_once_tell_how_many_were_not_seen():
+    assert stats.range_check(30, 1_000, 1_000).broken
+    assert not stats.range_check(30, 1_000, 1_000, singletons=25).broken
+    expected = scipy_stats.betabinom.sf(29, 1_000, 25, 976)
+    assert stats.range_check(30, 1_000, 1_000, singletons=25).p_value == pytest.approx(expected, rel=1e-6)
+    assert stats.range_check(30, 1_000, 1_000, singletons=1) == stats.range_check(30, 1_000, 1_000)
+    assert stats.range_check(900, 1_000, 1_000, singletons=1_000).p_value == 1  # nothing was seen twice: nothing is known
 
 
 def test_range_check_counts_clusters_where_rows_are_not_independent():
@@ -77,6 +96,14 @@ def test_a_design_effect_divides_the_statistic():
     plain, weak = stats.chi_square([500, 300, 200], [35, 35, 30]), stats.chi_square([500, 300, 200], [35, 35, 30], design_effect=3)
     assert weak.statistic == pytest.approx(plain.statistic / 3)
     assert weak.p_value == pytest.approx(scipy_stats.chi2.sf(plain.statistic / 3, 2))
+
+
+def test_fewer_degrees_of_freedom_lengthen_the_tail_and_keep_the_mean():
+    plain, uneven = (stats.chi_square([500, 300, 200], [35, 35, 30], degrees=degrees) for degrees in (None, 0.5))
+    assert uneven.p_value == pytest.approx(scipy_stats.chi2.sf(plain.statistic / 4, 0.5))
+    assert stats.chi_square([500, 300, 200], [35, 35, 30], degrees=9) == plain
+    with pytest.raises(StatisticsError, match="degrees"):
+        stats.chi_square([500, 300, 200], [35, 35, 30], degrees=0)
 
 
 def test_chance_is_significant_as_often_as_it_should_be_also_with_rare_bins():

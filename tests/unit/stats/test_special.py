@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 from scipy import stats as scipy_stats
 
-from otel_ml.stats._special import beta_tail, chi2_quantile, gamma_tail
+from otel_ml.stats._special import chi2_quantile, exceedance_tail, gamma_tail
 
 DEGREES = [1, 2, 3, 5, 9, 10, 11, 33, 100, 101, 500, 999, 2_000]
 PROBABILITIES = [1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 1 - 1e-4, 1 - 1e-6, 1 - 1e-8]
@@ -30,16 +30,23 @@ def test_gamma_tails_agree(shape):
         assert gamma_tail(shape, float(x)) == pytest.approx(special.gammaincc(shape, x), rel=1e-9, abs=1e-14)
 
 
-@pytest.mark.parametrize("a", [0.5, 1, 3.7, 50.25, 999, 20_000])
-@pytest.mark.parametrize("b", [0.5, 1, 12.5, 10_000, 1e6])
-def test_beta_tails_agree_also_for_fractional_counts(a, b):
-    centre = a / (a + b)
-    for x in (0.0, 1e-9, centre / 3, centre, min(1.3 * centre, 0.999), 0.5, 1 - 1e-9, 1.0):
-        assert beta_tail(x, a, b) == pytest.approx(special.betainc(a, b, x), rel=1e-8, abs=1e-12)
+@pytest.mark.parametrize(("known", "rank"), [(20, 2), (20, 5), (500, 1), (500, 2), (500, 499), (5_000, 300), (1e6, 900)])
+@pytest.mark.parametrize("samples", [1, 7, 200, 10_000, 10**7])
+def test_exceedance_tails_are_those_of_the_beta_binomial_distribution(known, rank, samples):
+    distribution = scipy_stats.betabinom(samples, rank, known + 1 - rank)
+    for exceeding in {1, 2, samples // 100, samples // 3, samples} - {0}:
+        if exceeding <= samples:
+            assert exceedance_tail(exceeding, samples, known, rank) == pytest.approx(distribution.sf(exceeding - 1), rel=1e-5, abs=1e-8)
+
+
+def test_exceedance_tails_of_fractional_counts_lie_between_those_of_whole_ones():
+    tails = [exceedance_tail(x, 50.5, 400.25, 2) for x in np.arange(0.25, 52, 0.25)]
+    assert tails == sorted(tails, reverse=True)
+    assert exceedance_tail(2, 51, 400, 2) > exceedance_tail(2, 50.5, 400.25, 2) > exceedance_tail(2, 50, 401, 2)
 
 
 def test_tails_of_numbers_out_of_range_are_the_ends():
-    assert (beta_tail(-1, 2, 3), beta_tail(2, 2, 3), gamma_tail(2, -1)) == (0.0, 1.0, 1.0)
+    assert (gamma_tail(2, -1), exceedance_tail(0, 9, 50, 2), exceedance_tail(9, 9, 2, 2), exceedance_tail(10, 9, 50, 2)) == (1, 1, 1, 0)
     assert gamma_tail(2, 800) < 1e-300 or math.isclose(gamma_tail(2, 800), 0, abs_tol=1e-300)
 
 
