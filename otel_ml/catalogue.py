@@ -82,7 +82,9 @@ SIGNAL_CONFIDENCE_PSI: Final = "confidence_psi"
 SIGNAL_CALIBRATION_ECE: Final = "calibration_ece"
 SIGNAL_INPUT_VIOLATIONS: Final = "input_violations"
 SIGNAL_OUTPUT_SHARE: Final = "output_share"
-SIGNAL_ERROR_RATIO: Final = "error_ratio"
+SIGNAL_ERROR_BUDGET: Final = "error_budget"
+SIGNAL_LATENCY: Final = "latency"
+SIGNAL_LATENCY_BUDGET: Final = "latency_budget"
 
 # Values of reference: what a window is compared with
 REFERENCE_BASELINE: Final = "baseline"
@@ -262,7 +264,9 @@ ATTRIBUTES: Final = (
             SIGNAL_CALIBRATION_ECE: "Limit of the expected calibration error.",
             SIGNAL_INPUT_VIOLATIONS: "Limit of the share of a feature's values that break the schema.",
             SIGNAL_OUTPUT_SHARE: "Limit of the share of one class or interval among predictions.",
-            SIGNAL_ERROR_RATIO: "Limit of the share of calls that fail.",
+            SIGNAL_ERROR_BUDGET: "Share of calls that may fail.",
+            SIGNAL_LATENCY: "Seconds a call may take.",
+            SIGNAL_LATENCY_BUDGET: "Share of calls that may take longer.",
         },
     ),
     Attribute(

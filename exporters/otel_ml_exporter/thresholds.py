@@ -27,7 +27,9 @@ DEFAULTS = (
     Threshold(names.SIGNAL_CALIBRATION_ECE, 0.05, names.WARNING),
     Threshold(names.SIGNAL_INPUT_VIOLATIONS, 0.2, names.CRITICAL),
     Threshold(names.SIGNAL_OUTPUT_SHARE, 0.99, names.CRITICAL),
-    Threshold(names.SIGNAL_ERROR_RATIO, 0.05, names.CRITICAL),
+    Threshold(names.SIGNAL_ERROR_BUDGET, 0.01, names.CRITICAL),
+    Threshold(names.SIGNAL_LATENCY, 1.0, names.CRITICAL, math.inf),
+    Threshold(names.SIGNAL_LATENCY_BUDGET, 0.01, names.CRITICAL),
 )
 
 DISTANCES = "distances"

@@ -22,7 +22,7 @@ ALERTS = {alert.name: alert for group in groups(Knobs()) for alert in group.aler
 CONFIG = "alert_rules/alertmanager/alertmanager.example.yaml"
 MUTED = [
     ("ModelServiceDown", "ModelMetricsAbsent"),
-    ("ModelServiceDown", "ModelErrorRatioHigh"),
+    ("ModelServiceDown", "ModelErrorBudgetBurn"),
     ("ModelServiceDown", "ModelOutputCollapsed"),
     ("ModelServiceDown", "ModelFeatureDrift"),
     ("ModelServiceDown", "ModelMonitorUnhealthy"),
@@ -40,8 +40,8 @@ MUTED = [
 HEARD = [
     ("ModelFeatureDrift", "ModelPredictionShift"),
     ("ModelDatasetDrift", "ModelMiscalibrated"),
-    ("ModelErrorRatioHigh", "ModelOutputCollapsed"),
-    ("ModelInputDataBroken", "ModelErrorRatioHigh"),
+    ("ModelErrorBudgetBurn", "ModelOutputCollapsed"),
+    ("ModelInputDataBroken", "ModelErrorBudgetBurn"),
     ("ModelMonitorUnhealthy", "ModelFeatureDrift"),
 ]
 
@@ -144,19 +144,19 @@ def state(client, name, model):
 
 
 def test_a_page_fires_and_resolves_under_one_dedup_key(alertmanager, recorder):
-    post(alertmanager, alert("ModelErrorRatioHigh", "pay"))
+    post(alertmanager, alert("ModelErrorBudgetBurn", "pay"))
     eventually(lambda: recorder.pages("pay"), lambda: recorder.received)
-    post(alertmanager, alert("ModelErrorRatioHigh", "pay", ended=True))
+    post(alertmanager, alert("ModelErrorBudgetBurn", "pay", ended=True))
     eventually(lambda: len(recorder.pages("pay")) == 2, lambda: recorder.pages("pay"))
     fired, resolved = recorder.pages("pay")
     assert (fired["event_action"], resolved["event_action"]) == ("trigger", "resolve")
     assert fired["dedup_key"] == resolved["dedup_key"]
     assert fired["routing_key"] == "R0UT1NGKEY"
     assert fired["payload"]["severity"] == "critical"
-    assert fired["payload"]["summary"] == "ModelErrorRatioHigh of pay"
-    assert (fired["payload"]["class"], fired["payload"]["group"]) == ("ModelErrorRatioHigh", "serving")
-    assert fired["links"] == [{"href": ALERTS["ModelErrorRatioHigh"].render(Knobs())["annotations"]["runbook_url"], "text": "Runbook"}]
-    assert "/d/otel-ml-overview" in fired["client_url"]
+    assert fired["payload"]["summary"] == "ModelErrorBudgetBurn of pay"
+    assert (fired["payload"]["class"], fired["payload"]["group"]) == ("ModelErrorBudgetBurn", "serving")
+    assert fired["links"] == [{"href": ALERTS["ModelErrorBudgetBurn"].render(Knobs())["annotations"]["runbook_url"], "text": "Runbook"}]
+    assert "/d/otel-ml-serving" in fired["client_url"]
     assert fired["payload"]["custom_details"]["what_to_do"].startswith("Read the most frequent error")
     assert not recorder.chats("pay")
 
@@ -173,7 +173,7 @@ def test_many_features_are_one_page_with_a_short_list(alertmanager, recorder):
 
 
 def test_each_symptom_of_each_model_is_a_page_of_its_own(alertmanager, recorder):
-    post(alertmanager, *(alert(name, model) for name in ("ModelErrorRatioHigh", "ModelOutputCollapsed") for model in ("one", "two")))
+    post(alertmanager, *(alert(name, model) for name in ("ModelErrorBudgetBurn", "ModelOutputCollapsed") for model in ("one", "two")))
     eventually(lambda: len(recorder.pages("one")) == len(recorder.pages("two")) == 2, lambda: recorder.received)
     assert len({page["dedup_key"] for model in ("one", "two") for page in recorder.pages(model)}) == 4
 
@@ -214,7 +214,7 @@ def test_what_does_not_follow_from_a_fault_is_heard(alertmanager, recorder, sour
 
 def test_inhibited_alerts_are_never_delivered(alertmanager, recorder):
     post(alertmanager, alert("ModelServiceDown", "quiet"))
-    post(alertmanager, alert("ModelErrorRatioHigh", "quiet"), alert("ModelFeatureDrift", "quiet"), alert("ModelErrorRatioHigh", "loud"))
+    post(alertmanager, alert("ModelErrorBudgetBurn", "quiet"), alert("ModelFeatureDrift", "quiet"), alert("ModelErrorBudgetBurn", "loud"))
     eventually(lambda: recorder.pages("quiet") and recorder.pages("loud"), lambda: recorder.received)
     time.sleep(2)
     assert {page["payload"]["class"] for page in recorder.pages("quiet")} == {"ModelServiceDown"}

@@ -25,6 +25,7 @@ KNOBS = Knobs(
     scrape_interval="500ms",
     rate_window="4s",
     absence_window="30s",
+    season="2s",
     interval="1s",
     pace=0.001,
 )
@@ -34,7 +35,7 @@ VALUES = {
     names.MODEL_NAME: ["churn"],
     names.MODEL_VERSION: ["3"],
     names.MODEL_TASK: ["binary"],
-    names.MODEL_ROLE: ["stable"],
+    names.MODEL_ROLE: [names.ROLE_STABLE],
     names.BASELINE_ID: ["b1"],
     names.FEATURE_NAME: ['region "north"', "age"],
     names.BIN: BINS,
@@ -215,7 +216,7 @@ def test_every_rule_is_healthy_and_every_annotation_is_filled(prometheus):
         return [rule for group in api(prometheus, "rules")["groups"] for rule in group["rules"]]
 
     eventually(lambda: all(rule["health"] == "ok" for rule in rules()), lambda: [rule for rule in rules() if rule["health"] != "ok"])
-    wanted = {"ModelFeatureDrift", "ModelDatasetDrift", "ModelErrorRatioHigh", "ModelInputDataBroken"}
+    wanted = {"ModelFeatureDrift", "ModelDatasetDrift", "ModelErrorBudgetBurn", "ModelInputDataBroken"}
 
     def alerts():
         return [alert for alert in api(prometheus, "alerts")["alerts"] if alert["labels"]["alertname"] != "Watchdog"]

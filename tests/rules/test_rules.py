@@ -64,7 +64,7 @@ def test_every_alert_has_a_story_with_all_its_states(name):
 def test_the_stories_cover_each_problem_of_the_monitor():
     text = (ROOT / "tests" / "rules" / "ModelMonitorUnhealthy.yaml").read_text(encoding="utf-8")
     problems = {alert.labels["ml_problem"] for alert in ALERTS if alert.name == "ModelMonitorUnhealthy"}
-    assert len(problems) == 8
+    assert len(problems) == 9
     assert all(f'alertstate="firing", ml_problem="{problem}"' in text for problem in problems)
 
 
@@ -114,7 +114,14 @@ def test_every_alert_carries_the_labels_that_routes_and_inhibitions_need(alert: 
 
 def test_only_consequences_page():
     critical = {alert.name for alert in ALERTS if alert.severity == "critical"}
-    assert critical == {"ModelServiceDown", "ModelMetricsAbsent", "ModelErrorRatioHigh", "ModelInputDataBroken", "ModelOutputCollapsed"}
+    assert critical == {
+        "ModelServiceDown",
+        "ModelMetricsAbsent",
+        "ModelErrorBudgetBurn",
+        "ModelLatencyBudgetBurn",
+        "ModelInputDataBroken",
+        "ModelOutputCollapsed",
+    }
 
 
 def test_pace_scales_every_hold_and_the_watchdog_can_be_left_out():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_ml.errors import ConfigurationError, Fault
-from otel_ml_exporter.mixin.durations import is_duration, milliseconds
+from otel_ml_exporter.mixin.durations import is_duration, milliseconds, scaled
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _WINDOWS = (
@@ -18,12 +18,22 @@ _WINDOWS = (
     "long_window",
     "rate_window",
     "absence_window",
+    "season",
     "interval",
     "score_interval",
     "scrape_interval",
     "stale_after",
 )
-_SHARES = ("error_ratio", "input_violations", "output_share", "usual_share", "dropped_ratio")
+_SHARES = (
+    "error_budget",
+    "latency_budget",
+    "replicas_ratio",
+    "traffic_ratio",
+    "input_violations",
+    "output_share",
+    "usual_share",
+    "dropped_ratio",
+)
 _COUNTS = ("minimum_calls", "minimum_samples", "minimum_outcomes")
 
 
@@ -37,13 +47,14 @@ class Knobs:
 
     short_window: str = field(default="1h", metadata=_why("the exporter's short window; follow its configuration"))
     middle_window: str = field(
-        default="6h", metadata=_why("calibration in PromQL over this window too, for outcomes that are too few in the short one")
+        default="6h", metadata=_why("how long a slow burn of a budget lasts before it pages; calibration in PromQL over this window too")
     )
     long_window: str = field(default="24h", metadata=_why("the exporter's long window; follow its configuration"))
     rate_window: str = field(
         default="5m", metadata=_why("at least four scrape intervals; longer when scrapes are rarer than once a minute")
     )
     absence_window: str = field(default="6h", metadata=_why("how long a vanished model is missed; shorter where models come and go daily"))
+    season: str = field(default="1w", metadata=_why("how long ago traffic is compared with; 1d where weekends are like weekdays"))
     interval: str = field(default="1m", metadata=_why("how often rules are evaluated; shorter than the exporter's rhythm gains nothing"))
     score_interval: str = field(
         default="4m", metadata=_why("how often Prometheus computes scores itself; 2m or less bridges a missed one, over 5m leaves gaps")
@@ -57,7 +68,16 @@ class Knobs:
     )
     selector: str = field(default="", metadata=_why('more label matchers for the model servers\' series, such as namespace="prod"'))
     exporter_selector: str = field(default="", metadata=_why("more label matchers for the exporter's series"))
-    error_ratio: float = field(default=0.05, metadata=_why("share of failed calls that pages where the exporter publishes no threshold"))
+    error_budget: float = field(default=0.01, metadata=_why("share of calls that may fail where the exporter publishes no threshold"))
+    latency_objective: float = field(
+        default=1.0,
+        metadata=_why("seconds a call may take where the exporter publishes no threshold; a bucket bound of the duration histogram"),
+    )
+    latency_budget: float = field(
+        default=0.01, metadata=_why("share of calls that may take longer where the exporter publishes no threshold")
+    )
+    replicas_ratio: float = field(default=0.67, metadata=_why("share of answering replicas below which one more loss would hurt"))
+    traffic_ratio: float = field(default=0.1, metadata=_why("share of a season ago's calls below which callers are missing"))
     input_violations: float = field(
         default=0.2, metadata=_why("share of invalid values that pages where the exporter publishes no threshold")
     )
@@ -67,7 +87,7 @@ class Knobs:
     )
     dropped_ratio: float = field(default=0.01, metadata=_why("share of uncounted rows above which the monitor itself needs mending"))
     minimum_calls: int = field(
-        default=100, metadata=_why("fewer calls in the window are no evidence for an error ratio; lower for rare, precious calls")
+        default=100, metadata=_why("fewer calls in the short window are no evidence about a budget; lower for rare, precious calls")
     )
     minimum_samples: int = field(default=200, metadata=_why("fewer values in the window are no evidence about inputs and outputs"))
     minimum_outcomes: int = field(
@@ -108,6 +128,16 @@ class Knobs:
     def rate_windows(self) -> tuple[str, ...]:
         """The windows over which counters are rated: what happens now, and the evidence for it."""
         return tuple(dict.fromkeys((self.rate_window, self.short_window)))
+
+    @property
+    def slow_burn_window(self) -> str:
+        """What the middle window's burn must still show now: a twelfth of it, as the rate window is of the short one."""
+        return max(scaled(self.middle_window, 1 / 12), self.rate_window, key=milliseconds)
+
+    @property
+    def traffic_window(self) -> str:
+        """Over which calls are compared with those of a season ago."""
+        return scaled(self.rate_window, 3)
 
     @property
     def step(self) -> str:
@@ -152,6 +182,8 @@ def _faults(knobs: Knobs) -> Iterator[Fault]:
             yield Fault(name, f"{value} is no share", "write a number between 0 and 1")
     if _is_number(knobs.pace) and knobs.pace <= 0:
         yield Fault("pace", f"{knobs.pace} stops the clock", "write a number above 0; 1 leaves times as they are")
+    if _is_number(knobs.latency_objective) and knobs.latency_objective <= 0:
+        yield Fault("latency_objective", f"{knobs.latency_objective} s is no time to answer in", "write a number of seconds above 0")
     for name in _COUNTS:
         if _is_number(value := getattr(knobs, name)) and value < 0:
             yield Fault(name, f"{value} is negative", "write 0 or more")

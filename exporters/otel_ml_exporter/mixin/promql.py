@@ -16,6 +16,7 @@ BASELINE: Final = prometheus(names.BASELINE_ID)
 BIN: Final = prometheus(names.BIN)
 SIGNAL: Final = prometheus(names.SIGNAL)
 VIOLATION: Final = prometheus(names.VIOLATION_TYPE)
+ROLE: Final = prometheus(names.MODEL_ROLE)
 ERROR: Final = prometheus(names.ERROR_TYPE)
 SEVERITY: Final = names.SEVERITY
 WINDOW: Final = names.WINDOW

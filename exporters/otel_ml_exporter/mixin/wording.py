@@ -12,6 +12,7 @@ COUNT: Final = "humanize"
 SCORE: Final = 'printf "%.3f"'
 NUMBER: Final = 'printf "%.3g"'
 AGE: Final = "humanizeDuration"
+SECONDS: Final = 'printf "%gs"'
 
 _VARIABLES: Final = {"model": MODEL, "version": VERSION, "feature": FEATURE}
 
@@ -47,6 +48,13 @@ def top_three(query: str, *labels: str, by: str, form: str) -> str:
     """The three largest results of `query` as `name number`, each named by its label `by`."""
     separator = _print("if $index") + ", " + _print("end")
     each = _print(f"$result.Labels.{by}") + " " + _print(f"$result.Value | {form}")
+    return _print(f"range $index, $result := {_filled(f'topk(3, {query})', labels)} | query") + separator + each + _UNKNOWN
+
+
+def listed(query: str, *labels: str, by: str) -> str:
+    """The names of up to three results of `query`, each its label `by`."""
+    separator = _print("if $index") + ", " + _print("end")
+    each = _print(f"$result.Labels.{by}")
     return _print(f"range $index, $result := {_filled(f'topk(3, {query})', labels)} | query") + separator + each + _UNKNOWN
 
 

@@ -27,16 +27,37 @@ def test_every_knob_has_a_reason_to_change_it():
 def test_defaults_are_those_of_the_exporter():
     published = {threshold.signal: threshold.value for threshold in DEFAULTS}
     knobs = Knobs()
-    assert knobs.error_ratio == published[catalogue.SIGNAL_ERROR_RATIO]
+    assert knobs.error_budget == published[catalogue.SIGNAL_ERROR_BUDGET]
+    assert knobs.latency_objective == published[catalogue.SIGNAL_LATENCY]
+    assert knobs.latency_budget == published[catalogue.SIGNAL_LATENCY_BUDGET]
     assert knobs.input_violations == published[catalogue.SIGNAL_INPUT_VIOLATIONS]
     assert knobs.output_share == published[catalogue.SIGNAL_OUTPUT_SHARE]
 
 
 def test_every_fault_is_named_at_once():
     with pytest.raises(ConfigurationError) as caught:
-        Knobs(short_window="1 hour", pace=0, error_ratio=5, minimum_calls="many", watchdog="no", labels={"a-b": 1}, grafana_url=None)
+        Knobs(
+            short_window="1 hour",
+            pace=0,
+            error_budget=5,
+            latency_objective=0,
+            minimum_calls="many",
+            watchdog="no",
+            labels={"a-b": 1},
+            grafana_url=None,
+        )
     places = [fault.place for fault in caught.value.faults]
-    assert sorted(places) == ["error_ratio", "grafana_url", "labels.a-b", "labels.a-b", "minimum_calls", "pace", "short_window", "watchdog"]
+    assert sorted(places) == [
+        "error_budget",
+        "grafana_url",
+        "labels.a-b",
+        "labels.a-b",
+        "latency_objective",
+        "minimum_calls",
+        "pace",
+        "short_window",
+        "watchdog",
+    ]
 
 
 def test_flags_overrule_the_file(tmp_path):

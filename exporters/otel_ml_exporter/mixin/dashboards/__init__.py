@@ -1,4 +1,4 @@
-"""The dashboards: overview, drift and quality, for Grafana 11."""
+"""The dashboards, for Grafana 11: the overview, then one for each question a page raises."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def dashboards(knobs: Knobs) -> dict[str, Any]:
     from otel_ml_exporter.mixin.dashboards.drift import drift  # noqa: PLC0415
     from otel_ml_exporter.mixin.dashboards.overview import overview  # noqa: PLC0415
     from otel_ml_exporter.mixin.dashboards.quality import quality  # noqa: PLC0415
+    from otel_ml_exporter.mixin.dashboards.serving import serving  # noqa: PLC0415
 
     encoder = JSONEncoder()
-    built = (json.loads(encoder.encode(build(Queries(knobs)))) for build in (overview, drift, quality))
+    built = (json.loads(encoder.encode(build(Queries(knobs)))) for build in (overview, serving, drift, quality))
     return {dashboard["uid"]: _numbered(dashboard) for dashboard in built}
 
 

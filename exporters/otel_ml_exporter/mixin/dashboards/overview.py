@@ -23,7 +23,7 @@ def overview(queries: Queries) -> models.Dashboard:
     built = built.with_variable(_several("model", "Model", f"label_values({queries.series(names.MODEL_INFO)}, {MODEL})"))
     versions = queries.series(names.MODEL_INFO, MODELS[0])
     built = built.with_variable(_several("version", "Version", f"label_values({versions}, {VERSION})"))
-    panels = (*_states(queries), _models(queries), _alerts(), *_serving(queries), parts.row("The monitor itself", 30), *_monitor(queries))
+    panels = (*_states(queries), _models(queries), _alerts(), *_serving(queries), parts.row("The monitor itself", 24), *_monitor(queries))
     for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
     return built.build()
@@ -132,29 +132,19 @@ def _alerts() -> Panel:
 
 def _serving(queries: Queries) -> list[Panel]:
     interval = "$__rate_interval"
-    limit = queries.limit(names.SIGNAL_ERROR_RATIO, names.CRITICAL, *MODELS)
+    budget = queries.limit(names.SIGNAL_ERROR_BUDGET, names.CRITICAL, *MODELS)
     return [
         parts.lines("Traffic", "Calls of the model each second.", "reqps", Place(0, 18, 8, 6), Line(_calls(queries, interval), LEGEND)),
         parts.lines(
             "Failed calls",
-            "Share of calls that raised an error; the dashed line is the limit that pages.",
+            "Share of calls that raised an error; the dashed line is the budget.",
             "percentunit",
             Place(8, 18, 8, 6),
             Line(_errors(queries, interval), LEGEND),
-            Line(limit, f"limit {LEGEND}", parts.BLACK, dashed=True),
+            Line(budget, f"budget {LEGEND}", parts.BLACK, dashed=True),
         ),
         parts.lines(
-            "Rows",
-            "Rows given to the model each second; a batch is one call of many rows.",
-            "rps",
-            Place(16, 18, 8, 6),
-            Line(f"sum by ({MODEL_VERSION}) (rate({queries.series(names.INFERENCE_ROWS, *MODELS)}[{interval}]))", LEGEND),
-        ),
-        parts.lines(
-            "Latency p50", "Half of the calls are faster.", "s", Place(0, 24, 12, 6), Line(_latency(queries, 0.5, interval), LEGEND)
-        ),
-        parts.lines(
-            "Latency p99", "One call in a hundred is slower.", "s", Place(12, 24, 12, 6), Line(_latency(queries, 0.99, interval), LEGEND)
+            "Latency p99", "One call in a hundred is slower.", "s", Place(16, 18, 8, 6), Line(_latency(queries, 0.99, interval), LEGEND)
         ),
     ]
 
@@ -168,21 +158,21 @@ def _monitor(queries: Queries) -> list[Panel]:
         return f"sum(rate({queries.series(metric, *MODELS)}[$__rate_interval])) or vector(0)"
 
     return [
-        parts.number("Last evaluation", "How long ago the exporter ended its last evaluation.", "s", Place(0, 31, 6, 4), last),
-        parts.number("Evaluation time", "How long the last evaluation took.", "s", Place(6, 31, 6, 4), duration),
-        parts.number("Failed evaluations", "In the shown time.", "short", Place(12, 31, 6, 4), failed),
+        parts.number("Last evaluation", "How long ago the exporter ended its last evaluation.", "s", Place(0, 25, 6, 4), last),
+        parts.number("Evaluation time", "How long the last evaluation took.", "s", Place(6, 25, 6, 4), duration),
+        parts.number("Failed evaluations", "In the shown time.", "short", Place(12, 25, 6, 4), failed),
         parts.number(
             "Sources of counts that answer",
             "Share of the exporter's sources that answered its last query.",
             "percentunit",
-            Place(18, 31, 6, 4),
+            Place(18, 25, 6, 4),
             f"avg({queries.series(names.EXPORTER_SOURCE_UP)})",
         ),
         parts.lines(
             "Rows not counted, faults of the monitor",
             "Rows that the monitor could not count and faults inside it, each second; both should be zero.",
             "short",
-            Place(0, 35, 24, 6),
+            Place(0, 29, 24, 6),
             Line(total(names.MONITOR_DROPPED), "rows not counted", parts.ORANGE),
             Line(total(names.MONITOR_ERRORS), "faults", parts.VERMILION),
         ),

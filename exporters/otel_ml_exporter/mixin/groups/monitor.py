@@ -5,6 +5,8 @@ from __future__ import annotations
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.durations import seconds
+from otel_ml_exporter.mixin.groups.limits import limit_or
+from otel_ml_exporter.mixin.groups.serving import WITHIN, bound, objective
 from otel_ml_exporter.mixin.pack import Alert, Group, about_the_pack
 from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries
 from otel_ml_exporter.mixin.wording import AGE, COUNT, PERCENT, label, look_up, of, value
@@ -15,7 +17,7 @@ PROBLEM = "ml_problem"
 
 def monitor(queries: Queries) -> Group:
     """The monitor itself, without which no other alert can be trusted."""
-    of_models = (_baseline, _dropped, _errors, _mismatch)
+    of_models = (_baseline, _dropped, _errors, _mismatch, _objective)
     of_exporter = (_stale, _failed, _source, _unusable, _refused)
     alerts = tuple(alert(queries) for alert in (*of_models, *of_exporter))
     return Group(CATEGORY, "Can the other alerts be trusted?", ((_watchdog(),) if queries.knobs.watchdog else ()) + alerts)
@@ -121,6 +123,26 @@ def _mismatch(queries: Queries) -> Alert:
             "(limit 0). Counts of different bins are never compared, so the version has no drift scores."
         ),
         action="Give the exporter the baseline file that the model server loaded; compare fingerprints with `otel-ml baseline show`.",
+    )
+
+
+def _objective(queries: Queries) -> Alert:
+    knobs = queries.knobs
+    buckets = queries.series(names.INFERENCE_DURATION, suffix="_bucket")
+    asked = objective(limit_or(queries, names.SIGNAL_LATENCY, knobs.latency_objective, names.CRITICAL))
+    by = f"{MODEL_VERSION}, {WITHIN}"
+    bounds = f"group by ({by}) (\n    {bound(buckets)}\n)"
+    known = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), suffix="_bucket")
+    return _problem(
+        "latency_objective",
+        expr=f"{asked}\nunless on ({by})\n  {bounds}\nand on ({MODEL_VERSION})\n  {buckets}",
+        summary=f"The latency objective of model {label(MODEL)} cannot be judged",
+        description=(
+            f"Model {label(MODEL)} version {label(VERSION)} should answer within {label(WITHIN)} seconds, which is no bucket bound of its "
+            f"duration histogram ({look_up(f'count(count by ({WITHIN}) ({known}))', MODEL, VERSION, form=COUNT)} bounds). "
+            "ModelLatencyBudgetBurn cannot fire."
+        ),
+        action="Set the objective to a bound of ml_inference_duration_seconds, or give the histogram that bound with a View.",
     )
 
 

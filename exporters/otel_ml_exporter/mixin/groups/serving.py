@@ -1,56 +1,103 @@
-"""Serving: whether the model is there and answers."""
+"""Serving: whether the model is there, is called, and answers in time."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from otel_ml import catalogue as names
-from otel_ml_exporter.mixin.groups.shares import Share
+from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, counted
+from otel_ml_exporter.mixin.groups.limits import limit, threshold
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
-from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, VERSION, Queries
-from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, label, look_up, of, top_three, value
+from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
+from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, label, listed, look_up, of, top_three, value
 
 CATEGORY = "serving"
 FAILED = f'{ERROR}!=""'
+WITHIN: Final = "le"
+"""The label of a histogram's buckets: calls that took at most so long."""
+DASHBOARD: Final = "otel-ml-serving?model&version"
+
+_OF_VERSION = ", ".join(of(MODEL, VERSION))
 
 
 def serving(queries: Queries) -> Group:
-    """The serving of the model: that it is there, and that it answers."""
-    errors = _errors(queries)
-    recordings = [errors.threshold()]
-    for window in queries.knobs.rate_windows:
-        recordings += _calls(errors, window)
-    return Group(CATEGORY, "Is the model there, and does it answer?", (*recordings, _down(queries), _absent(queries), _failing(errors)))
+    """The serving of the model: that it is there, is called, and answers in time."""
+    errors = Budget("ml_inference_errors", names.SIGNAL_ERROR_BUDGET, queries)
+    slow = Budget("ml_inference_slow_calls", names.SIGNAL_LATENCY_BUDGET, queries)
+    recordings = (*_limits(queries), *_counts(queries), *errors.recordings(), *slow.recordings(), _traffic(queries))
+    alerts = (_down(queries), _absent(queries), _replicas_down(queries), _failing(errors), _slow(slow), _dropped(queries), _skewed(queries))
+    return Group(CATEGORY, "Is the model there, is it called, and does it answer in time?", (*recordings, *alerts))
 
 
-def _errors(queries: Queries) -> Share:
-    return Share(
-        level="model_version",
-        by=MODEL_VERSION,
-        part="ml_inference_errors",
-        whole="ml_inference_calls",
-        signal=names.SIGNAL_ERROR_RATIO,
-        default=queries.knobs.error_ratio,
-        minimum=queries.knobs.minimum_calls,
-        queries=queries,
+def _limits(queries: Queries) -> tuple[Recording, ...]:
+    knobs = queries.knobs
+    return (
+        threshold(queries, names.SIGNAL_ERROR_BUDGET, knobs.error_budget, names.CRITICAL),
+        threshold(queries, names.SIGNAL_LATENCY, knobs.latency_objective, names.CRITICAL),
+        threshold(queries, names.SIGNAL_LATENCY_BUDGET, knobs.latency_budget, names.CRITICAL),
     )
 
 
-def _calls(errors: Share, window: str) -> tuple[Recording, Recording]:
-    def increase(*matchers: str) -> str:
-        counter = errors.queries.series(names.INFERENCE_DURATION, *matchers, suffix="_count")
-        return f"sum by ({MODEL_VERSION}) (increase({counter}[{window}]))"
+def _counts(queries: Queries) -> tuple[Recording, ...]:
+    """Calls, failed calls and slow calls; a call that fails in time is not slow."""
+    window = queries.knobs.rate_window
 
-    return errors.recordings(window, part=increase(FAILED), whole=increase())
+    def calls(window: str, *matchers: str) -> str:
+        return f"sum by ({MODEL_VERSION}) (increase({queries.series(names.INFERENCE_DURATION, *matchers, suffix='_count')}[{window}]))"
+
+    all_calls = counted(CALLS, window)
+    recordings = [
+        Recording(all_calls, calls(window)),
+        Recording(counted("ml_inference_errors", window), f"{calls(window, FAILED)}\nor\n  0 * {all_calls}"),
+        Recording(counted("ml_inference_slow_calls", window), f"{all_calls}\n- on ({MODEL_VERSION})\n  {_in_time(queries, window)}"),
+    ]
+    if window != queries.knobs.short_window:
+        recordings.append(Recording(counted(CALLS, queries.knobs.short_window), calls(queries.knobs.short_window)))
+    return tuple(recordings)
 
 
-def _replicas(queries: Queries) -> str:
+def _in_time(queries: Queries, window: str) -> str:
+    """Calls in the bucket of the objective. A bound is a label, so the objective becomes one; clients write `1` or `1.0`."""
+    buckets = f"increase({queries.series(names.INFERENCE_DURATION, suffix='_bucket')}[{window}])"
+    joined = f"{MODEL_VERSION}, {WITHIN}"
+    return f"sum by ({MODEL_VERSION}) (\n      {bound(buckets)}\n    and on ({joined})\n      {objective(limit(names.SIGNAL_LATENCY))}\n  )"
+
+
+def bound(buckets: str) -> str:
+    """Buckets with their bound written as `objective` writes it."""
+    return f'label_replace({buckets}, "{WITHIN}", "$1", "{WITHIN}", "(.+)[.]0")'
+
+
+def objective(seconds: str) -> str:
+    """The objective of each model and version as the bound of a bucket."""
+    return f'count_values by ({MODEL_VERSION}) ("{WITHIN}", {seconds})'
+
+
+def calls_of_model(window: str) -> str:
+    """The name of the recorded calls of all versions of a model, of which an idle one has 0."""
+    return f"model:{CALLS}:increase{window}"
+
+
+def _traffic(queries: Queries) -> Recording:
+    window = queries.knobs.traffic_window
+    calls = queries.series(names.INFERENCE_DURATION, suffix="_count")
+    served = queries.series(names.MODEL_INFO)
+    expr = f"sum by ({MODEL}) (increase({calls}[{window}]))\nor on ({MODEL})\n  0 * group by ({MODEL}) ({served})"
+    return Recording(calls_of_model(window), expr)
+
+
+def _replicas(queries: Queries, *matchers: str) -> str:
     """Whether each replica that served the model lately answers its scrape."""
-    seen = f"last_over_time({queries.series(names.MODEL_INFO)}[{queries.knobs.long_window}])"
+    seen = f"last_over_time({queries.series(names.MODEL_INFO, *matchers)}[{queries.knobs.long_window}])"
     return f"max by (job, instance) (up)\n    * on (job, instance) group_right ()\n      group by (job, instance, {MODEL}) ({seen})"
 
 
-def _down(queries: Queries) -> Alert:
+def _configured(queries: Queries) -> str:
     known = queries.series(names.MODEL_INFO, *of(MODEL))
-    configured = f"count(up and on (job, instance) last_over_time({known}[{queries.knobs.long_window}]))"
+    return f"count(up and on (job, instance) last_over_time({known}[{queries.knobs.long_window}]))"
+
+
+def _down(queries: Queries) -> Alert:
     return Alert(
         name="ModelServiceDown",
         expr=f"sum by ({MODEL}) (\n    {_replicas(queries)}\n) == 0",
@@ -59,11 +106,11 @@ def _down(queries: Queries) -> Alert:
         category=CATEGORY,
         summary=f"Model {label(MODEL)} is down",
         description=(
-            f"Model {label(MODEL)}: {value(COUNT)} of {look_up(configured, MODEL, form=COUNT)} replicas that Prometheus scrapes answer. "
-            "Callers get no predictions."
+            f"Model {label(MODEL)}: {value(COUNT)} of {look_up(_configured(queries), MODEL, form=COUNT)} replicas that Prometheus scrapes "
+            "answer. Callers get no predictions."
         ),
         action="Look at the last deployment and the replicas' logs; roll back if the model was deployed in the last hour, else restart.",
-        dashboard="otel-ml-overview?model",
+        dashboard="otel-ml-serving?model",
     )
 
 
@@ -82,31 +129,131 @@ def _absent(queries: Queries) -> Alert:
             "Either it runs unseen, or it does not run; no other alert about it can fire."
         ),
         action="Ask the model server itself for a prediction: if it answers, mend the scrape or the Collector; if not, treat it as down.",
-        dashboard="otel-ml-overview?model",
+        dashboard="otel-ml-serving?model",
     )
 
 
-def _failing(errors: Share) -> Alert:
-    queries = errors.queries
-    fast, slow = queries.knobs.rate_window, queries.knobs.short_window
-    model = of(MODEL, VERSION)
-    calls = f"{errors.count(slow)}{{{', '.join(model)}}}"
-    limit = f"{errors.limit}{{{', '.join(model)}}}"
-    kinds = queries.series(names.INFERENCE_DURATION, *model, FAILED, suffix="_count")
-    top = top_three(f"sum by ({ERROR}) (rate({kinds}[{fast}]))", MODEL, VERSION, by=ERROR, form=NUMBER)
+def _replicas_down(queries: Queries) -> Alert:
+    """Not when all are: that is ModelServiceDown."""
+    knobs = queries.knobs
+    seen = f"last_over_time({queries.series(names.MODEL_INFO, *of(MODEL))}[{knobs.long_window}])"
+    silent = f"group by (instance) (up == 0 and on (job, instance) {seen})"
     return Alert(
-        name="ModelErrorRatioHigh",
-        expr=errors.exceeded(),
+        name="ModelReplicasDown",
+        expr=f"(\n  avg by ({MODEL}) (\n    {_replicas(queries)}\n  ) < {knobs.replicas_ratio}\n) > 0",
+        hold="5m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Replicas of model {label(MODEL)} are down",
+        description=(
+            f"{value(PERCENT)} of the {look_up(_configured(queries), MODEL, form=COUNT)} replicas of model {label(MODEL)} answer their "
+            f"scrape (limit {knobs.replicas_ratio:.0%}). Silent: {listed(silent, MODEL, by='instance')}. The others carry their load."
+        ),
+        action="Restart the silent replicas before the others follow; if they are killed again, look for memory and a bad input.",
+        dashboard="otel-ml-serving?model",
+    )
+
+
+def _rates(budget: Budget) -> str:
+    """The share of bad calls over the windows of the burn rates."""
+    knobs = budget.queries.knobs
+    shown = (knobs.rate_window, knobs.short_window, knobs.middle_window)
+    return ", ".join(
+        f"{look_up(f'{budget.ratio(window)}{{{_OF_VERSION}}}', MODEL, VERSION, form=PERCENT)} over {window}" for window in shown
+    )
+
+
+def _limit_and_calls(budget: Budget) -> str:
+    knobs = budget.queries.knobs
+    allowed = look_up(f"{limit(budget.signal)}{{{_OF_VERSION}}}", MODEL, VERSION, form=PERCENT)
+    calls = look_up(f"{counted(CALLS, knobs.short_window)}{{{_OF_VERSION}}}", MODEL, VERSION, form=COUNT)
+    return (
+        f"The budget is {allowed}; a page comes at {FAST} times that over {knobs.rate_window} and {knobs.short_window}, or at {SLOW} times "
+        f"over {knobs.slow_burn_window} and {knobs.middle_window} ({calls} calls in {knobs.short_window})."
+    )
+
+
+def _failing(errors: Budget) -> Alert:
+    queries = errors.queries
+    kinds = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), FAILED, suffix="_count")
+    top = top_three(f"sum by ({ERROR}) (rate({kinds}[{queries.knobs.rate_window}]))", MODEL, VERSION, by=ERROR, form=NUMBER)
+    return Alert(
+        name="ModelErrorBudgetBurn",
+        expr=errors.burning(),
         hold="2m",
         keep="5m",
         severity=names.CRITICAL,
         category=CATEGORY,
         summary=f"Model {label(MODEL)} fails calls",
         description=(
-            f"Model {label(MODEL)} version {label(VERSION)} failed {value(PERCENT)} of its calls over {fast} "
-            f"(limit {look_up(limit, MODEL, VERSION, form=PERCENT)}; {look_up(calls, MODEL, VERSION, form=COUNT)} calls in {slow}). "
+            f"Model {label(MODEL)} version {label(VERSION)} failed {_rates(errors)} of its calls. {_limit_and_calls(errors)} "
             f"Errors a second: {top}."
         ),
         action="Read the most frequent error in the logs; roll back if it began with a deployment, else switch to the fallback.",
-        dashboard="otel-ml-overview?model&version",
+        dashboard=DASHBOARD,
+    )
+
+
+def _slow(slow: Budget) -> Alert:
+    queries = slow.queries
+    window = queries.knobs.rate_window
+    allowed = look_up(f"{limit(names.SIGNAL_LATENCY)}{{{_OF_VERSION}}}", MODEL, VERSION, form=SECONDS)
+    buckets = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), suffix="_bucket")
+    worst = f"histogram_quantile(0.99, sum by (instance, {WITHIN}) (rate({buckets}[{window}])))"
+    return Alert(
+        name="ModelLatencyBudgetBurn",
+        expr=slow.burning(),
+        hold="2m",
+        keep="5m",
+        severity=names.CRITICAL,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is slow",
+        description=(
+            f"Model {label(MODEL)} version {label(VERSION)}: {_rates(slow)} of its calls took longer than {allowed}. "
+            f"{_limit_and_calls(slow)} p99 in seconds by replica: {top_three(worst, MODEL, VERSION, by='instance', form=NUMBER)}."
+        ),
+        action="Roll back if it began with a deployment; if the load grew, add replicas; if one replica is slow, take it out.",
+        dashboard=DASHBOARD,
+    )
+
+
+def _dropped(queries: Queries) -> Alert:
+    knobs = queries.knobs
+    calls = calls_of_model(knobs.traffic_window)
+    least = 3 * knobs.minimum_calls
+    before = look_up(f"{calls}{{{', '.join(of(MODEL))}}} offset {knobs.season}", MODEL, form=COUNT)
+    return Alert(
+        name="ModelTrafficDropped",
+        expr=f"{calls}\n< on ({MODEL})\n  {knobs.traffic_ratio} * ({calls} offset {knobs.season} > {least})",
+        hold="15m",
+        keep="5m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is hardly called any more",
+        description=(
+            f"Model {label(MODEL)} got {value(COUNT)} calls over {knobs.traffic_window}, and {before} at the same time {knobs.season} ago "
+            f"(limit {knobs.traffic_ratio:.0%} of that, where it was more than {least})."
+        ),
+        action="Ask the callers' owners what they changed; look at the route, the gateway and the flag that send traffic to the model.",
+        dashboard="otel-ml-serving?model",
+    )
+
+
+def _skewed(queries: Queries) -> Alert:
+    stable = equal(ROLE, names.ROLE_STABLE)
+    rows = queries.series(names.INFERENCE_ROWS, *of(MODEL))
+    shares = f"sum by ({VERSION}) (rate({rows}[{queries.knobs.rate_window}]))"
+    return Alert(
+        name="ModelVersionSkew",
+        expr=f"count by ({MODEL}) (\n    group by ({MODEL_VERSION}) ({queries.series(names.MODEL_INFO, stable)})\n) > 1",
+        hold="1h",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is served in several versions",
+        description=(
+            f"{value(COUNT)} versions of model {label(MODEL)} have been serving as stable for an hour (limit 1). "
+            f"Rows a second: version {top_three(shares, MODEL, by=VERSION, form=NUMBER)}."
+        ),
+        action="Finish the rollout or roll it back; if two versions are meant, give one the role of canary.",
+        dashboard="otel-ml-serving?model",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.groups.limits import limit, threshold
 from otel_ml_exporter.mixin.pack import Recording
 from otel_ml_exporter.mixin.promql import MODEL_VERSION, Queries
 
@@ -25,11 +26,12 @@ class Share:
     default: float
     minimum: int
     queries: Queries
+    severity: str = names.CRITICAL
 
     @property
     def limit(self) -> str:
         """The name of the recorded threshold."""
-        return f"model_version:ml_threshold:{self.signal}"
+        return limit(self.signal)
 
     def ratio(self, window: str) -> str:
         """The name of the recorded share."""
@@ -46,9 +48,7 @@ class Share:
 
     def threshold(self) -> Recording:
         """The exporter's threshold, or the default for models whose exporter publishes none."""
-        known = self.queries.limit(self.signal, names.CRITICAL)
-        models = f"{self.default} * group by ({MODEL_VERSION}) ({self.queries.series(names.MODEL_INFO)})"
-        return Recording(self.limit, f"{known}\nor on ({MODEL_VERSION})\n  {models}")
+        return threshold(self.queries, self.signal, self.default, self.severity)
 
     def exceeded(self) -> str:
         """The share now, where it is over the limit with enough counts: at once in busy models, over the long hour in quiet ones."""

@@ -1,0 +1,184 @@
+"""Serving: who calls, what fails, how long it takes, and which replicas and versions answer."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as models
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.dashboards import parts
+from otel_ml_exporter.mixin.dashboards.drift import model_variables
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.groups.burns import FAST, SLOW, Budget
+from otel_ml_exporter.mixin.groups.limits import limit
+from otel_ml_exporter.mixin.groups.serving import FAILED, WITHIN, calls_of_model
+from otel_ml_exporter.mixin.promql import ERROR, MODEL, ROLE, VERSION, Queries, equal
+
+OF_VERSION = ", ".join(CHOSEN)
+INTERVAL = "$__rate_interval"
+
+
+def serving(queries: Queries) -> models.Dashboard:
+    """Who calls, what fails, how long it takes, and which replicas and versions answer."""
+    built = parts.frame("otel-ml-serving", "Models: serving", "The calls of one version: how many, how many failed, how long they took.")
+    for variable in model_variables(queries):
+        built = built.with_variable(variable)
+    rows = (
+        *_totals(queries),
+        parts.row("Traffic", 4),
+        *_traffic(queries),
+        parts.row("Errors", 13),
+        *_errors(queries),
+        parts.row("Latency", 22),
+        *_latency(queries),
+    )
+    for panel in rows:
+        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
+    return built.build()
+
+
+def _totals(queries: Queries) -> list[Panel]:
+    knobs = queries.knobs
+    seen = f"last_over_time({queries.series(names.MODEL_INFO, equal(MODEL, '$model'))}[{knobs.long_window}])"
+    left = "Bad calls over the longest window of the burn rates, as a share of what the budget allows; over 100 % it is overspent."
+
+    def spent(budget: Budget) -> str:
+        allowed = f"{limit(budget.signal)}{{{OF_VERSION}}}"
+        return f"{budget.ratio(knobs.middle_window)}{{{OF_VERSION}}} / {allowed}"
+
+    return [
+        parts.number(
+            "Replicas that answer",
+            "Share of the replicas that served any version of the model lately and answer their scrape.",
+            "percentunit",
+            Place(0, 0, 6, 4),
+            f"avg(up and on (job, instance) {seen})",
+        ),
+        parts.number(
+            "Stable versions",
+            "Versions that serve as stable; more than one for an hour raises ModelVersionSkew.",
+            "short",
+            Place(6, 0, 6, 4),
+            f"count(group by ({VERSION}) ({queries.series(names.MODEL_INFO, equal(MODEL, '$model'), _stable())}))",
+        ),
+        parts.number("Error budget in use", left, "percentunit", Place(12, 0, 6, 4), spent(_failed(queries))),
+        parts.number("Latency budget in use", left, "percentunit", Place(18, 0, 6, 4), spent(_slow(queries))),
+    ]
+
+
+def _stable() -> str:
+    return equal(ROLE, names.ROLE_STABLE)
+
+
+def _failed(queries: Queries) -> Budget:
+    return Budget("ml_inference_errors", names.SIGNAL_ERROR_BUDGET, queries)
+
+
+def _slow(queries: Queries) -> Budget:
+    return Budget("ml_inference_slow_calls", names.SIGNAL_LATENCY_BUDGET, queries)
+
+
+def _count(queries: Queries, *matchers: str) -> str:
+    return queries.series(names.INFERENCE_DURATION, *matchers, suffix="_count")
+
+
+def _traffic(queries: Queries) -> list[Panel]:
+    knobs = queries.knobs
+    calls = f"{calls_of_model(knobs.traffic_window)}{{{equal(MODEL, '$model')}}}"
+    of_model = equal(MODEL, "$model")
+    return [
+        parts.lines(
+            "Calls, and a season ago",
+            f"Of all versions over {knobs.traffic_window}; ModelTrafficDropped fires under {knobs.traffic_ratio:.0%} of the dashed line.",
+            "short",
+            Place(0, 5, 8, 8),
+            Line(calls, "calls", parts.BLUE),
+            Line(f"{calls} offset {knobs.season} or {calls}", f"{knobs.season} ago", parts.BLACK, dashed=True),
+        ),
+        parts.lines(
+            "Calls by version",
+            "Calls each second by version: a rollout is one line that takes over from another.",
+            "reqps",
+            Place(8, 5, 8, 8),
+            Line(f"sum by ({VERSION}) (rate({_count(queries, of_model)}[{INTERVAL}]))", f"{{{{{VERSION}}}}}"),
+        ),
+        parts.lines(
+            "Rows",
+            "Rows given to the model each second; a batch is one call of many rows.",
+            "rps",
+            Place(16, 5, 8, 8),
+            Line(f"sum(rate({queries.series(names.INFERENCE_ROWS, *CHOSEN)}[{INTERVAL}]))", "rows", parts.BLUE),
+        ),
+    ]
+
+
+def _burn(budget: Budget, title: str, bad: str, x: int, y: int) -> Panel:
+    """The share of bad calls over the windows that must agree, beside the two limits that page."""
+    knobs = budget.queries.knobs
+    allowed = f"{limit(budget.signal)}{{{OF_VERSION}}}"
+    shares = (
+        (knobs.rate_window, parts.SKY),
+        (knobs.slow_burn_window, parts.GREEN),
+        (knobs.short_window, parts.BLUE),
+        (knobs.middle_window, parts.PURPLE),
+    )
+    lines = [Line(f"{budget.ratio(window)}{{{OF_VERSION}}}", window, color) for window, color in dict(shares).items()]
+    return parts.lines(
+        title,
+        f"{bad} A page comes with {knobs.short_window} and {knobs.rate_window} over the upper dashed line, or {knobs.middle_window} and "
+        f"{knobs.slow_burn_window} over the lower one.",
+        "percentunit",
+        Place(x, y, 12, 8),
+        *lines,
+        Line(f"{FAST} * {allowed}", f"{FAST} budgets", parts.VERMILION, dashed=True),
+        Line(f"{SLOW} * {allowed}", f"{SLOW} budgets", parts.ORANGE, dashed=True),
+    )
+
+
+def _errors(queries: Queries) -> list[Panel]:
+    kinds = f"sum by ({ERROR}) (rate({_count(queries, *CHOSEN, FAILED)}[{INTERVAL}]))"
+    return [
+        _burn(_failed(queries), "Failed calls", "Share of calls that raised an error.", 0, 14),
+        parts.lines(
+            "Errors by type",
+            "Failed calls each second; ValueError and the like come from input or code, TimeoutError and MemoryError from the environment.",
+            "reqps",
+            Place(12, 14, 6, 8),
+            Line(kinds, f"{{{{{ERROR}}}}}"),
+        ),
+        parts.lines(
+            "Errors by replica",
+            "Failed calls each second; one replica alone is to be restarted.",
+            "reqps",
+            Place(18, 14, 6, 8),
+            Line(f"topk(10, sum by (instance) (rate({_count(queries, *CHOSEN, FAILED)}[{INTERVAL}])))", "{{instance}}"),
+        ),
+    ]
+
+
+def _latency(queries: Queries) -> list[Panel]:
+    buckets = queries.series(names.INFERENCE_DURATION, *CHOSEN, suffix="_bucket")
+
+    def quantile(q: float, by: str = WITHIN) -> str:
+        return f"histogram_quantile({q}, sum by ({by}) (rate({buckets}[{INTERVAL}]))) >= 0"
+
+    return [
+        _burn(_slow(queries), "Slow calls", "Share of calls that took longer than the objective.", 0, 23),
+        parts.lines(
+            "Latency",
+            "Half, nine in ten and 99 in a hundred calls are faster; the dashed line is the objective.",
+            "s",
+            Place(12, 23, 6, 8),
+            Line(quantile(0.5), "p50", parts.SKY),
+            Line(quantile(0.9), "p90", parts.BLUE),
+            Line(quantile(0.99), "p99", parts.PURPLE),
+            Line(f"{limit(names.SIGNAL_LATENCY)}{{{OF_VERSION}}}", "objective", parts.VERMILION, dashed=True),
+        ),
+        parts.lines(
+            "Latency p99 by replica",
+            "One call in a hundred is slower; one replica alone is to be taken out.",
+            "s",
+            Place(18, 23, 6, 8),
+            Line(f"topk(10, {quantile(0.99, f'instance, {WITHIN}')})", "{{instance}}"),
+        ),
+    ]
