@@ -33,7 +33,7 @@ def eventually(holds, otherwise, seconds=40):
 
 
 @contextmanager
-def running_prometheus(directory, settings):
+def running_prometheus(directory, settings, *more):
     """A Prometheus with these settings, its files in `directory`; its HTTP API as a client."""
     program = shutil.which("prometheus")
     assert program, "prometheus is not on the PATH; install it (Debian package: prometheus)"
@@ -45,7 +45,7 @@ def running_prometheus(directory, settings):
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-        process = subprocess.Popen([program, *options], stdout=log, stderr=log)
+        process = subprocess.Popen([program, *options, *more], stdout=log, stderr=log)
         try:
             eventually(lambda: client.get("/-/ready").status_code == 200, (directory / "log").read_text)
             yield client

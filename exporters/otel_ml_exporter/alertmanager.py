@@ -124,8 +124,8 @@ class Alertmanager(Remote):
         try:
             return self.json(method, f"api/v2/{path}", **options)
         except RemoteError as error:
-            if "(404" in str(error):
-                raise RemoteError(f"{error}; is the URL that of Alertmanager 0.16 or newer?") from error
+            if error.status == 404:
+                raise RemoteError(f"{error}; is the URL that of Alertmanager 0.16 or newer?", status=404) from error
             raise
 
 

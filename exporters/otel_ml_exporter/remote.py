@@ -20,7 +20,11 @@ from otel_ml_exporter.shape import Section, UnfitError
 
 
 class RemoteError(OtelMLError):
-    """A server did not answer, or not with what was asked for."""
+    """A server did not answer, or not with what was asked for; `status` is that of a refusal, else 0."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -139,9 +143,12 @@ class Remote:
             message = f"{self._name} at {self.host} does not answer ({type(error).__name__}: {error}); is it running, and the URL right?"
             raise RemoteError(message) from error
         if answer.status_code in (401, 403):
-            raise RemoteError(f"{self._name} at {self.host} lets nobody in ({answer.status_code}); give --http-config FILE")
+            raise RemoteError(
+                f"{self._name} at {self.host} lets nobody in ({answer.status_code}); give --http-config FILE", status=answer.status_code
+            )
         if not answer.is_success:
-            raise RemoteError(f"{self._name} at {self.host} refuses {path} ({answer.status_code}: {_reason(answer)})")
+            message = f"{self._name} at {self.host} refuses {path} ({answer.status_code}: {_reason(answer)})"
+            raise RemoteError(message, status=answer.status_code)
         return answer
 
 

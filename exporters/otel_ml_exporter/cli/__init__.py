@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from otel_ml import OtelMLError, __version__
-from otel_ml_exporter.cli import alerts, baseline, demo, exporter, render
+from otel_ml_exporter.cli import alerts, baseline, demo, doctor, exporter, render
 
 NO, USAGE = 1, 2
-_COMMANDS = {demo: "demo", baseline: "data", exporter: "exporter", render: "render", alerts: "exporter"}
+_COMMANDS = {demo: "demo", baseline: "data", exporter: "exporter", render: "render", alerts: "exporter", doctor: "exporter"}
 """Each command and the extra that it needs."""
 
 

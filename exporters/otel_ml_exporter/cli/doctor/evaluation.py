@@ -1,0 +1,133 @@
+"""The middle links: baseline, exporter, scores, labels and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, unchecked
+from otel_ml_exporter.cli.words import ago, span
+from otel_ml_exporter.mixin.durations import seconds
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.promql import BASELINE, SIGNAL, VERSION, WINDOW
+from otel_ml_exporter.mixin.rules import groups
+from otel_ml_exporter.remote import RemoteError
+
+_DAY = 86_400.0
+_STALE_RULES = 300.0
+
+
+def fingerprint(case: Case) -> Finding:
+    """Service, exporter and file have the same baseline."""
+    served = _ids(case, names.MODEL_INFO.prometheus)
+    bare = sorted(version for version, identity in served.items() if not identity)
+    if bare:
+        return broken(f"version {', '.join(bare)} is served without a baseline", "give otel_ml.monitor the file that Baseline.save wrote")
+    known = _ids(case, names.BASELINE_INFO.prometheus)
+    for version, identity in sorted(served.items()):
+        if version in known and known[version] != identity:
+            mend = "give both the same file; compare with `otel-ml baseline show`"
+            return broken(f"version {version} counts with baseline {identity}, the exporter has {known[version]}", mend)
+    if case.baseline is not None:
+        expected = case.baseline.fingerprint
+        if served.get(case.baseline.version) != expected:
+            found = served.get(case.baseline.version, "nothing")
+            return broken(
+                f"version {case.baseline.version} counts with baseline {found}, the file is {expected}", "give the service this file"
+            )
+        return ok(f"service and file have baseline {expected}")
+    unknown = sorted(set(served) - set(known))
+    if unknown:
+        return look(f"nobody else has a baseline of version {', '.join(unknown)}", "add it to `models` of the exporter's configuration")
+    return ok(f"service and exporter have baseline {', '.join(sorted(set(served.values())))}")
+
+
+def _ids(case: Case, metric: str) -> Mapping[str, str]:
+    found = case.prometheus.vector(f"group by ({VERSION}, {BASELINE}) ({metric}{{{case.matcher}}})")
+    return {sample.labels.get(VERSION, ""): sample.labels.get(BASELINE, "") for sample in found}
+
+
+def exporter(case: Case) -> Finding:
+    """The exporter itself is ready."""
+    if case.exporter is None:
+        return unchecked("give --exporter http://host:9469 to ask the exporter itself")
+    try:
+        case.exporter.text("readyz")
+    except RemoteError as error:
+        if error.status:
+            return broken(str(error), "read the exporter's log")
+        raise
+    return ok(f"{case.exporter.host} is ready")
+
+
+def evaluations(case: Case) -> Finding:
+    """The exporter evaluates, and Prometheus sees it."""
+    last = case.prometheus.number(f"max({names.EXPORTER_LAST_EVALUATION.prometheus})")
+    if last is None:
+        return broken("Prometheus has no metrics of the exporter", "start `otel-ml exporter run`, and name it in scrape_configs")
+    if case.now - last > seconds(Knobs().stale_after):
+        return broken(f"the last evaluation ended {ago(last, case.now)}", "look whether the exporter runs, then at its log")
+    return ok(f"the last evaluation ended {ago(last, case.now)}")
+
+
+def source(case: Case) -> Finding:
+    """The exporter reads its counts and its baselines."""
+    down = case.prometheus.vector(f"max by ({names.SOURCE}) ({names.EXPORTER_SOURCE_UP.prometheus}) == 0")
+    if down:
+        return broken(
+            f"the source {down[0].labels.get(names.SOURCE, '')} does not answer the exporter", "mend `source` of its configuration"
+        )
+    missing = case.prometheus.vector(f"max by ({names.FILE}) ({names.EXPORTER_BASELINE_MISSING.prometheus}) == 1")
+    if missing:
+        files = ", ".join(sample.labels.get(names.FILE, "") for sample in missing)
+        return look(f"the exporter cannot use {files}", "run `otel-ml baseline validate` on it where the exporter runs")
+    return ok("counts and baselines are read")
+
+
+def scores(case: Case) -> Finding:
+    """The model has scores."""
+    metrics = f"{names.FEATURE_PSI.prometheus}|{names.PREDICTION_PSI.prometheus}"
+    windows = case.prometheus.vector(f'group by ({WINDOW}) ({{__name__=~"{metrics}", {case.matcher}}})')
+    if windows:
+        return ok(f"over {', '.join(sorted(sample.labels.get(WINDOW, '') for sample in windows))}")
+    samples = case.prometheus.vector(f"max by ({WINDOW}, {SIGNAL}) ({names.WINDOW_SAMPLES.prometheus}{{{case.matcher}}})")
+    if samples:
+        most = max(sample.value for sample in samples)
+        return look(f"none: at most {most:.0f} samples in a window", "wait for traffic, or lower minimum_samples of the exporter")
+    return broken(
+        "none, and no samples", "give the exporter the model's baseline; `otel-ml exporter run --once` says why there is no score"
+    )
+
+
+def labels(case: Case) -> Finding:
+    """Ground truth arrives, where it ever did."""
+    last = case.prometheus.number(f"max({names.OUTCOME_LAST_TIMESTAMP.prometheus}{{{case.matcher}}})")
+    if last is None:
+        return unchecked("no outcome has come; calibration and measured performance need otel_ml.record_outcome")
+    delay = case.prometheus.number(f'max({names.OUTCOME_DELAY.prometheus}{{{case.matcher}, {names.QUANTILE}="0.9"}})') or 0.0
+    expected = max(_DAY, 2 * delay)
+    if case.now - last > expected:
+        return look(f"the last outcome came {ago(last, case.now)}, expected every {span(expected)}", "look at the job that brings labels")
+    return ok(f"the last outcome came {ago(last, case.now)}")
+
+
+def loaded(case: Case) -> Finding:
+    """Prometheus has the rules of the pack."""
+    ours = {alert.name for group in groups(Knobs()) for alert in group.alerts}
+    missing = sorted(ours - {rule.name for rule in case.rules if rule.alerting})
+    if missing:
+        found = f"{len(missing)} of {len(ours)} alerts are not loaded: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+        return broken(found, "name the files of alert_rules/ in rule_files of prometheus.yml and reload; `promtool check config` helps")
+    return ok(f"all {len(ours)} alerts")
+
+
+def healthy(case: Case) -> Finding:
+    """The rules are evaluated, and none fails."""
+    ours = [rule for rule in case.rules if rule.group.startswith("otel-ml-")] or case.rules
+    failing = next((rule for rule in ours if rule.health == "err"), None)
+    if failing:
+        return broken(f"{failing.name} fails: {failing.error}", "mend what it names: duplicate labels or samples, or a query limit")
+    last = max((rule.evaluated for rule in ours), default=0.0)
+    if case.now - last > _STALE_RULES and last:
+        return broken(f"the last evaluation was {ago(last, case.now)}", "look at Prometheus' log and load")
+    return ok(f"{len(ours)} rules without error")

@@ -1,0 +1,79 @@
+"""One visit: the table of links in their order, and how they are printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Final
+
+from otel_ml import Baseline
+from otel_ml import catalogue as names
+from otel_ml_exporter.cli.doctor import evaluation, notification, service
+from otel_ml_exporter.cli.doctor.links import BROKEN, Case, Check, Finding, Link, ok, walk
+from otel_ml_exporter.cli.servers import alertmanager, prometheus
+from otel_ml_exporter.remote import Remote
+
+
+def _prometheus(case: Case) -> Finding:
+    case.prometheus.vector("1")
+    return ok(f"{case.prometheus.host} answers")
+
+
+_SERVER, _ARRIVAL, _EXPORTER, _RULES, _ALERTMANAGER = "Prometheus", "metrics arrive", "exporter evaluates", "rules loaded", "Alertmanager"
+
+CHECKS: Final = (
+    Check("service endpoint", service.endpoint),
+    Check(_SERVER, _prometheus),
+    Check("scrape", service.scrape, (_SERVER,)),
+    Check(_ARRIVAL, service.arrival, (_SERVER,)),
+    Check("calls", service.calls, (_ARRIVAL,)),
+    Check("nothing lost", service.losses, (_ARRIVAL,)),
+    Check("series budget", service.budget, (_SERVER,)),
+    Check("fingerprint", evaluation.fingerprint, (_ARRIVAL,)),
+    Check("exporter endpoint", evaluation.exporter),
+    Check(_EXPORTER, evaluation.evaluations, (_SERVER,)),
+    Check("exporter reads", evaluation.source, (_EXPORTER,)),
+    Check("scores", evaluation.scores, (_ARRIVAL, _EXPORTER)),
+    Check("labels", evaluation.labels, (_EXPORTER,)),
+    Check(_RULES, evaluation.loaded, (_SERVER,)),
+    Check("rules healthy", evaluation.healthy, (_SERVER,)),
+    Check("alerting", notification.known, (_SERVER,)),
+    Check(_ALERTMANAGER, notification.answers),
+    Check("Watchdog", notification.watchdog, (_SERVER, _ALERTMANAGER)),
+    Check("route, critical", notification.route(names.CRITICAL), (_ALERTMANAGER,)),
+    Check("route, warning", notification.route(names.WARNING), (_ALERTMANAGER,)),
+    Check("silences", notification.silences, (_ALERTMANAGER,)),
+)
+"""The path from the process to the pager, in its order."""
+
+_WIDTH = max(len(check.name) for check in CHECKS)
+
+
+def visit(options: argparse.Namespace) -> int:
+    """Walk the path and print each link as it is tested; 1 when one is broken."""
+    baseline = Baseline.load(options.baseline) if options.baseline else None
+    with ExitStack() as open_:
+        exporter, target = (
+            open_.enter_context(Remote(name, url, timeout=10)) if url else None
+            for name, url in (("the exporter", options.exporter), ("the service", options.target))
+        )
+        servers = open_.enter_context(prometheus(options)), open_.enter_context(alertmanager(options))
+        case = Case(options.model, *servers, exporter, target, baseline, time.time())
+        links = walk(CHECKS, case, lambda link: None if options.json else _print(link))
+    broken = [link for link in links if link.state == BROKEN]
+    if options.json:
+        print(json.dumps({"model": options.model, "healthy": not broken, "links": [asdict(link) for link in links]}))
+    elif broken:
+        print(f"\nbroken: {', '.join(link.name for link in broken)}; start with the first")
+    else:
+        print(f"\nno link is broken; whether the phone rings says: otel-ml alerts test --model {options.model}")
+    return int(bool(broken))
+
+
+def _print(link: Link) -> None:
+    print(f"{link.state:<6}  {link.name:<{_WIDTH}}  {link.found}", flush=True)
+    if link.mend:
+        print(f"{'':<{_WIDTH + 10}}-> {link.mend}")

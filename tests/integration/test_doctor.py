@@ -1,0 +1,327 @@
+"""`otel-ml doctor` with a real Prometheus and Alertmanager: each link is broken once, and it is the one that is named."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+import yaml
+
+from otel_ml import Baseline
+from otel_ml_exporter.alertmanager import Alertmanager, Matcher
+from otel_ml_exporter.cli import main
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.render import render, write
+from support import eventually, free_port, running_alertmanager, running_prometheus
+
+pytestmark = pytest.mark.e2e
+
+HEALTHY = "churn"
+DAY = 86_400
+
+
+def of_model(name, *, served="b1", known="b1", rows=True, dropped=False, score=True, samples=5000.0, labelled=60.0):
+    """The exposition of a model and of what the exporter says about it; counters grow with time."""
+    model = f'ml_model_name="{name}",ml_model_version="3"'
+    count = time.time() % 100_000
+    yield f'ml_model_info{{{model},ml_baseline_id="{served}"}} 1'
+    yield f"ml_inference_rows_total{{{model}}} {count if rows else 7}"
+    yield f'ml_monitor_dropped_total{{{model},ml_drop_reason="error"}} {count if dropped else 0}'
+    yield f'ml_baseline_info{{{model},ml_baseline_id="{known}"}} 1'
+    if score:
+        yield f'ml_feature_psi{{{model},ml_feature_name="age",window="1h",reference="baseline"}} 0.01'
+    if samples is not None:
+        yield f'ml_window_samples{{{model},ml_signal="feature",window="1h"}} {samples}'
+    if labelled is not None:
+        yield f"ml_outcome_last_timestamp_seconds{{{model}}} {time.time() - labelled}"
+
+
+MODELS = {
+    HEALTHY: {},
+    "bare": {"served": ""},
+    "mixed": {"served": "b9"},
+    "idle": {"rows": False},
+    "lossy": {"dropped": True},
+    "quiet": {"score": False, "samples": 12.0},
+    "blind": {"score": False, "samples": None},
+    "unlabelled": {"labelled": 5.0 * DAY},
+    "muted": {},
+}
+
+
+def of_exporter(*, age=1.0, source=1, missing=0):
+    yield f"ml_exporter_last_evaluation_timestamp_seconds {time.time() - age}"
+    yield f'ml_exporter_source_up{{source="otlp"}} {source}'
+    yield f'ml_exporter_baseline_missing{{file="churn-4.json"}} {missing}'
+
+
+class Exposition:
+    """A server whose metrics a test can break."""
+
+    def __init__(self, lines):
+        self.lines = lines
+        exposition = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                ready = self.path != "/readyz"
+                body = "".join(f"{line}\n" for line in exposition.lines()).encode() if ready else b"no evaluation yet"
+                self.send_response(200 if ready else 503)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Stack:
+    """The servers, and the ways to break each."""
+
+    def __init__(self, directory, prometheus, alertmanager, service, gone):
+        self.directory, self.prometheus, self.alertmanager, self.service, self.gone = directory, prometheus, alertmanager, service, gone
+        self.exporter = {}
+        self.extra = []
+
+    def lines(self):
+        for name, faults in MODELS.items():
+            yield from of_model(name, **faults)
+        yield from of_exporter(**self.exporter)
+        yield from self.extra
+
+    @contextmanager
+    def settings(self, **changes):
+        """Prometheus with other settings, for a while."""
+        file = self.directory / "prometheus.yml"
+        before = file.read_text()
+        file.write_text(yaml.safe_dump({**yaml.safe_load(before), **changes}))
+        assert self.prometheus.post("/-/reload").status_code == 200
+        try:
+            yield
+        finally:
+            file.write_text(before)
+            assert self.prometheus.post("/-/reload").status_code == 200
+            known = "/api/v1/alertmanagers"
+            eventually(lambda: self.prometheus.get(known).json()["data"]["activeAlertmanagers"], lambda: "no Alertmanager again")
+
+    @contextmanager
+    def routes(self, **changes):
+        """Alertmanager with another routing tree, for a while."""
+        file = self.directory / "alertmanager.yml"
+        before = file.read_text()
+        file.write_text(yaml.safe_dump({**yaml.safe_load(before), **changes}))
+        assert httpx.post(f"{self.alertmanager}/-/reload").status_code == 200
+        try:
+            yield
+        finally:
+            file.write_text(before)
+            assert httpx.post(f"{self.alertmanager}/-/reload").status_code == 200
+
+    def visit(self, capsys, *options, model=HEALTHY):
+        """Every link by its name, and the exit code."""
+        servers = [f"--prometheus={self.prometheus.base_url}", f"--alertmanager={self.alertmanager}"]
+        code = main(["doctor", f"--model={model}", "--json", *servers, *options])
+        told = json.loads(capsys.readouterr().out)
+        assert code == (0 if told["healthy"] else 1)
+        return {link["name"]: link for link in told["links"]}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("doctor")
+    write(render("rules", Knobs(interval="1s", rate_window="4s", score_interval="1s", scrape_interval="500ms", pace=0.001)), directory)
+    service, gone = Exposition(list), Exposition(lambda: of_model("gone"))
+    jobs = [{"job_name": job, "static_configs": [{"targets": [server.address]}]} for job, server in (("models", service), ("old", gone))]
+    route = {"receiver": "chat", "group_wait": "1s", "routes": [{"matchers": ['severity="critical"'], "receiver": "pager"}]}
+    receivers = [{"name": name, "webhook_configs": [{"url": "http://127.0.0.1:9/x"}]} for name in ("chat", "pager")]
+    with running_alertmanager(directory, {"route": route, "receivers": receivers}) as alertmanager:
+        settings = {
+            "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
+            "rule_files": [str(directory / "alert_rules" / "*.yaml")],
+            "scrape_configs": jobs,
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager[7:]]}]}]},
+        }
+        with running_prometheus(directory, settings, "--web.enable-lifecycle", "--rules.alert.resend-delay=1s") as client:
+            stack = Stack(directory, client, alertmanager, service, gone)
+            service.lines = stack.lines
+            with Alertmanager("Alertmanager", alertmanager) as server:
+                eventually(lambda: server.alerts([Matcher("alertname", "Watchdog")]), lambda: "no Watchdog")
+                server.silence(
+                    [Matcher("ml_model_name", "mut.*", regex=True)],
+                    starts=time.time(),
+                    ends=time.time() + 999,
+                    author="ada",
+                    comment="retraining",
+                )
+            grown = (
+                'count(increase(ml_inference_rows_total{ml_model_name="churn"}[15m]) > 0) and count(ml_model_info{ml_model_name="gone"})'
+            )
+            eventually(lambda: client.get("/api/v1/query", params={"query": grown}).json()["data"]["result"], lambda: "no counts")
+            yield stack
+    for server in (service, gone):
+        server.close()
+
+
+def states(links, state):
+    return [name for name, link in links.items() if link["state"] == state]
+
+
+def test_a_whole_path_is_healthy_from_end_to_end(stack, capsys):
+    baseline = Baseline.from_data({"age": [1.0, 2.0]}, model=HEALTHY, version="3")
+    links = stack.visit(capsys, f"--target=http://{stack.service.address}/metrics")
+    assert states(links, "BROKEN") == states(links, "look") == []
+    assert states(links, "-") == ["exporter endpoint"]
+    assert links["route, critical"]["found"] == "pager (webhook) after 1s"
+    assert links["metrics arrive"]["found"] == "series of version 3 (1)"
+    assert baseline.fingerprint != "b1"
+
+
+def test_the_walk_is_printed_for_people(stack, capsys):
+    servers = [f"--prometheus={stack.prometheus.base_url}", f"--alertmanager={stack.alertmanager}"]
+    assert main(["doctor", "--model=churn", *servers]) == 0
+    told = capsys.readouterr().out
+    assert "ok      Watchdog" in told
+    assert "otel-ml alerts test --model churn" in told
+    assert main(["doctor", "--model=bare", *servers]) == 1
+    told = capsys.readouterr().out
+    assert "BROKEN  fingerprint" in told
+    assert "-> give otel_ml.monitor the file that Baseline.save wrote" in told
+    assert "broken: fingerprint; start with the first" in told
+
+
+@pytest.mark.parametrize(
+    ("model", "state", "link", "found"),
+    [
+        ("nobody", "BROKEN", "metrics arrive", "not model nobody"),
+        ("bare", "BROKEN", "fingerprint", "version 3 is served without a baseline"),
+        ("mixed", "BROKEN", "fingerprint", "counts with baseline b9, the exporter has b1"),
+        ("idle", "look", "calls", "no row in 15m"),
+        ("lossy", "look", "nothing lost", "ml_monitor_dropped_total error"),
+        ("quiet", "look", "scores", "at most 12 samples"),
+        ("blind", "BROKEN", "scores", "none, and no samples"),
+        ("unlabelled", "look", "labels", "5d ago, expected every 1d"),
+        ("muted", "look", "silences", "by ada until"),
+    ],
+)
+def test_what_is_wrong_with_a_model_is_named_and_nothing_else(stack, capsys, model, state, link, found):  # noqa: PLR0917
+    links = stack.visit(capsys, model=model)
+    assert found in links[link]["found"]
+    assert links[link]["mend"]
+    assert [name for name in states(links, "BROKEN") + states(links, "look") if name != "scrape"] == [link]
+    assert links[link]["state"] == state
+
+
+def broken_alone(stack, capsys, link, found, *options, also=(), model=HEALTHY):
+    """Wait until the link is broken, then it is broken alone."""
+
+    def now():
+        return stack.visit(capsys, *options, model=model)
+
+    eventually(lambda: set(states(now(), "BROKEN")) == {link, *also}, now)
+    assert found in now()[link]["found"]
+    assert now()[link]["mend"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "link", "found"),
+    [({"age": 700.0}, "exporter evaluates", "ended 11m"), ({"source": 0}, "exporter reads", "the source otlp does not answer")],
+)
+def test_an_exporter_that_does_not_work_is_named(stack, capsys, faults, link, found):
+    stack.exporter = faults
+    broken_alone(stack, capsys, link, found)
+    stack.exporter = {}
+    eventually(lambda: not states(stack.visit(capsys), "BROKEN"), lambda: "not well again")
+
+
+def test_a_baseline_file_that_the_exporter_cannot_use_is_worth_a_look(stack, capsys):
+    stack.exporter = {"missing": 1}
+    eventually(lambda: states(stack.visit(capsys), "look") == ["exporter reads"], lambda: stack.visit(capsys))
+    assert "churn-4.json" in stack.visit(capsys)["exporter reads"]["found"]
+    stack.exporter = {}
+
+
+def test_series_that_the_sdk_merged_are_named(stack, capsys):
+    stack.extra = ['ml_feature_observations_total{otel_metric_overflow="true"} 5']
+    broken_alone(stack, capsys, "series budget", "merged series of ml_feature_observations_total")
+    stack.extra = []
+    eventually(lambda: not states(stack.visit(capsys), "BROKEN"), lambda: "not well again")
+
+
+def test_a_target_that_went_down_is_named_with_its_error(stack, capsys):
+    stack.gone.close()
+    broken_alone(stack, capsys, "scrape", f"old {stack.gone.address} is down: ", model="gone", also=["metrics arrive"])
+    assert "the last series of model gone came" in stack.visit(capsys, model="gone")["metrics arrive"]["found"]
+    assert not states(stack.visit(capsys), "BROKEN")
+
+
+def test_rules_that_are_not_loaded_are_named(stack, capsys):
+    with stack.settings(rule_files=[str(stack.directory / "alert_rules" / "monitor.yaml")]):
+        broken_alone(stack, capsys, "rules loaded", "alerts are not loaded: Model")
+
+
+def test_a_rule_that_fails_is_named(stack, capsys):
+    group = {
+        "name": "otel-ml-twice",
+        "interval": "1s",
+        "rules": [{"record": "x:y:z", "expr": 'label_replace(up, "instance", "", "", "")', "labels": {"job": ""}}],
+    }
+    (stack.directory / "twice.yaml").write_text(yaml.safe_dump({"groups": [group]}))
+    with stack.settings(rule_files=[str(stack.directory / "alert_rules" / "*.yaml"), str(stack.directory / "twice.yaml")]):
+        broken_alone(stack, capsys, "rules healthy", "x:y:z fails: ")
+
+
+def test_a_prometheus_that_knows_no_alertmanager_is_named(stack, capsys):
+    with stack.settings(alerting={}):
+        broken_alone(stack, capsys, "alerting", "knows no Alertmanager", also=["Watchdog"])
+
+
+def test_alerts_that_go_to_another_alertmanager_do_not_arrive(stack, capsys, tmp_path):
+    route = {"route": {"receiver": "chat"}, "receivers": [{"name": "chat"}]}
+    with running_alertmanager(tmp_path, route) as other:
+        links = stack.visit(capsys, f"--alertmanager={other}")
+    assert states(links, "look") == ["alerting"]
+    assert states(links, "BROKEN") == ["Watchdog", "route, critical", "route, warning"]
+    assert "is not in Alertmanager" in links["Watchdog"]["found"]
+
+
+def test_a_route_to_nobody_is_named(stack, capsys):
+    receivers = [{"name": "chat", "webhook_configs": [{"url": "http://127.0.0.1:9/x"}]}, {"name": "pager"}]
+    with stack.routes(receivers=receivers):
+        broken_alone(stack, capsys, "route, critical", "receiver pager, and nobody is behind it")
+
+
+def test_servers_that_are_not_there_are_named_once_and_what_hangs_on_them_is_not_blamed(stack, capsys):
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    links = stack.visit(capsys, f"--prometheus={nowhere}")
+    assert states(links, "BROKEN") == ["Prometheus"]
+    assert links["metrics arrive"]["found"] == "hangs on: Prometheus"
+    links = stack.visit(capsys, f"--alertmanager={nowhere}")
+    assert states(links, "BROKEN") == ["Alertmanager"]
+    links = stack.visit(capsys, f"--exporter={nowhere}", f"--target={nowhere}")
+    assert states(links, "BROKEN") == ["service endpoint", "exporter endpoint"]
+
+
+def test_the_service_and_the_exporter_are_asked_themselves(stack, capsys):
+    address = f"http://{stack.service.address}"
+    links = stack.visit(capsys, f"--exporter={address}", f"--target={address}/metrics", model="nobody")
+    assert "503: no evaluation yet" in links["exporter endpoint"]["found"]
+    assert "not model nobody" in links["service endpoint"]["found"]
+
+
+def test_another_baseline_than_the_file_is_named(stack, capsys, tmp_path):
+    baseline = Baseline.from_data({"age": [1.0, 2.0]}, model=HEALTHY, version="3")
+    baseline.save(tmp_path / "churn-3.json")
+    links = stack.visit(capsys, f"--baseline={tmp_path}/churn-3.json")
+    assert states(links, "BROKEN") == ["fingerprint"]
+    assert f"counts with baseline b1, the file is {baseline.fingerprint}" in links["fingerprint"]["found"]
