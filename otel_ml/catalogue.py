@@ -75,6 +75,7 @@ SIGNAL_CONFIDENCE: Final = "confidence"
 SIGNAL_OUTLIER: Final = "outlier"
 SIGNAL_CALIBRATION: Final = "calibration"
 SIGNAL_PERFORMANCE: Final = "performance"
+SIGNAL_ROWS: Final = "rows"
 SIGNAL_FEATURE_PSI: Final = "feature_psi"
 SIGNAL_DRIFTED_FEATURES: Final = "drifted_features"
 SIGNAL_PREDICTION_PSI: Final = "prediction_psi"
@@ -257,6 +258,7 @@ ATTRIBUTES: Final = (
             SIGNAL_OUTLIER: "Squared Mahalanobis distances.",
             SIGNAL_CALIBRATION: "Confidences with their outcomes.",
             SIGNAL_PERFORMANCE: "Predictions with their outcomes.",
+            SIGNAL_ROWS: "Sampled rows.",
             SIGNAL_FEATURE_PSI: "Limit of a feature's PSI.",
             SIGNAL_DRIFTED_FEATURES: "Limit of the share of drifted features.",
             SIGNAL_PREDICTION_PSI: "Limit of the PSI of predictions.",
@@ -416,6 +418,46 @@ OUTLIER_PSI_NOISE_FLOOR = Metric(
 DRIFTED_FEATURES_RATIO = Metric(
     "ml.drifted_features.ratio", "gauge", "", "Share of features that drifted, chance adjusted over all features.", _WINDOWED
 )
+MMD = Metric("ml.mmd", "gauge", "", "Maximum mean discrepancy of sampled rows from the baseline's: all features together.", _OUTCOMES)
+MMD_NOISE_FLOOR = Metric("ml.mmd.noise_floor", "gauge", "", "Maximum mean discrepancy that chance alone stays below.", _OUTCOMES)
+DOMAIN_CLASSIFIER_AUC = Metric(
+    "ml.domain_classifier.auc", "gauge", "", "How well a classifier tells sampled rows from the baseline's, 0.5 if not at all.", _OUTCOMES
+)
+DOMAIN_CLASSIFIER_AUC_NOISE_FLOOR = Metric(
+    "ml.domain_classifier.auc.noise_floor", "gauge", "", "Area that a classifier stays below by chance alone.", _OUTCOMES
+)
+DOMAIN_CLASSIFIER_IMPORTANCE = Metric(
+    "ml.domain_classifier.importance",
+    "gauge",
+    "",
+    "Share of a feature in what the classifier goes by; of the ten with the most, while the area is over its noise floor.",
+    (*_MODEL, FEATURE_NAME, WINDOW),
+)
+PCA_ERROR_RATIO = Metric(
+    "ml.pca.error.ratio",
+    "gauge",
+    "",
+    "Distance of sampled rows from the plane in which the baseline varies, over that of the baseline's own rows.",
+    _OUTCOMES,
+)
+PCA_ERROR_RATIO_NOISE_FLOOR = Metric(
+    "ml.pca.error.ratio.noise_floor", "gauge", "", "Ratio of distances from the plane that chance alone stays below.", _OUTCOMES
+)
+HOTELLING_T2 = Metric("ml.hotelling_t2", "gauge", "", "Hotelling's T2: how far the means of sampled rows moved, together.", _OUTCOMES)
+HOTELLING_T2_NOISE_FLOOR = Metric("ml.hotelling_t2.noise_floor", "gauge", "", "T2 that chance alone stays below.", _OUTCOMES)
+ESTIMATED_LABEL_RATIO = Metric(
+    "ml.estimated_label.ratio",
+    "gauge",
+    "",
+    "Share of a true class, estimated from the predictions and the baseline's confusion (BBSE); it assumes label shift only.",
+    (*_OUTCOMES, OUTCOME_LABEL),
+)
+ESTIMATED_LABEL_RATIO_LOW = Metric(
+    "ml.estimated_label.ratio.low", "gauge", "", "Lower end of the 95 % interval of the estimated share.", (*_OUTCOMES, OUTCOME_LABEL)
+)
+ESTIMATED_LABEL_RATIO_HIGH = Metric(
+    "ml.estimated_label.ratio.high", "gauge", "", "Upper end of the 95 % interval of the estimated share.", (*_OUTCOMES, OUTCOME_LABEL)
+)
 CALIBRATION_ECE = Metric("ml.calibration.ece", "gauge", "", "Expected calibration error.", _OUTCOMES)
 CALIBRATION_ECE_NOISE_FLOOR = Metric(
     "ml.calibration.ece.noise_floor",
@@ -456,6 +498,7 @@ BASELINE_BIN_RATIO = Metric(
 BASELINE_SAMPLES = Metric(
     "ml.baseline.samples", "gauge", "", "Samples in the baseline's histogram of a signal.", (*_BINNED, SIGNAL, FEATURE_NAME), _OF_A_FEATURE
 )
+BASELINE_LABEL_RATIO = Metric("ml.baseline.label.ratio", "gauge", "", "Share of a true class in the baseline.", (*_BINNED, OUTCOME_LABEL))
 BASELINE_CALIBRATION_RATIO = Metric(
     "ml.baseline.calibration.ratio", "gauge", "", "Share of the baseline's outcomes in a confidence bin that came true.", (*_BINNED, BIN)
 )

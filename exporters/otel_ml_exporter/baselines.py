@@ -1,17 +1,19 @@
-"""The baseline files that the configuration names: loaded, read again when they change, and missed when they are not there."""
+"""The baselines and samples that the configuration names: loaded, read again when they change, and missed when they are not there."""
 
 from __future__ import annotations
 
 import glob
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from otel_ml.baseline import Baseline
 from otel_ml.errors import BaselineError, ConfigurationError, Fault
 from otel_ml_exporter import shape
 from otel_ml_exporter.config import ModelSettings
+from otel_ml_exporter.rows.codes import Codes
+from otel_ml_exporter.rows.sample import SampleError, fingerprint_of, read
 from otel_ml_exporter.thresholds import Limits
 
 _log = logging.getLogger(__name__)
@@ -20,11 +22,12 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Watched:
-    """A baseline, the file it came from as the configuration names it, and the limits of its model."""
+    """A baseline, the file it came from as the configuration names it, the limits of its model, and a sample of its rows or None."""
 
     file: str
     baseline: Baseline
     limits: Limits
+    sample: Codes | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -47,6 +50,7 @@ class BaselineFiles:
         self._models = models
         self._directory = directory
         self._read: dict[str, tuple[_Stamp, Baseline | str]] = {}
+        self._samples: dict[str, tuple[_Stamp, str, Codes]] = {}
         self._said: dict[str, str] = {}
 
     def load(self) -> Loaded:
@@ -95,28 +99,64 @@ class BaselineFiles:
                 missing[file] = f"is of model {baseline.model} {baseline.version}, as {other.file} is; keep one of them"
             else:
                 watched[baseline.model, baseline.version] = Watched(file, baseline, limits)
+        for model in self._models:
+            self._add_samples(model, watched, missing)
         return Loaded(tuple(watched.values()), missing)
 
     def _files(self) -> Iterator[tuple[str, Limits]]:
         for model in self._models:
-            if glob.has_magic(model.baseline):
-                found = sorted(glob.glob(model.baseline, root_dir=self._directory, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+            yield from ((file, model.limits) for file in self._expanded(model.baseline))
+
+    def _expanded(self, pattern: str) -> list[str]:
+        if not glob.has_magic(pattern):
+            return [pattern]
+        return sorted(glob.glob(pattern, root_dir=self._directory, recursive=True)) or [pattern]  # noqa: PTH207 - a pattern may be absolute
+
+    def _add_samples(self, model: ModelSettings, watched: dict[tuple[str, str], Watched], missing: dict[str, str]) -> None:
+        """Give each baseline of an entry the sample with its fingerprint."""
+        own = {entry.baseline.fingerprint: entry for entry in watched.values() if entry.limits is model.limits}
+        for file in self._expanded(model.sample) if model.sample and own else ():
+            found = self._sample_or_problem(file, own)
+            if isinstance(found, str):
+                missing[file] = found
             else:
-                found = [model.baseline]
-            yield from ((file, model.limits) for file in found or [model.baseline])
+                watched[found.key] = found
+
+    def _sample_or_problem(self, file: str, own: Mapping[str, Watched]) -> Watched | str:
+        try:
+            return self._sample(file, own)
+        except SampleError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+
+    def _sample(self, file: str, own: Mapping[str, Watched]) -> Watched:
+        path = self._directory / file
+        stamp = _stamp(path)
+        if file not in self._samples or self._samples[file][0] != stamp or self._samples[file][1] not in own:
+            fingerprint = fingerprint_of(path)
+            if fingerprint not in own:
+                raise SampleError(f"is of baseline {fingerprint}, not {', '.join(own)}; build both at once")
+            self._samples[file] = stamp, fingerprint, read(path, own[fingerprint].baseline)
+        _, fingerprint, rows = self._samples[file]
+        return replace(own[fingerprint], sample=rows)
 
     def _baseline(self, file: str) -> Baseline | str:
         """The baseline in a file, or the reason why there is none."""
         path = self._directory / file
         try:
-            status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            stamp = _stamp(path)
             if file not in self._read or self._read[file][0] != stamp:
                 self._read[file] = stamp, _load_file(path)
             return self._read[file][1]
         except OSError as error:
             self._read.pop(file, None)
             return f"cannot be read ({error.strerror})"
+
+
+def _stamp(path: Path) -> _Stamp:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _load_file(path: Path) -> Baseline | str:

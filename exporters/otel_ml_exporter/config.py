@@ -47,11 +47,20 @@ class OtlpSettings:
 
 
 @dataclass(frozen=True)
+class RowSettings:
+    """How many sampled rows each window keeps, and how often they are compared."""
+
+    keep: int = 1_000
+    interval: float = 300.0
+
+
+@dataclass(frozen=True)
 class ModelSettings:
-    """Baselines, a path or a glob, and the limits of their models."""
+    """Baselines and the samples of their rows, each a path or a glob, and the limits of their models."""
 
     baseline: str
     limits: Limits
+    sample: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ class Config:
     store: str
     retention: float
     models: tuple[ModelSettings, ...]
+    rows: RowSettings = RowSettings()
 
 
 def load(path: Path) -> Config:
@@ -115,6 +125,7 @@ def _shape(top: Section, directory: Path) -> Config:
             "minimum_samples",
             "minimum_outcomes",
             "signals",
+            "rows",
             "models",
         ),
     )
@@ -135,6 +146,7 @@ def _shape(top: Section, directory: Path) -> Config:
         store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
         retention=top.take("retention", shape.duration, 8 * 86_400.0),
         models=tuple(_model(section, common) for section in top.sections("models")),
+        rows=_rows(top.section("rows")),
     )
 
 
@@ -167,6 +179,11 @@ def _references(value: Any) -> tuple[str, ...]:
 def _switched_off(section: Section) -> frozenset[str]:
     section.only(GROUPS)
     return frozenset(group for group in GROUPS if not section.take(group, shape.switch, default=True))
+
+
+def _rows(section: Section) -> RowSettings:
+    section.only(("keep", "interval"))
+    return RowSettings(section.take("keep", shape.whole(100), 1_000), section.take("interval", shape.duration, 300.0))
 
 
 def _source(section: Section) -> PrometheusSettings | OtlpSettings:
@@ -214,7 +231,7 @@ def _sqlite(path: Path) -> str:
 
 
 def _model(section: Section, common: Limits) -> ModelSettings:
-    section.only(("baseline", "thresholds", "features"))
+    section.only(("baseline", "sample", "thresholds", "features"))
     if "baseline" not in section:
         section.fault("baseline", "is absent", "write the path of the file that Baseline.save wrote")
     limits = section.section("thresholds")
@@ -222,7 +239,11 @@ def _model(section: Section, common: Limits) -> ModelSettings:
     values = {t.signal: limits.take(t.signal, shape.number(0, t.greatest), t.value) for t in DEFAULTS}
     features = section.section("features")
     own = {name: _feature(features.section(name)) for name in features.texts()}
-    return ModelSettings(section.take("baseline", shape.text, ""), replace(common, thresholds=overridden(values), features=own))
+    return ModelSettings(
+        section.take("baseline", shape.text, ""),
+        replace(common, thresholds=overridden(values), features=own),
+        section.take("sample", shape.text, None),
+    )
 
 
 def _feature(section: Section) -> FeatureLimits:

@@ -19,6 +19,7 @@ from otel_ml_exporter.evaluate import Evaluation, Labelled, Reading, describe, e
 from otel_ml_exporter.outcomes.store import OutcomeStore
 from otel_ml_exporter.outcomes.tables import Judge
 from otel_ml_exporter.outcomes.totals import PairTotals
+from otel_ml_exporter.rows.watch import SampledRows
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.prometheus import PrometheusSource
 from otel_ml_exporter.sources.ring import Ring
@@ -56,6 +57,7 @@ class Exporter:
         self.baselines = BaselineFiles(config.models, config.directory)
         self.database = Database(config.store)
         self.outcomes = OutcomeStore(self.database)
+        self.rows = SampledRows(config.rows, config.windows)
         self._totals = PairTotals(self.database)
         self.otlp: OtlpSource | None = None
         self._source: Source
@@ -94,6 +96,7 @@ class Exporter:
         """One evaluation at the Unix time `at`, published; what fails is counted and left out."""
         started = time.perf_counter()
         loaded = self.baselines.load()
+        self.rows.watch(loaded.watched)
         counts, problem = self._counts(at)
         previous = self._previous_counts(at) if problem is None and self.config.previous is not None else {}
         models = tuple(self._model(watched, counts, previous) for watched in loaded.watched)
@@ -151,6 +154,7 @@ class Exporter:
     def _model_readings(self, model: ModelReport, at: float) -> Iterator[Reading]:
         yield from describe(model.watched.baseline, model.watched.limits)
         yield from self._outcome_readings(model.watched, at)
+        yield from self.rows.readings(model.watched, at)
         for evaluation in model.windows.values():
             yield from evaluation.readings
         if model.windows:

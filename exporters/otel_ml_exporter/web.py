@@ -117,8 +117,10 @@ class _Endpoints:
         return otlp_http.answer(success, media_type)
 
     def _take_logs(self, body: bytes, media_type: str) -> Response:
-        batch = ingest.from_logs(otlp_http.parse(ExportLogsServiceRequest, body, media_type), time.time())
+        now, request = time.time(), otlp_http.parse(ExportLogsServiceRequest, body, media_type)
+        batch = ingest.from_logs(request, now)
         self._exporter.outcomes.keep(batch.predictions, batch.outcomes)
+        self._exporter.rows.take(request, now)
         success = ExportLogsServiceResponse()
         if batch.rejected:
             message = "; ".join(map(str, batch.rejected[:10]))

@@ -18,14 +18,14 @@ from otel_ml.stats.calibration import (
     equal_mass_edges,
 )
 from otel_ml.stats.distance import PSI, Distance, js_distance, ks, l_infinity, psi, psi_noise_scale, wasserstein
-from otel_ml.stats.domain import DomainAUC, domain_classifier
+from otel_ml.stats.domain import DomainAUC, auc_noise_floor, domain_classifier
 from otel_ml.stats.estimate import Estimate, atc, cbpe
-from otel_ml.stats.evidence import RangeCheck, Test, benjamini_hochberg, chi_square, range_check
+from otel_ml.stats.evidence import RangeCheck, Test, benjamini_hochberg, chi_square, chi_square_noise_floor, range_check
 from otel_ml.stats.interval import Interval, score_interval, wilson_interval
-from otel_ml.stats.kernel import MMD, fourier_features, median_bandwidth, mmd
+from otel_ml.stats.kernel import MMD, fourier_features, median_bandwidth, mmd, mmd_noise_floor
 from otel_ml.stats.label_shift import LabelShift, bbse
 from otel_ml.stats.multivariate import Gaussian, gaussian, hotelling_t2, mahalanobis
-from otel_ml.stats.pca import PCA, pca, reconstruction_error
+from otel_ml.stats.pca import PCA, ErrorRatio, error_ratio, pca, reconstruction_error
 from otel_ml.stats.performance import Classification, Regression, classification, regression
 from otel_ml.stats.ranking import RankScore, roc_auc
 from otel_ml.stats.weights import Weights, effective_sample_size, kliep, odds_weights, ulsif
@@ -42,6 +42,7 @@ __all__ = [
     "DebiasedECE",
     "Distance",
     "DomainAUC",
+    "ErrorRatio",
     "Estimate",
     "Gaussian",
     "Interval",
@@ -53,18 +54,21 @@ __all__ = [
     "Weights",
     "atc",
     "attribute_drop",
+    "auc_noise_floor",
     "bbse",
     "benjamini_hochberg",
     "brier",
     "brier_decomposition",
     "cbpe",
     "chi_square",
+    "chi_square_noise_floor",
     "classification",
     "debiased_ece",
     "domain_classifier",
     "ece",
     "effective_sample_size",
     "equal_mass_edges",
+    "error_ratio",
     "fourier_features",
     "gaussian",
     "hotelling_t2",
@@ -75,6 +79,7 @@ __all__ = [
     "mahalanobis",
     "median_bandwidth",
     "mmd",
+    "mmd_noise_floor",
     "odds_weights",
     "pca",
     "psi",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from otel_ml.errors import StatisticsError
 from otel_ml.stats._counts import Counts, Vector, as_counts, as_degrees, as_effect, total
-from otel_ml.stats._special import exceedance_tail, gamma_tail
+from otel_ml.stats._special import chi2_quantile, exceedance_tail, gamma_tail
 
 
 class RangeCheck(NamedTuple):
@@ -93,6 +93,15 @@ def chi_square(
     most = float(table.shape[1] - 1)
     fewer = as_degrees(degrees, most)
     return Test(statistic, most, gamma_tail(fewer / 2, statistic * fewer / most / 2), n)
+
+
+def chi_square_noise_floor(degrees: float, *, alpha: float = 0.01) -> float:
+    """What the statistic of a `Test` with so many `degrees` of freedom stays below in a share 1 - `alpha` of windows by chance.
+
+    >>> round(chi_square_noise_floor(1, alpha=0.05), 3)
+    3.841
+    """
+    return chi2_quantile(1 - alpha, degrees)
 
 
 def _pooled(table: Vector, least: float) -> Vector:

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml.errors import StatisticsError
+from otel_ml.stats._counts import as_effect
 from otel_ml.stats._rows import Matrix, as_rows, median_distance, spaced
+from otel_ml.stats._special import chi2_quantile
 
 _PAIRS_OF = 1_000
 
@@ -82,3 +84,28 @@ def mmd(
         raise StatisticsError("a mean needs at least one row")
     scatter = max(0.0, 1 - float((before**2).sum())) * (1 / reference_samples + 1 / samples)
     return MMD(float(np.sqrt(((after - before) ** 2).sum())), math.sqrt(scatter))
+
+
+def mmd_noise_floor(features: npt.ArrayLike, *, samples: float, alpha: float = 0.01, design_effect: float = 1.0) -> float:
+    """What `mmd` stays below in a share 1 - `alpha` of windows of `samples` rows when nothing changed.
+
+    `features` are the `fourier_features` of the baseline's rows, shape (rows, components). Squared, the distance of two means is a
+    sum of chi-squares, weighed by the variances along the principal axes of the features; it is taken for one scaled chi-square
+    with the same mean and variance (Satterthwaite 1946). The variances grow by `design_effect` where rows are not independent.
+
+    Raises `StatisticsError` for fewer than two rows, values that are not finite, no samples, or a design effect below 1.
+    Source: Gretton et al., A fast, consistent kernel two-sample test (2009), the moments of the null distribution.
+
+    >>> features = fourier_features(np.random.default_rng(0).normal(size=(500, 2)), seed=1, components=50, bandwidth=2.0)
+    >>> mmd_noise_floor(features, samples=100) > mmd_noise_floor(features, samples=400)
+    True
+    """
+    data = as_rows("features", features, least=2)
+    if not samples > 0:
+        raise StatisticsError("a mean needs at least one row")
+    scale = (1 / samples + 1 / len(data)) * as_effect("design", design_effect)
+    covariance = np.cov(data, rowvar=False, ddof=1).reshape(data.shape[1], data.shape[1])
+    first, second = float(np.trace(covariance)), float((covariance**2).sum())
+    if second <= 0:
+        return 0.0
+    return math.sqrt(scale * second / first * chi2_quantile(1 - alpha, first**2 / second))

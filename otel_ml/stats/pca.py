@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from otel_ml.errors import StatisticsError
+from otel_ml.stats._counts import as_effect
 from otel_ml.stats._rows import Matrix, as_rows
 
 
@@ -57,3 +60,31 @@ def reconstruction_error(rows: npt.ArrayLike, model: PCA) -> Matrix:
     residual = centred - centred @ model.components.T @ model.components
     errors: Matrix = (residual**2).sum(axis=1)
     return errors
+
+
+class ErrorRatio(NamedTuple):
+    """Mean reconstruction error of a window over that of the baseline (1: as there), and what chance alone stays below."""
+
+    value: float
+    noise_floor: float
+
+
+def error_ratio(reference: npt.ArrayLike, window: npt.ArrayLike, *, alpha: float = 0.01, design_effect: float = 1.0) -> ErrorRatio:
+    """How many times larger the `reconstruction_error` of a window is than that of the baseline.
+
+    `reference`, shape (rows,), are the errors of rows that `pca` was not fitted on, or they are too small; `window` are those of the
+    window. `noise_floor` is what the ratio stays below in a share 1 - `alpha` of windows when nothing changed: the means are
+    taken for normal, with the baseline's variance, times `design_effect`. Raises `StatisticsError` for fewer than two errors in the
+    baseline or none in the window, values that are not finite, or a baseline whose errors are all 0.
+
+    >>> error_ratio([1.0, 3.0], [4.0, 4.0]).value
+    2.0
+    """
+    before = as_rows("reference", np.reshape(reference, (-1, 1)), least=2)
+    after = as_rows("window", np.reshape(window, (-1, 1)))
+    mean = float(before.mean())
+    if not mean > 0:
+        raise StatisticsError("a baseline whose rows all lie on the plane has no error to compare with")
+    spread = float(before.std(ddof=1)) / mean
+    scale = math.sqrt((1 / len(before) + 1 / len(after)) * as_effect("design", design_effect))
+    return ErrorRatio(float(after.mean()) / mean, 1 + NormalDist().inv_cdf(1 - alpha) * spread * scale)

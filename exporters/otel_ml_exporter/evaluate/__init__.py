@@ -14,6 +14,7 @@ from otel_ml_exporter.evaluate.features import FeatureScore, feature_readings, s
 from otel_ml_exporter.evaluate.labels import Labelled, evaluate_outcomes, judge_of, total_readings
 from otel_ml_exporter.evaluate.outputs import output_readings, output_samples
 from otel_ml_exporter.evaluate.readings import Reading
+from otel_ml_exporter.evaluate.shares import share_readings
 from otel_ml_exporter.thresholds import Limits
 
 __all__ = [
@@ -67,6 +68,7 @@ def evaluate(
         readings += feature_readings(baseline, found, window, names.REFERENCE_BASELINE, limits)
         readings += output_readings(baseline, ours, None, window, limits, problems=problems)
         readings += estimate_readings(baseline, ours, window, limits)
+        readings += share_readings(baseline, ours, window, limits)
         if earlier is not None:
             readings += feature_readings(baseline, scores(baseline, ours, earlier, limits, []), window, names.REFERENCE_PREVIOUS, limits)
             readings += output_readings(baseline, ours, earlier, window, limits, problems=[])

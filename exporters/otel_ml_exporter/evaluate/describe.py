@@ -29,6 +29,10 @@ def _content(baseline: Baseline, identity: tuple[str, str, str]) -> Iterator[Rea
         if samples:
             for label, count in zip(histogram.labels, histogram.counts, strict=True):
                 yield Reading(names.BASELINE_BIN_RATIO, (*identity, signal, feature, label), count / samples)
+    if baseline.confusion is not None:
+        truths = [sum(row) for row in baseline.confusion]
+        for name, truth in zip(baseline.classes, truths, strict=True) if sum(truths) else ():
+            yield Reading(names.BASELINE_LABEL_RATIO, (*identity, name), truth / sum(truths))
     known = baseline.calibration
     if known is not None:
         yield Reading(names.BASELINE_SAMPLES, (*identity, names.SIGNAL_CALIBRATION, ""), sum(known.outcomes))

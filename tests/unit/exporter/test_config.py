@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from otel_ml.errors import ConfigurationError
-from otel_ml_exporter.config import OtlpSettings, PrometheusSettings, Window, load, parse
+from otel_ml_exporter.config import OtlpSettings, PrometheusSettings, RowSettings, Window, load, parse
 
 MINIMAL = {"models": [{"baseline": "churn.json"}]}
 
@@ -44,9 +44,11 @@ def test_every_field_is_read():
             "references": ["baseline", "previous"],
             "previous": "2d",
             "signals": {"distances": False, "estimates": True},
+            "rows": {"keep": 500, "interval": "1m"},
             "models": [
                 {
                     "baseline": "b/*.json",
+                    "sample": "b/*.parquet",
                     "thresholds": {"feature_psi": 0.2},
                     "features": {"temp": {"psi": 0.5}, "hour": {"ignore": True}, "age": None},
                 }
@@ -55,6 +57,8 @@ def test_every_field_is_read():
         Path("/etc"),
     )
     assert config.previous == 2 * 86_400
+    assert config.rows == RowSettings(500, 60)
+    assert config.models[0].sample == "b/*.parquet"
     limits = config.models[0].limits
     assert limits.off == {"distances"}
     assert [limits.feature_psi(name) for name in ("temp", "hour", "age", "other")] == [0.5, 0.2, 0.2, 0.2]

@@ -445,3 +445,30 @@ def test_totals_are_counters_in_the_bins_of_the_confidence(baseline):
     assert last == {names.OUTCOME_PAIRS: 4.0, names.OUTCOME_POSITIVES: 3.0, names.OUTCOME_CONFIDENCE_SUM: 3.9}
     assert all(metric.instrument == "counter" for metric in last)
     assert len(readings) == 45
+
+
+def shares(evaluation, metric=names.ESTIMATED_LABEL_RATIO):
+    return {reading.labels[-1]: reading.value for reading in evaluation.readings if reading.metric is metric}
+
+
+def test_the_shares_of_true_classes_are_estimated_from_predictions(baseline, counts):
+    """Classes that are predicted as often as in the baseline are there as often; the intervals hold them."""
+    truths = np.array(baseline.confusion).sum(axis=1) / np.sum(baseline.confusion)
+    predictions = dict(zip(baseline.classes, np.array(baseline.confusion).sum(axis=0).tolist(), strict=True))
+    as_before = evaluate(baseline, [counts(predictions=predictions)], "1h", LIMITS)
+    assert list(shares(as_before).values()) == pytest.approx(truths.tolist())
+    shifted = evaluate(baseline, [counts(predictions={"0": 700.0, "1": 300.0, names.MISSING: 9.0})], "1h", LIMITS)
+    low, high = (shares(shifted, metric) for metric in (names.ESTIMATED_LABEL_RATIO_LOW, names.ESTIMATED_LABEL_RATIO_HIGH))
+    assert shares(shifted)["0"] > truths[0] + 0.1
+    assert all(0 <= low[name] < share < high[name] <= 1 for name, share in shares(shifted).items())
+
+
+@pytest.mark.parametrize("predictions", [{"0": 50.0, "1": 40.0}, {"0": 500.0, "1": 500.0, names.OTHER: 1.0}])
+def test_no_share_is_estimated_from_few_predictions_or_unknown_classes(baseline, counts, predictions):
+    assert shares(evaluate(baseline, [counts(predictions=predictions)], "1h", LIMITS)) == {}
+
+
+def test_no_share_is_estimated_for_a_model_that_hardly_tells_its_classes(baseline, counts):
+    guessing = replace(baseline, confusion=((500, 500), (499, 501)))
+    assert shares(evaluate(guessing, [counts(baseline_id=guessing.fingerprint)], "1h", LIMITS)) == {}
+    assert shares(evaluate(baseline, [counts()], "1h", replace(LIMITS, off=frozenset({"estimates"})))) == {}

@@ -85,3 +85,13 @@ def test_the_same_seed_gives_the_same_folds():
 def test_too_few_rows_and_other_features_are_refused(before, after, folds):
     with pytest.raises(StatisticsError):
         stats.domain_classifier(before, after, folds=folds)
+
+
+def test_chance_stays_below_the_floor_of_the_area_in_99_of_100_windows():
+    rng = np.random.default_rng(6)
+    found = [stats.domain_classifier(rng.normal(size=(300, 4)), rng.normal(size=(200, 4))).auc for _ in range(100)]
+    assert np.mean(np.array(found) > stats.auc_noise_floor(300, 200)) <= 0.04
+    assert stats.auc_noise_floor(300, 200, design_effect=4) - 0.5 == pytest.approx(2 * (stats.auc_noise_floor(300, 200) - 0.5))
+    assert stats.auc_noise_floor(1, 1) == 1
+    with pytest.raises(StatisticsError):
+        stats.auc_noise_floor(0, 5)

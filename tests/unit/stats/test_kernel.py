@@ -79,3 +79,23 @@ def test_chance_gives_the_noise_that_mmd_names_and_hardly_ever_three_times_it():
 def test_mmd_refuses_means_that_do_not_fit(before, after, samples):
     with pytest.raises(StatisticsError):
         stats.mmd(before, after, samples=samples)
+
+
+@pytest.mark.parametrize(("repeats", "effect"), [(1, 1.0), (5, 5.0)])
+def test_chance_stays_below_the_floor_in_99_of_100_windows(repeats, effect):
+    """Rows that come five times each are worth a fifth of their number."""
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(150):
+        rows = rng.normal(size=(2_000, 3)) @ np.array([[1, 0.8, 0], [0, 0.6, 0], [0, 0, 1.0]])
+        before, after = (stats.fourier_features(part, seed=1, components=64, bandwidth=2.0) for part in (rows[:1_500], rows[1_500:]))
+        after = np.repeat(after[: 500 // repeats], repeats, axis=0)
+        value = stats.mmd(before.mean(axis=0), after.mean(axis=0)).value
+        found.append(value > stats.mmd_noise_floor(before, samples=500, design_effect=effect))
+    assert np.mean(found) <= 0.04
+
+
+def test_the_floor_of_features_that_do_not_vary_is_nothing():
+    assert stats.mmd_noise_floor([[1.0, 2.0]] * 3, samples=5) == 0
+    with pytest.raises(StatisticsError):
+        stats.mmd_noise_floor([[1.0], [2.0]], samples=0)

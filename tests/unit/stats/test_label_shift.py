@@ -53,3 +53,21 @@ def test_one_class_is_all_there_is():
 def test_what_cannot_be_solved_is_refused(confusion, predicted, message):
     with pytest.raises(StatisticsError, match=message):
         stats.bbse(confusion, predicted)
+
+
+def test_the_errors_are_those_of_samples_of_predictions_and_confusion():
+    rng = np.random.default_rng(3)
+    mistaken = np.array([[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.1, 0.2, 0.7]])
+    shares, truths = np.array([0.2, 0.5, 0.3]), [400, 300, 300]
+    found = [
+        stats.bbse([rng.multinomial(n, row) for n, row in zip(truths, mistaken, strict=True)], rng.multinomial(800, shares @ mistaken))
+        for _ in range(2_000)
+    ]
+    spread = np.std([result.shares for result in found], axis=0)
+    np.testing.assert_allclose(np.mean([result.errors for result in found], axis=0), spread, rtol=0.06)
+
+
+def test_rows_that_are_not_independent_make_errors_larger():
+    confusion = [[9e6, 1e6], [2e6, 8e6]]
+    plain, effect = (stats.bbse(confusion, [50, 50], design_effect=factor).errors for factor in (1, 4))
+    np.testing.assert_allclose(effect, 2 * plain, rtol=1e-3)

@@ -50,3 +50,16 @@ def test_rows_without_axes_are_refused(rows, variance):
 def test_rows_of_another_width_are_refused():
     with pytest.raises(StatisticsError, match="3 features where 2"):
         stats.reconstruction_error([[1.0, 2.0, 3.0]], stats.pca([[1.0, 2.0], [2.0, 3.0]]))
+
+
+def test_chance_stays_below_the_floor_of_the_ratio_in_99_of_100_windows():
+    rng = np.random.default_rng(5)
+    found = [stats.error_ratio(rng.chisquare(3, 500), rng.chisquare(3, 300)) for _ in range(1_000)]
+    assert np.mean([ratio.value for ratio in found]) == pytest.approx(1, abs=0.01)
+    assert 0.002 < np.mean([ratio.value > ratio.noise_floor for ratio in found]) < 0.025
+
+
+@pytest.mark.parametrize(("reference", "window"), [([1.0], [1.0]), ([0.0, 0.0], [1.0]), ([1.0, 2.0], []), ([1.0, np.nan], [1.0])])
+def test_errors_that_cannot_be_compared_are_refused(reference, window):
+    with pytest.raises(StatisticsError):
+        stats.error_ratio(reference, window)

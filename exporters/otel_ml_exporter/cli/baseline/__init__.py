@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from otel_ml import Baseline, BaselineError
+from otel_ml_exporter.rows import MAX_ROWS
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,6 +50,8 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     build.add_argument("--categorical", type=_names, default=[], metavar="A,B", help="numeric columns that are codes")
     build.add_argument("--task", choices=("binary", "multiclass", "regression"), help="inferred when it can be")
     build.add_argument("--bins", type=int, default=10, help="quantile bins of a numeric feature (default: %(default)s)")
+    build.add_argument("--sample", type=Path, metavar="FILE", help="also write a random sample of the rows (Parquet), for the exporter")
+    build.add_argument("--sample-rows", type=int, default=5_000, metavar="N", help="rows of the sample (default: %(default)s)")
     history = build.add_argument_group("from what a served model emitted, instead of DATA")
     history.add_argument("--from-prometheus", metavar="URL", help="count what the model was given, as Prometheus has it")
     history.add_argument("--range", default="7d", help="how far to look back (default: %(default)s)")
@@ -67,6 +70,10 @@ def _build(options: argparse.Namespace) -> int:
         options.fail("give DATA (CSV or Parquet files), or --from-prometheus URL; one of the two")
     if options.like and not options.from_prometheus:
         options.fail("--like belongs to --from-prometheus")
+    if options.sample and not 0 < options.sample_rows <= MAX_ROWS:
+        options.fail(f"--sample-rows is {options.sample_rows}; give a number from 1 to {MAX_ROWS}")
+    if options.sample and options.from_prometheus:
+        options.fail("--sample needs DATA: Prometheus has counts, not rows")
     if not (options.model and options.version) and not options.like:
         options.fail("give --model and --version")
     if options.from_prometheus:
@@ -77,6 +84,11 @@ def _build(options: argparse.Namespace) -> int:
     baseline.save(options.output)
     size = f"{len(baseline.features)} features, {baseline.samples:,} rows, {baseline.series} series"
     print(f"{options.output}: {size}, id {baseline.fingerprint}")
+    if options.sample:
+        from otel_ml_exporter.cli.baseline.sample import write_sample
+
+        rows = write_sample(options, baseline)
+        print(f"{options.sample}: {rows:,} rows of the data; they are as personal as the data are")
     return 0
 
 

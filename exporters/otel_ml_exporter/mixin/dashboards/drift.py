@@ -10,6 +10,7 @@ from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.rows import sampled_rows
 from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, SIGNAL, VERSION, VIOLATION, Queries, equal
 
 WINDOW = "$window"
@@ -32,6 +33,7 @@ def drift(queries: Queries) -> models.Dashboard:
         *_feature(queries),
         parts.row("Rows as a whole", 38),
         *_outliers(queries),
+        *sampled_rows(queries, 47),
     )
     for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)

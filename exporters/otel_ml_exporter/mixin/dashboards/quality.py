@@ -20,7 +20,15 @@ def quality(queries: Queries) -> models.Dashboard:
         built = built.with_variable(variable)
     answers = _output(queries, "Predictions", names.PREDICTION_OBSERVATIONS, names.SIGNAL_PREDICTION, 20)
     confidence = _output(queries, "Confidence", names.CONFIDENCE_OBSERVATIONS, names.SIGNAL_CONFIDENCE, 37)
-    panels = (*_outcomes(queries), *_calibration(queries), parts.row("Predictions", 19), *answers, parts.row("Confidence", 36), *confidence)
+    panels = (
+        *_outcomes(queries),
+        *_calibration(queries),
+        parts.row("Predictions", 19),
+        *answers,
+        parts.row("Confidence", 36),
+        *confidence,
+        _classes(queries, 53),
+    )
     for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
     return built.build()
@@ -111,6 +119,23 @@ def _performance(queries: Queries) -> Panel:
         Line(accuracy(names.PERFORMANCE), f"{{{{{estimate}}}}}"),
         Line(accuracy(names.PERFORMANCE_LOW), f"{{{{{estimate}}}}}, low", dashed=True),
         Line(accuracy(names.PERFORMANCE_HIGH), f"{{{{{estimate}}}}}, high", dashed=True),
+    )
+
+
+def _classes(queries: Queries, top: int) -> Panel:
+    """The true classes as far as predictions tell, beside those of the baseline."""
+    label = prometheus(names.OUTCOME_LABEL)
+    baseline = f"max by ({label}) ({queries.series(names.BASELINE_LABEL_RATIO, *CHOSEN)})"
+    return parts.lines(
+        "True classes, estimated",
+        "Share of each class, judged by predictions and the baseline's mistakes, with its 95 % interval. It assumes that only the shares "
+        "moved. Absent for a model that hardly tells its classes.",
+        "percentunit",
+        Place(0, top, 24, 8),
+        Line(_by(queries, names.ESTIMATED_LABEL_RATIO, label), f"{{{{{label}}}}}"),
+        Line(_by(queries, names.ESTIMATED_LABEL_RATIO_LOW, label), f"{{{{{label}}}}}, low", dashed=True),
+        Line(_by(queries, names.ESTIMATED_LABEL_RATIO_HIGH, label), f"{{{{{label}}}}}, high", dashed=True),
+        Line(baseline, f"{{{{{label}}}}}, baseline", parts.BLACK, dashed=True),
     )
 
 

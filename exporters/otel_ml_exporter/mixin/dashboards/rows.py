@@ -1,0 +1,71 @@
+"""Panels of sampled rows: all features together, where they are sent in events."""
+
+from __future__ import annotations
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
+from otel_ml_exporter.mixin.dashboards import parts
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.promql import FEATURE, Queries
+
+WINDOW = "$window"
+
+
+def sampled_rows(queries: Queries, top: int) -> list[Panel]:
+    """How sampled rows differ from the baseline's, from `top` down."""
+
+    def scored(title: str, about: str, place: Place, score: Metric, floor: Metric) -> Panel:
+        return parts.lines(
+            title,
+            f"{about} Over the dashed line it is more than chance gives in 99 of 100 windows.",
+            "short",
+            place,
+            Line(queries.score(score, WINDOW, *CHOSEN), "now", parts.BLUE),
+            Line(queries.score(floor, WINDOW, *CHOSEN), "noise floor", parts.BLACK, dashed=True),
+        )
+
+    importance = f"max by ({FEATURE}) ({queries.windowed(names.DOMAIN_CLASSIFIER_IMPORTANCE, WINDOW, *CHOSEN)})"
+    return [
+        scored(
+            "Sampled rows: classifier",
+            "How well a classifier tells them from the baseline's rows: 0.5 not at all, over 0.75 easily.",
+            Place(0, top, 8, 8),
+            names.DOMAIN_CLASSIFIER_AUC,
+            names.DOMAIN_CLASSIFIER_AUC_NOISE_FLOOR,
+        ),
+        parts.lines(
+            "Sampled rows: what gives them away",
+            "The part of each feature in what the classifier goes by, while it can tell the rows.",
+            "percentunit",
+            Place(8, top, 8, 8),
+            Line(importance, f"{{{{{FEATURE}}}}}"),
+        ),
+        parts.number(
+            "Sampled rows in the window",
+            "Rows that these scores are made of; none unless events carry features and the exporter has a sample of the baseline.",
+            "short",
+            Place(16, top, 8, 8),
+            queries.samples(names.SIGNAL_ROWS, WINDOW, *CHOSEN),
+        ),
+        scored(
+            "Sampled rows: MMD",
+            "Distance of the joint distributions, whatever their shape.",
+            Place(0, top + 8, 8, 8),
+            names.MMD,
+            names.MMD_NOISE_FLOOR,
+        ),
+        scored(
+            "Sampled rows: off the plane",
+            "Distance from the plane in which the baseline varies, 1 as there: over it where features no longer go together.",
+            Place(8, top + 8, 8, 8),
+            names.PCA_ERROR_RATIO,
+            names.PCA_ERROR_RATIO_NOISE_FLOOR,
+        ),
+        scored(
+            "Sampled rows: T2",
+            "How far the means of all features moved, together.",
+            Place(16, top + 8, 8, 8),
+            names.HOTELLING_T2,
+            names.HOTELLING_T2_NOISE_FLOOR,
+        ),
+    ]
