@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from otel_ml_exporter.demo.stack import free_ports
+from otel_ml_exporter.programs import free_ports
 
 
 def free_port():

@@ -17,9 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_ml import catalogue as names
 from otel_ml_exporter.demo import flights
 from otel_ml_exporter.demo.receiver import SLACK
-from otel_ml_exporter.demo.stack import ALERTMANAGER, PROMETHEUS, Stack, find, running, wait_until
+from otel_ml_exporter.demo.stack import ALERTMANAGER, PROMETHEUS, Stack, running, wait_until
 from otel_ml_exporter.demo.story import SEASON_MONTH
 from otel_ml_exporter.demo.traffic import Traffic, celsius
+from otel_ml_exporter.programs import find
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

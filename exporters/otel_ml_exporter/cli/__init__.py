@@ -7,10 +7,18 @@ import sys
 from collections.abc import Sequence
 
 from otel_ml import OtelMLError, __version__
-from otel_ml_exporter.cli import alerts, baseline, demo, doctor, exporter, render
+from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, exporter, render
 
 NO, USAGE = 1, 2
-_COMMANDS = {demo: "demo", baseline: "data", exporter: "exporter", render: "render", alerts: "exporter", doctor: "exporter"}
+_COMMANDS = {
+    demo: "demo",
+    baseline: "data",
+    exporter: "exporter",
+    render: "render",
+    doctor: "exporter",
+    alerts: "exporter",
+    backtest: "exporter",
+}
 """Each command and the extra that it needs."""
 
 

@@ -5,9 +5,7 @@ Everything lives in one directory and in child processes; leaving the context en
 
 from __future__ import annotations
 
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from otel_ml import OtelMLError
 from otel_ml_exporter.demo.receiver import PAGERDUTY, SLACK, Receiver
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
+from otel_ml_exporter.programs import find, free_ports
 
 WINDOW: Final = "30s"
 INTERVAL: Final = "2s"
@@ -34,20 +33,6 @@ _GRACE_SECONDS = 10.0
 
 class StackError(OtelMLError):
     """A part of the stack did not start or did not answer; the message says which and shows the end of its log."""
-
-
-def find(names: tuple[str, ...]) -> str | None:
-    """The first of these programs that is on the PATH."""
-    return next((path for name in names if (path := shutil.which(name))), None)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def wait_until(ready: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:

@@ -18,8 +18,9 @@ from rich.table import Table
 from otel_ml import catalogue as names
 from otel_ml_exporter.demo import flights
 from otel_ml_exporter.demo.picture import Record, draw
-from otel_ml_exporter.demo.stack import ALERTMANAGER, PROMETHEUS, WINDOW, Stack, find, running
+from otel_ml_exporter.demo.stack import ALERTMANAGER, PROMETHEUS, WINDOW, Stack, running
 from otel_ml_exporter.demo.traffic import Change, Traffic, celsius, unchanged
+from otel_ml_exporter.programs import find
 from otel_ml_exporter.thresholds import DEFAULTS
 
 SEASON_MONTH = 9

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from otel_ml import catalogue as names
+from otel_ml_exporter.cli.arguments import seconds
 from otel_ml_exporter.cli.servers import add_access, add_alertmanager
-from otel_ml_exporter.shape import UnfitError, duration
 
 _EPILOG = "Exit codes: 0 done; 1 the answer is no (nobody was notified, nothing to expire, no Alertmanager); 2 wrong usage."
 
@@ -78,14 +78,6 @@ def _add_expire(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     which.add_argument("silences", nargs="*", default=[], metavar="ID", help="the ids that `silence` printed")
     which.add_argument("--model", help="all silences that name this model")
     parser.set_defaults(run=_expire)
-
-
-def seconds(text: str) -> float:
-    """A duration, for argparse."""
-    try:
-        return duration(text)
-    except UnfitError as error:
-        raise argparse.ArgumentTypeError(f"{error.problem}; {error.mend}") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

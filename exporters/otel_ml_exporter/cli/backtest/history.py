@@ -1,0 +1,94 @@
+"""The past of each alert, asked from Prometheus part by part."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from otel_ml_exporter.cli.backtest.replay import Interval, firing, incidents
+from otel_ml_exporter.cli.backtest.ruleset import Rules
+from otel_ml_exporter.mixin.promql import MODEL
+from otel_ml_exporter.prometheus import Prometheus, in_steps
+
+POINTS = 1_000
+"""Steps that one query asks for: a few hours at a minute's rhythm, which a busy server bears."""
+
+Labels = tuple[tuple[str, str], ...]
+Active = Mapping[Labels, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Span:
+    """The past that is looked at, in Unix seconds; `step` overrules the rhythm of the rules."""
+
+    start: float
+    end: float
+    step: float | None = None
+
+    @property
+    def weeks(self) -> float:
+        """Its length."""
+        return (self.end - self.start) / 604_800
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one alert would have done for one model: when it told somebody, and over how many series."""
+
+    alert: str
+    model: str
+    severity: str
+    incidents: tuple[Interval, ...]
+    series: int
+
+
+def outcomes(rules: Rules, span: Span, model: str | None, ask: Callable[[str, float], Active]) -> Iterator[Outcome]:
+    """The outcome of each alert and model that fired; `ask` gives the times at which an expression held on a step."""
+    for alert in rules.alerts:
+        step = span.step or alert.interval
+        by_model: dict[str, list[list[Interval]]] = defaultdict(list)
+        for labels, times in ask(alert.expr, step).items():
+            about = dict(labels).get(MODEL, "")
+            fired = firing(times, step=step, hold=alert.hold, keep=alert.keep, end=span.end)
+            if fired and model in (None, about):
+                by_model[about].append(fired)
+        for about, several in sorted(by_model.items()):
+            told = incidents(interval for fired in several for interval in fired)
+            yield Outcome(alert.name, about, alert.severity, tuple(told), len(several))
+
+
+class History:
+    """Asks each expression once, whatever the number of variants that share it."""
+
+    def __init__(self, server: Prometheus, span: Span, seen: Callable[[], None]) -> None:
+        self._server = server
+        self._span = span
+        self._seen = seen
+        self._known: dict[tuple[str, float], Active] = {}
+
+    def ask(self, expr: str, step: float) -> Active:
+        """The times at which each label set of an expression held, on multiples of `step`."""
+        if (expr, step) not in self._known:
+            self._known[expr, step] = self._asked(expr, step)
+        return self._known[expr, step]
+
+    def _asked(self, expr: str, step: float) -> Active:
+        active: dict[Labels, list[float]] = defaultdict(list)
+        for start, end in parts(self._span, step):
+            for line in self._server.lines(expr, start, end, step):
+                labels = tuple(sorted((name, value) for name, value in line.labels.items() if name != "__name__"))
+                active[labels] += [at for at, _ in line.points]
+            self._seen()
+        return active
+
+
+def parts(span: Span, step: float) -> list[tuple[float, float]]:
+    """The queries that a span needs, on multiples of the step, so that two runs see the same times."""
+    return list(in_steps(-(-span.start // step) * step, span.end, step, POINTS))
+
+
+def queries(variants: Sequence[Rules], span: Span) -> int:
+    """How many queries the variants need."""
+    asked = {(alert.expr, span.step or alert.interval) for rules in variants for alert in rules.alerts}
+    return sum(len(parts(span, step)) for _, step in asked)

@@ -1,0 +1,114 @@
+"""What a replay found: a table, totals for a week, and a timeline, for people; everything, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.cli.backtest.history import Outcome, Span
+from otel_ml_exporter.cli.exporter import table
+from otel_ml_exporter.cli.words import clock
+from otel_ml_exporter.cli.words import span as length
+
+WIDTH = 60
+_FIRES, _SILENT = "█", "·"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The rules with some limits, and what they would have done."""
+
+    name: str
+    outcomes: Sequence[Outcome]
+
+    def weekly(self, severity: str, span: Span) -> float:
+        """Incidents of a severity in a week."""
+        return sum(len(outcome.incidents) for outcome in self.outcomes if outcome.severity == severity) / span.weeks
+
+    def of(self, alert: str, model: str) -> Outcome | None:
+        """What an alert did for a model."""
+        return next((outcome for outcome in self.outcomes if (outcome.alert, outcome.model) == (alert, model)), None)
+
+
+Row = tuple[str, str, str]
+
+
+def rows(variants: Sequence[Variant]) -> list[Row]:
+    """Severity, alert and model of whatever fired in any variant, worst first."""
+    order = {names.CRITICAL: 0, names.WARNING: 1}
+    found = {(outcome.severity, outcome.alert, outcome.model) for variant in variants for outcome in variant.outcomes}
+    return sorted(found, key=lambda row: (order.get(row[0], 2), row))
+
+
+def as_text(variants: Sequence[Variant], span: Span, silent: Sequence[str]) -> str:
+    """The table, the totals and the timeline."""
+    parts = [f"{clock(span.start)} to {clock(span.end)} ({length(span.end - span.start)}), without inhibitions and silences"]
+    if found := rows(variants):
+        parts.append(table([("severity", "alert", "model", *(variant.name for variant in variants)), *_told(found, variants)]))
+        parts.append(table(list(_timeline(found, variants, span))))
+    if silent:
+        parts.append(f"never: {', '.join(silent)}")
+    weekly = (("", *(variant.name for variant in variants)), *(_totals(variants, span)))
+    return "\n\n".join([*parts, table(weekly)])
+
+
+def _told(found: Sequence[Row], variants: Sequence[Variant]) -> Iterator[tuple[str, ...]]:
+    for severity, alert, model in found:
+        yield severity, alert, model, *(_cell(variant.of(alert, model)) for variant in variants)
+
+
+def _cell(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "-"
+    total = sum(interval.seconds for interval in outcome.incidents)
+    series = f", {outcome.series} series" if outcome.series > 1 else ""
+    return f"{len(outcome.incidents)} x, {length(total)}{series}"
+
+
+def _totals(variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]]:
+    for word, severity in (("pages a week", names.CRITICAL), ("tickets a week", names.WARNING)):
+        yield word, *(f"{variant.weekly(severity, span):.1f}" for variant in variants)
+
+
+def _timeline(found: Sequence[Row], variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]]:
+    for _, alert, model in found:
+        for variant in variants:
+            name = (f"{alert} {model}", variant.name) if len(variants) > 1 else (f"{alert} {model}",)
+            outcome = variant.of(alert, model)
+            yield *name, _bar(outcome, span) if outcome else _SILENT * WIDTH
+
+
+def _bar(outcome: Outcome, span: Span) -> str:
+    cell = (span.end - span.start) / WIDTH
+    starts = [span.start + index * cell for index in range(WIDTH)]
+    return "".join(_FIRES if any(each.start < at + cell and each.end > at for each in outcome.incidents) else _SILENT for at in starts)
+
+
+def as_data(variants: Sequence[Variant], span: Span) -> Mapping[str, Any]:
+    """Everything; times in Unix seconds."""
+
+    def told(outcome: Outcome) -> dict[str, Any]:
+        intervals = [each._asdict() for each in outcome.incidents]
+        return {
+            "alert": outcome.alert,
+            "model": outcome.model,
+            "severity": outcome.severity,
+            "series": outcome.series,
+            "incidents": intervals,
+        }
+
+    return {
+        "start": span.start,
+        "end": span.end,
+        "variants": [
+            {
+                "name": variant.name,
+                "pages_per_week": variant.weekly(names.CRITICAL, span),
+                "tickets_per_week": variant.weekly(names.WARNING, span),
+                "outcomes": [told(outcome) for outcome in variant.outcomes],
+            }
+            for variant in variants
+        ],
+    }

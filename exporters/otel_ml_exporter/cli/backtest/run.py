@@ -1,0 +1,95 @@
+"""One replay: which rules, over which past, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from otel_ml import catalogue as names
+from otel_ml.errors import ConfigurationError, Fault
+from otel_ml.files import write_text
+from otel_ml_exporter.cli.backtest import ruleset, scratch
+from otel_ml_exporter.cli.backtest.history import History, Span, outcomes, queries
+from otel_ml_exporter.cli.backtest.picture import draw
+from otel_ml_exporter.cli.backtest.report import Variant, as_data, as_text
+from otel_ml_exporter.cli.backtest.ruleset import Rules
+from otel_ml_exporter.cli.baseline.progress import Progress
+from otel_ml_exporter.cli.servers import prometheus
+from otel_ml_exporter.mixin.knobs import load
+from otel_ml_exporter.prometheus import Prometheus
+
+AS_IS = "as is"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what the alerts would have done; 1 when they would have paged more often than asked for."""
+    named = {AS_IS: _chosen(options, {}), **{name: _chosen(options, changes) for name, changes in options.sets.items()}}
+    with _past(options) as (server, span), Progress("asking for the past") as progress:
+        total, done = queries(list(named.values()), span), 0
+
+        def seen() -> None:
+            nonlocal done
+            done += 1
+            progress.to(done / total)
+
+        history = History(server, span, seen)
+        variants = [Variant(name, list(outcomes(rules, span, options.model, history.ask))) for name, rules in named.items()]
+    if options.svg:
+        write_text(options.svg, draw(variants, span))
+    if options.json:
+        print(json.dumps(as_data(variants, span)))
+    else:
+        fired = {outcome.alert for variant in variants for outcome in variant.outcomes}
+        print(as_text(variants, span, sorted({alert.name for alert in named[AS_IS].alerts} - fired)))
+    pages = variants[-1].weekly(names.CRITICAL, span)
+    if options.most_pages is not None and pages > options.most_pages:
+        print(f"otel-ml: {pages:.1f} pages a week are more than {options.most_pages:g}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _chosen(options: argparse.Namespace, changes: dict[str, str]) -> Rules:
+    """The rules with these thresholds and knobs, without those that nobody asked for."""
+    limits = {signal: value for signal, value in changes.items() if signal in ruleset.SIGNALS}
+    others = {name: value for name, value in changes.items() if name not in limits}
+    if options.files:
+        rules = ruleset.of_files(options.files)
+        if others:
+            faults = [Fault(name, "is no threshold", f"use one of {', '.join(sorted(ruleset.SIGNALS))}") for name in others]
+            raise ConfigurationError("--set", faults)
+    else:
+        rules = ruleset.of_pack(ruleset.with_knobs(load(options.knobs, {}), others))
+    rules = rules.limited({signal: _number(signal, value) for signal, value in limits.items()})
+    rules = rules if options.recorded else rules.inlined()
+    wanted = [alert for alert in rules.alerts if alert.severity != "none" and (not options.alerts or alert.name in options.alerts)]
+    if not wanted:
+        known = ", ".join(sorted({alert.name for alert in rules.alerts}))
+        raise ConfigurationError(
+            "--alert", [Fault(", ".join(options.alerts) or "rules", "leaves no alert", f"choose from {known or 'none'}")]
+        )
+    return Rules(tuple(wanted), {})
+
+
+def _number(signal: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigurationError("--set", [Fault(signal, f"{value!r} is no number", "write a number")]) from None
+
+
+@contextmanager
+def _past(options: argparse.Namespace) -> Iterator[tuple[Prometheus, Span]]:
+    """The server that has the past, and which part of it is looked at."""
+    if options.history is None:
+        end = options.end or time.time()
+        with prometheus(options) as server:
+            yield server, Span(end - (options.range or 7 * 86_400.0), end, options.step)
+        return
+    first, last = scratch.times(options.history)
+    end = options.end or last
+    with scratch.filled(options.history) as server:
+        yield server, Span(max(first, end - options.range) if options.range else first, end, options.step)

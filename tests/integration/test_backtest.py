@@ -1,0 +1,206 @@
+"""`otel-ml backtest` with a real Prometheus, over a past in which the firing intervals are known."""
+
+import json
+import re
+import time
+from datetime import datetime, timezone
+
+import pytest
+import yaml
+
+from otel_ml_exporter.cli import main
+from otel_ml_exporter.cli.backtest import scratch
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.rules import groups
+
+pytestmark = pytest.mark.e2e
+
+START = 1_700_006_400  # a whole number of minutes
+HOURS = 12
+MODEL = 'ml_model_name="churn",ml_model_version="3"'
+
+
+def failing(minute):
+    """Share of failed calls: 30 % from 2:00 to 3:00, 8 % from 6:00 to 6:30, else none."""
+    return 0.3 if 120 <= minute < 180 else 0.08 if 360 <= minute < 390 else 0.0
+
+
+def history():
+    """Twelve hours of a model that answers 100 calls a minute; the Prometheus saw no rules then."""
+    calls = errors = 0.0
+    lines = {"ml_model_info": [], "ml_threshold": [], "ml_inference_duration_seconds_count": []}
+    for minute in range(HOURS * 60 + 1):
+        at = START + 60 * minute
+        failed = 100 * failing(minute)
+        calls, errors = calls + 100 - failed, errors + failed
+        lines["ml_model_info"].append(f'ml_model_info{{{MODEL},ml_baseline_id="b1"}} 1 {at}')
+        lines["ml_threshold"].append(f'ml_threshold{{{MODEL},ml_signal="error_budget",severity="critical"}} 0.01 {at}')
+        count = "ml_inference_duration_seconds_count"
+        lines[count] += [f"{count}{{{MODEL}}} {calls} {at}", f'{count}{{{MODEL},error_type="ValueError"}} {errors} {at}']
+    for name, samples in lines.items():
+        yield f"# TYPE {name} {'unknown' if name.endswith('_count') else 'gauge'}"
+        yield from sorted(samples, key=lambda line: line.rpartition("}")[0])
+    yield "# EOF"
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory):
+    file = tmp_path_factory.mktemp("past") / "history.om"
+    file.write_text("".join(f"{line}\n" for line in history()))
+    return file
+
+
+@pytest.fixture(scope="module")
+def server(past):
+    """The same past in a Prometheus that already runs."""
+    with scratch.filled(past) as prometheus:
+        yield prometheus.url
+
+
+def run(capsys, *words):
+    code = main(["backtest", *map(str, words)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def minutes(intervals):
+    return [((each["start"] - START) / 60, (each["end"] - START) / 60) for each in intervals]
+
+
+def outcome(told, variant, alert):
+    (found,) = [each for each in told["variants"] if each["name"] == variant]
+    return next((each for each in found["outcomes"] if each["alert"] == alert), None)
+
+
+RULES = {
+    "groups": [
+        {
+            "name": "own",
+            "interval": "1m",
+            "rules": [
+                {
+                    "record": "job:failing:ratio",
+                    "expr": 'sum by (ml_model_name) (increase(ml_inference_duration_seconds_count{error_type!=""}[2m])) / sum by (ml_model_name) (increase(ml_inference_duration_seconds_count[2m]))',
+                    "labels": {"team": "risk"},
+                },
+                {"record": "job:failing:twice", "expr": "2 * job:failing:ratio"},
+                {"alert": "Plain", "expr": 'ml_inference_duration_seconds_count{error_type=""} > 50000', "labels": {"severity": "warning"}},
+                {"alert": "Held", "expr": "job:failing:twice > 0.1", "for": "10m", "labels": {"severity": "critical"}},
+                {
+                    "alert": "Kept",
+                    "expr": 'job:failing:ratio{team="risk"} > 0.05',
+                    "for": "10m",
+                    "keep_firing_for": "4h",
+                    "labels": {"severity": "critical"},
+                },
+                {"alert": "Never", "expr": 'job:failing:ratio{team!="risk"} > 0', "labels": {"severity": "warning"}},
+                {
+                    "alert": "Later",
+                    "expr": "job:failing:ratio offset 1h > 0.05 and max_over_time(job:failing:ratio[90m]) > 0.2",
+                    "labels": {"severity": "warning"},
+                },
+                {"alert": "Watchdog", "expr": "vector(1)", "labels": {"severity": "none"}},
+            ],
+        }
+    ]
+}
+
+
+def expected(above, hold, keep=0):
+    """What Prometheus' own states give on the minutes when the ratio over 2m, ended by the sample of that minute, is above a limit."""
+    ratio = [(failing(minute) + failing(minute - 1)) / 2 for minute in range(HOURS * 60 + 1)]
+    fired, since, gone, intervals = None, None, None, []
+    for minute, value in enumerate(ratio):
+        if value > above:
+            gone, since = None, minute if since is None else since
+            if fired is None and minute - since >= hold:
+                fired = minute
+        elif fired is not None:
+            gone = minute if gone is None else gone
+            if minute - gone >= keep:
+                intervals.append((fired, minute))
+                fired = since = gone = None
+        else:
+            since = None
+    return intervals
+
+
+def test_own_rules_fire_when_prometheus_would_have_fired_them(server, tmp_path, capsys):
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(RULES))
+    end = START + HOURS * 3_600
+    code, out, _ = run(capsys, tmp_path / "own.yaml", f"--prometheus={server}", f"--end={end}", f"--range={HOURS}h", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert minutes(outcome(told, "as is", "Held")["incidents"]) == expected(0.05, 10) == [(130, 181), (371, 390)]
+    assert minutes(outcome(told, "as is", "Kept")["incidents"]) == expected(0.05, 10, 240) == [(130, 630)]
+    assert outcome(told, "as is", "Never") is None
+    assert outcome(told, "as is", "Watchdog") is None
+    assert minutes(outcome(told, "as is", "Later")["incidents"]) == [(180, 241)]
+    (plain,) = outcome(told, "as is", "Plain")["incidents"]
+    assert plain["open"]
+    assert told["variants"][0]["pages_per_week"] == pytest.approx(3 * 14)
+
+
+def test_the_pack_is_replayed_with_other_limits_side_by_side_and_drawn(past, tmp_path, capsys):
+    """The file is enough: a Prometheus of its own is filled, asked and ended."""
+    sets = ["--set=error_budget=0.004", "--set=error_budget=0.5,minimum_calls=50"]
+    code, out, err = run(capsys, f"--history={past}", "--alert=ModelErrorBudgetBurn", f"--svg={tmp_path}/timeline.svg", *sets)
+    assert (code, err) == (0, "")
+    row = next(line for line in out.splitlines() if line.startswith("critical"))
+    assert row.split()[:3] == ["critical", "ModelErrorBudgetBurn", "churn"]
+    assert re.findall(r"(?<=  )(?:\d x|-)", row) == ["1 x", "2 x", "-"]
+    assert re.search(r"pages a week +14\.0 +28\.0 +0\.0", out)
+    picture = (tmp_path / "timeline.svg").read_text()
+    assert picture.count('fill="#D55E00"') == 3
+    assert "Pages a week: as is: 14.0" in picture
+
+
+def test_every_alert_of_the_pack_can_be_replayed_without_its_recordings(past, capsys):
+    _, out, _ = run(capsys, f"--history={past}", "--json", "--range=1h", "--step=10m")
+    assert json.loads(out)["variants"][0]["outcomes"] == []
+    names = {alert.name for group in groups(Knobs()) for alert in group.alerts if alert.severity != "none"}
+    _, out, _ = run(capsys, f"--history={past}", "--range=1h", "--step=10m")
+    assert set(out.split("never: ")[1].splitlines()[0].split(", ")) == names
+
+
+def test_more_pages_than_a_person_bears_are_a_no(server, capsys):
+    given = [f"--prometheus={server}", f"--end={datetime.fromtimestamp(START + HOURS * 3_600, timezone.utc).isoformat()}", "--range=12h"]
+    code, _, err = run(capsys, *given, "--alert=ModelErrorBudgetBurn", "--most-pages=2")
+    assert code == 1
+    assert "14.0 pages a week are more than 2" in err
+    assert run(capsys, *given, "--alert=ModelErrorBudgetBurn", "--most-pages=2", "--set=error_budget=0.5")[0] == 0
+    assert run(capsys, *given, "--alert=ModelErrorBudgetBurn", "--recorded", "--most-pages=0")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set=feature_psi=0.2"], "is compared with ml_threshold"),
+        (["--set=eror_ratio=0.2"], "eror_ratio: is no threshold and no knob of these rules"),
+        (["--set=error_budget=many"], "'many' is no number"),
+        (["--alert=ModelNothing"], "ModelNothing: leaves no alert; choose from ModelBaselineMissing"),
+        (["--history=nowhere.om"], "nowhere.om: No such file"),
+        (["README.md"], "README.md cannot be used"),
+    ],
+)
+def test_what_cannot_be_replayed_is_named_with_the_mend(words, said, capsys):
+    code, _, err = run(capsys, *words)
+    assert code in (1, 2)
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("# EOF\n", "has no sample"), ("a 1\n# EOF\n", "a sample has no time"), ('a{b="c"} 1 1700000000\n', "cannot read it as OpenMetrics")],
+)
+def test_a_file_that_is_no_history_is_refused(tmp_path, capsys, text, said):
+    (tmp_path / "past.om").write_text(text)
+    code, _, err = run(capsys, f"--history={tmp_path}/past.om")
+    assert code == 1
+    assert said in err
+
+
+def test_a_server_that_is_not_there_is_named(capsys):
+    code, _, err = run(capsys, "--prometheus=http://127.0.0.1:1", f"--end={time.time():.0f}")
+    assert code == 1
+    assert "does not answer" in err
