@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 
 from otel_ml._baseline_blocks import Effect, Replay, replay_key, replay_time
 from otel_ml._baseline_checks import Options, Rows, complete, data_faults, understand
+from otel_ml._baseline_derive import features_of
 from otel_ml._baseline_features import NumberTally, feature_tally
 from otel_ml._baseline_importance import normalised, permutation_importance
 from otel_ml._baseline_outliers import OutlierTally
 from otel_ml._baseline_outputs import OutputTally, classes_of
+from otel_ml._derive import Derivation, times
 from otel_ml._frames import joined, picked
 from otel_ml._outputs import TASKS, Task, infer_task
 from otel_ml._values import label_of
@@ -108,12 +111,14 @@ class Tally:
         self.task, self.classes = _outputs_of(sample, options)
         self.importance = normalised(options.importance)
         self._samples = 0
+        self._sources = features_of(sample.columns, dict.fromkeys(options.categorical, "categorical"), _moments(sample))
+        self._derive = Derivation(self._sources.items())
+        columns = self._columns(sample)
         self._features = {
-            name: feature_tally(name, column, code=name in options.categorical, bins=options.bins)
-            for name, column in sample.columns.items()
+            name: feature_tally(name, column, code=name in options.categorical, bins=options.bins) for name, column in columns.items()
         }
         numbers = [name for name, tally in self._features.items() if isinstance(tally, NumberTally)]
-        self._outliers = OutlierTally({name: sample.columns[name] for name in numbers})
+        self._outliers = OutlierTally({name: columns[name] for name in numbers})
         self._outputs = _told(lambda: self._output_tally(sample.predictions))
         bins = {name: tally.bins for name, tally in self._features.items()}
         if self._outputs is not None:
@@ -131,22 +136,36 @@ class Tally:
         """Count rows."""
         self._samples += len(rows)
         keys = None if self._by_key is None else self._by_key.place(rows.key)
+        columns = self._columns(rows)
         for name, tally in self._features.items():
-            tally.add(rows.columns[name], keys)
-        self._outliers.add(rows.columns)
+            tally.add(columns[name], keys)
+        self._outliers.add(columns)
         outputs = self._outputs
         if outputs is not None:
             _told(lambda: outputs.add(rows.predictions, rows.labels))
         if self._by_time is not None:
-            self._replay(self._by_time, self._by_time.place(rows.time), rows)
+            self._replay(self._by_time, self._by_time.place(rows.time), columns, rows.predictions)
         if self._by_key is not None:
-            self._replay(self._by_key, keys, rows)
+            self._replay(self._by_key, keys, columns, rows.predictions)
 
-    def _replay(self, replay: Replay, blocks: Any, rows: Rows) -> None:
+    def _columns(self, rows: Rows) -> Mapping[str, Any]:
+        """The columns of features."""
+        if not self._derive.any:
+            return rows.columns
+        made = self._derive([rows.columns[name] for name in self._derive.columns], _moments(rows))
+        return dict(zip(self._sources, made, strict=True))
+
+    def _importance(self) -> dict[str, float]:
+        """That of a column is shared by the features that are made from it."""
+        origin = {name: name if source is None else source.column for name, source in self._sources.items()}
+        shares = Counter(origin.values())
+        return {name: self.importance[column] / shares[column] for name, column in origin.items() if column in self.importance}
+
+    def _replay(self, replay: Replay, blocks: Any, columns: Mapping[str, Any], predictions: Any) -> None:
         for name, tally in self._features.items():
-            replay.add(name, blocks, tally.positions(rows.columns[name]))
+            replay.add(name, blocks, tally.positions(columns[name]))
         if self._outputs is not None:
-            replay.add(_PREDICTION, blocks, self._outputs.positions(rows.predictions))
+            replay.add(_PREDICTION, blocks, self._outputs.positions(predictions))
 
     def baseline(self) -> Baseline:
         """What was counted; of two design effects the greater."""
@@ -158,7 +177,10 @@ class Tally:
             size, degrees = max(time, key, key=lambda effect: effect.size)
             return {f"{prefix}design_effect": size, f"{prefix}noise_degrees": degrees, f"{prefix}key_effect": key.size}
 
-        features = [replace(tally.feature(self.importance.get(name)), **noise(name)) for name, tally in self._features.items()]
+        weights = self._importance()
+        features = [
+            replace(tally.feature(weights.get(name)), **noise(name), source=self._sources[name]) for name, tally in self._features.items()
+        ]
         baseline = Baseline(
             model=str(self._options.model),
             version=str(self._options.version),
@@ -174,6 +196,14 @@ class Tally:
         outputs = self._outputs
         fields: Mapping[str, Any] = {} if outputs is None else _told(outputs.fields)
         return replace(baseline, **fields)
+
+
+def _moments(rows: Rows) -> Any:
+    """When each row was, in seconds since 1970; None where that is not known, or no time of the calendar."""
+    if rows.time is None:
+        return None
+    seconds, strange = times(rows.time)
+    return None if strange.any() else seconds
 
 
 def _outputs_of(sample: Rows, options: Options) -> tuple[Task | None, tuple[str, ...]]:

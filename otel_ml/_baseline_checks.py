@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from otel_ml._baseline_derive import kind_of
 from otel_ml._frames import column_of, columns_of
 from otel_ml._outputs import TASKS, Task, as_array
 from otel_ml._values import is_missing
@@ -127,13 +128,16 @@ def _length_faults(rows: Rows) -> list[Fault]:
 
 
 def _column_fault(name: str, column: Any) -> Fault | None:
+    """What is neither a number nor a category, and nothing that features are made from either."""
     place = f"column {name!r}"
-    if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
-        return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
+    if kind_of(column) is not None:
+        return None
+    if isinstance(column, np.ndarray) and column.dtype.kind == "m":
+        return Fault(place, "holds spans of time", "give a number, such as the seconds")
     if not isinstance(column, np.ndarray) or column.dtype.kind == "O":
         if any(isinstance(value, dt.date | dt.time | dt.timedelta) and not is_missing(value) for value in column):
-            return Fault(place, "holds times", "give a number or a category made from it, such as the hour")
+            return Fault(place, "holds times of day, spans, or times among other values", "give a number or a category made from it")
         strange = next((value for value in column if isinstance(value, list | tuple | dict | set | np.ndarray)), None)
         if strange is not None:
-            return Fault(place, f"holds a {type(strange).__name__}", "give one number or one category a row")
+            return Fault(place, f"holds a {type(strange).__name__}", "give one number, one category, or vectors of one length")
     return None

@@ -11,8 +11,9 @@ from typing import Any
 
 from otel_ml._baseline_reader import REBUILD, Reader
 from otel_ml._binning import interval_labels, reserved
+from otel_ml._derive import WAYS, pack_words, unpack_words
 from otel_ml._outputs import TASKS
-from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers
+from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers, Source
 from otel_ml.catalogue import MISSING, OTHER
 from otel_ml.errors import BaselineError, Fault
 from otel_ml.files import write_text
@@ -79,6 +80,17 @@ def _encode_feature(feature: Feature) -> dict[str, Any]:
         content["vocabulary"] = list(feature.vocabulary)
     if feature.singletons:
         content["singletons"] = feature.singletons
+    if feature.source is not None:
+        content["source"] = _encode_source(feature.source)
+    return content
+
+
+def _encode_source(source: Source) -> dict[str, Any]:
+    content: dict[str, Any] = {"column": source.column, "how": source.how}
+    if source.how == "unknown_words":
+        content["words"] = source.words
+    if source.how == "axis":
+        content |= {"axis": list(source.axis), "offset": source.offset}
     return content
 
 
@@ -219,7 +231,25 @@ def _decode_feature(reader: Reader, name: str) -> Feature:
     singletons = reader.take("singletons", int, default=0)
     if singletons < 0:
         reader.fault("singletons", f"are {singletons}, less than 0", REBUILD)
-    return Feature(name, kind, histogram, vocabulary=vocabulary, singletons=singletons, **_decode_noise(reader, ""), **summary)
+    source = None
+    if reader.has("source"):
+        with reader.inside("source"):
+            source = _decode_source(reader)
+    rest = {**_decode_noise(reader, ""), **summary}
+    return Feature(name, kind, histogram, vocabulary=vocabulary, singletons=singletons, source=source, **rest)
+
+
+def _decode_source(reader: Reader) -> Source:
+    how = reader.take("how", str)
+    if how not in WAYS:
+        reader.fault("how", f"{how!r} is unknown", f"one of {', '.join(WAYS)}")
+    words = reader.take("words", str) if how == "unknown_words" else ""
+    try:
+        unpack_words(words or pack_words(()))
+    except ValueError as error:
+        reader.fault("words", f"are no table of words ({error})", REBUILD)
+    axis, offset = (reader.numbers("axis"), reader.take("offset", float)) if how == "axis" else ((), 0.0)
+    return Source(reader.take("column", str), how, words, axis, offset)
 
 
 def _decode_noise(reader: Reader, prefix: str) -> dict[str, Any]:

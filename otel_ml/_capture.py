@@ -18,7 +18,7 @@ from otel_ml._arrays import DENSE, as_numpy, is_sparse
 from otel_ml._frames import frame_columns, names_of
 from otel_ml._guard import logger
 from otel_ml._records import as_mapping, fields_of, is_record
-from otel_ml._values import label_of
+from otel_ml._values import ABSENT, label_of
 from otel_ml.catalogue import VIOLATION_EXTRA_COLUMN
 
 _SCALARS = frozenset({int, float, bool, str, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_, np.str_})
@@ -28,16 +28,6 @@ SMALL_FRAME = 256
 
 NAMED_EXTRAS = 10
 """Columns unknown to the baseline that a log line names: their names come from outside."""
-
-
-class Absent:
-    """Stands for a column that the input does not have; there is one instance."""
-
-    def __repr__(self) -> str:
-        return "<absent>"
-
-
-ABSENT = Absent()
 
 
 class Unsupported(TypeError):  # noqa: N818 - it is a reason, not an accident
@@ -52,6 +42,8 @@ class Captured(NamedTuple):
     """One call's input: exactly one of `matrix` (rows x features), `rows` (tuples in feature order), `columns` and `sparse` is set.
 
     `sparse` is only set when it is large enough to be counted before the call. `extra` rows have columns beyond the baseline's.
+    `weight` is what texts and vectors take besides one value a feature; `moment` is when the call was, in seconds since 1970, where a
+    feature depends on it.
     """
 
     size: int
@@ -60,6 +52,8 @@ class Captured(NamedTuple):
     columns: Mapping[str, Any] | None = None
     sparse: Any = None
     extra: int = 0
+    weight: int = 0
+    moment: float = 0.0
 
     def copy(self) -> Captured:
         """The same, safe from a caller who uses the buffer again; `rows` are copies already."""
@@ -137,10 +131,10 @@ class Capture:
 
     def _from_mapping(self, data: Mapping[str, Any]) -> Captured:
         row, more = self._row(data)
-        if _SCALARS.issuperset(map(type, row)) or not any(map(_is_column, row)):
+        if _SCALARS.issuperset(map(type, row)) or not any(map(is_column, row)):
             return Captured(1, rows=(row,), extra=more)
         columns = {name: value for name, value in zip(self._names, row, strict=True) if value is not ABSENT}
-        sizes = {name: len(value) if _is_column(value) else None for name, value in columns.items()}
+        sizes = {name: len(value) if is_column(value) else None for name, value in columns.items()}
         if len(set(sizes.values())) > 1:
             raise Unsupported(f"columns of different lengths: {sizes}", max(size or 1 for size in sizes.values()))
         size = next(iter(sizes.values())) or 0
@@ -237,7 +231,8 @@ class Capture:
         return Captured(len(rows), rows=[values for values, _ in rows], extra=sum(more for _, more in rows))
 
 
-def _is_column(value: Any) -> bool:
+def is_column(value: Any) -> bool:
+    """Whether a value of a mapping is a column of a batch, rather than that of one row."""
     if isinstance(value, list):
         return True
     return hasattr(value, "__array__") and hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
@@ -262,6 +257,8 @@ def copied(values: Any) -> Any:
         return values.copy()
     if isinstance(values, list):
         return list(values)
+    if is_sparse(values):
+        return values.copy()
     if hasattr(values, "__array__"):
         return np.array(as_numpy(values))
     return values

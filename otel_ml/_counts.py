@@ -47,7 +47,7 @@ class Counts:
 
     def is_large(self, captured: Captured) -> bool:
         """Whether an input fills a block of its own, so that it is cheaper to count now than to copy."""
-        return captured.size * self._width >= BLOCK
+        return captured.size * self._width + captured.weight >= BLOCK
 
     def add_now(self, captured: Captured) -> None:
         """Count a large input at once, while its caller still waits; it is not copied."""
@@ -58,7 +58,7 @@ class Counts:
         with self._lock:
             if captured is not None:
                 self._inputs.append(captured)
-                self._pending += captured.size * self._width
+                self._pending += captured.size * self._width + captured.weight
             if prediction is not None:
                 self._predictions.append(prediction)
                 self._segments.append(segment)

@@ -13,11 +13,12 @@ from otel_ml import catalogue as names
 from otel_ml import stats
 from otel_ml._arrays import dense_parts
 from otel_ml._binning import VOCABULARY, count_intervals, tally
-from otel_ml._capture import ABSENT, Absent, Captured
+from otel_ml._capture import Captured
+from otel_ml._derive import Derivation
 from otel_ml._layout import Layout
 from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
 from otel_ml._segment import Place
-from otel_ml._values import as_numbers
+from otel_ml._values import ABSENT, Absent, as_numbers
 from otel_ml.baseline import Feature, Outliers
 
 Counts = npt.NDArray[np.int64]
@@ -42,6 +43,7 @@ class Fold:
         self._layout = layout
         self._baseline = layout.baseline
         features = self._baseline.features if self._baseline is not None else ()
+        self._derive = Derivation((feature.name, feature.source) for feature in features)
         self._numeric = [(position, feature) for position, feature in enumerate(features) if feature.type == "numeric"]
         self._categorical = [
             (position, _Categories(feature, layout)) for position, feature in enumerate(features) if feature.type == "categorical"
@@ -89,6 +91,7 @@ class Fold:
         counts = np.zeros(self._layout.size, dtype=np.int64)
         matrices: dict[np.dtype[Any], list[npt.NDArray[Any]]] = {}
         rows: list[tuple[Any, ...]] = []
+        moments: list[float] = []
         for item in captured:
             counts[0] += item.size
             if self._baseline is None:
@@ -98,15 +101,16 @@ class Fold:
                 matrices.setdefault(item.matrix.dtype, []).append(item.matrix)
             elif item.rows is not None:
                 rows.extend(item.rows)
+                moments += [item.moment] * item.size
             elif item.columns is not None:
-                self._add_columns(counts, [item.columns.get(feature.name, ABSENT) for feature in self._baseline.features], item.size)
+                self._add_columns(counts, [item.columns.get(name, ABSENT) for name in self._derive.columns], item.size, [item.moment])
             elif item.sparse is not None:
                 for part in dense_parts(item.sparse):
                     self._add_matrix(counts, part)
         for group in matrices.values():
             self._add_matrix(counts, group[0] if len(group) == 1 else np.concatenate(group))
         if rows:
-            self._add_columns(counts, list(zip(*rows, strict=True)), len(rows))
+            self._add_columns(counts, list(zip(*rows, strict=True)), len(rows), moments)
         return counts
 
     def _add_matrix(self, counts: Counts, matrix: npt.NDArray[Any]) -> None:
@@ -122,7 +126,9 @@ class Fold:
         for position, categories in self._categorical:
             categories.add(counts, matrix[:, position].tolist())
 
-    def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int) -> None:
+    def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int, moments: Sequence[float]) -> None:
+        if self._derive.any:
+            columns = self._derive(columns, np.array(moments))
         numbers = np.full((len(self._numeric), size), np.nan)
         singles = np.zeros((len(self._numeric), 1), dtype=bool)
         for row, single, (position, feature) in zip(numbers, singles, self._numeric, strict=True):

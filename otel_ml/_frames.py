@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from otel_ml._arrays import as_numpy, is_sparse
+from otel_ml._records import as_mapping, is_record
 from otel_ml._values import is_missing, label_of
 from otel_ml.errors import BaselineError, Fault
 
@@ -44,7 +46,7 @@ def frame_columns(frame: Any, names: Iterable[str]) -> Columns:
     """Those columns of a frame that are among `names`; the others are not touched."""
     own = getattr(frame, "column_names", None) or list(frame.columns)
     wanted = set(names)
-    return {str(name): _from_series(frame[name]) for name in own if str(name) in wanted}
+    return {str(name): from_series(frame[name]) for name in own if str(name) in wanted}
 
 
 def column_of(given: Any, name: str) -> Any:
@@ -114,10 +116,10 @@ def _rows_of(column: Any, rows: Any) -> Any:
 
 
 def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
-    if isinstance(table, np.ndarray):
-        return _from_array(table, feature_names)
+    if isinstance(table, np.ndarray) or is_sparse(table) or hasattr(table, "detach"):
+        return _from_array(as_numpy(table), feature_names)
     if isinstance(table, Mapping):
-        columns = {str(name): _from_series(column) if hasattr(column, "to_numpy") else column for name, column in table.items()}
+        columns = {str(name): _given(column) for name, column in table.items()}
         scalar = [name for name, column in columns.items() if isinstance(column, str | bytes) or not hasattr(column, "__len__")]
         if scalar:
             raise BaselineError(
@@ -128,6 +130,8 @@ def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
         names = names_of(table)
         _refuse_twice(names)
         return frame_columns(table, names if feature_names is None else feature_names)
+    if isinstance(table, list) and table and all(map(is_record, table)):
+        table = [as_mapping(row) for row in table]
     if isinstance(table, Sequence) and not isinstance(table, str | bytes) and all(isinstance(row, Mapping) for row in table):
         keys = list(dict.fromkeys(key for row in table for key in row))
         return {str(key): [row.get(key) for row in table] for key in keys}
@@ -144,6 +148,12 @@ def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
     )
 
 
+def _given(column: Any) -> Any:
+    if hasattr(column, "detach"):
+        return as_numpy(column)
+    return from_series(column) if hasattr(column, "to_numpy") else column
+
+
 def _refuse_twice(names: Sequence[str]) -> None:
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
@@ -152,7 +162,7 @@ def _refuse_twice(names: Sequence[str]) -> None:
         )
 
 
-def _from_series(series: Any) -> Any:
+def from_series(series: Any) -> Any:
     """A numpy array for numbers, booleans and times; else a list, in which None stays None. Declared categories are text."""
     if str(getattr(series, "dtype", "")) == "category":
         return [None if is_missing(value) else label_of(value) for value in series.tolist()]

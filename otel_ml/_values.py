@@ -14,6 +14,16 @@ import numpy.typing as npt
 MAX_LABEL = 100
 
 
+class Absent:
+    """Stands for a column that the input does not have; there is one instance."""
+
+    def __repr__(self) -> str:
+        return "<absent>"
+
+
+ABSENT = Absent()
+
+
 def is_missing(value: Any) -> bool:
     """None, NaN, NaT and pandas.NA: anything that is not equal to itself."""
     if value is None:

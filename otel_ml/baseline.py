@@ -42,6 +42,22 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a derived feature is made from: a column of the input, and how.
+
+    Of a time: `hour` of the day and `weekday` (in UTC), `age` (days until the call). Of a text: `length` (characters) and
+    `unknown_words` (the share of its words that are not in `words`, a table of hashes). Of a vector: `norm`, and `axis` (the
+    product with `axis`, less `offset`).
+    """
+
+    column: str
+    how: str
+    words: str = ""
+    axis: tuple[float, ...] = ()
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
 class Feature:
     """One input of the model: its type, what was observed, and what is allowed.
 
@@ -50,6 +66,7 @@ class Feature:
     `design_effect` is how many times further apart than independent rows two blocks of this feature's rows are, and
     `noise_degrees` how evenly (see `stats.psi_noise_scale`; None: as independent rows). `key_effect` is the same for groups
     of keys alone: how many rows say what one independent row would. `singletons` counts the categories that only one key had.
+    `source` tells what a feature is made from that is no column of the input by itself.
     """
 
     name: str
@@ -65,6 +82,7 @@ class Feature:
     key_effect: float = 1.0
     noise_degrees: float | None = None
     singletons: int = 0
+    source: Source | None = None
 
 
 class Batch(NamedTuple):
@@ -147,13 +165,16 @@ class Baseline:
         threshold: float = 0.5,
         bins: int = 10,
     ) -> Baseline:
-        """Summarise held-out data: `data` are rows x features (pandas, polars, pyarrow, numpy, or a list of dicts).
+        """Summarise held-out data: `data` are rows x features (pandas, polars, pyarrow, numpy, or a list of dicts or objects).
+
+        Columns of times, of text and of vectors become features such as `when.hour`, `comment.length` and `embedding.norm`; see
+        `Source`. `categorical` names those that are categories all the same, numbers that are codes among them.
 
         `predictions` and `labels` have one entry a row; predictions may be labels, probabilities of the positive class,
         a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and
-        performance. `task` and `classes` (the positive one last) are inferred when they can be. `categorical` names numeric
-        columns that are codes. `bins` is the number of quantile bins of a numeric feature; `importance` maps features to weights,
-        and where it is absent `predict`, called with rows like `data`, is asked for it by permutation.
+        performance. `task` and `classes` (the positive one last) are inferred when they can be. `bins` is the number of quantile
+        bins of a numeric feature; `importance` maps columns to weights, and where it is absent `predict`, called with rows like
+        `data`, is asked for it by permutation.
 
         Rows are rarely independent: `time` (when each was) and `key` (whose it is: user, device) tell by how much, and the
         noise floors grow with it. Both are the name of a column, which then is no feature unless `feature_names` has it, or one
@@ -240,6 +261,11 @@ class Baseline:
         from otel_ml._layout import Layout
 
         return Layout(self.model, self.version, self).size + 1
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the model's input, in the order of the baseline: its features, or what they are made from."""
+        return tuple(dict.fromkeys(feature.name if feature.source is None else feature.source.column for feature in self.features))
 
     @cached_property
     def _by_name(self) -> dict[str, Feature]:

@@ -15,7 +15,8 @@ from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 
 from otel_ml import catalogue as names
-from otel_ml._capture import ABSENT, Capture, Captured, Unsupported, copied
+from otel_ml._capture import Captured, Unsupported, copied
+from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
 from otel_ml._emit import emitter_for
 from otel_ml._events import PredictionEvents, new_ids
@@ -25,6 +26,7 @@ from otel_ml._layout import Layout
 from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._segment import Place, Segments, Source, faults_of
 from otel_ml._settings import Settings
+from otel_ml._values import ABSENT
 from otel_ml.baseline import Baseline
 from otel_ml.errors import ConfigurationError, Fault
 
@@ -72,13 +74,13 @@ class Monitor:
         self.baseline = Baseline.load(baseline) if isinstance(baseline, str | Path) else baseline
         faults = [*_faults_of_role(role), *faults_of(segment, segments)]
         self.model, self.version = _identity(self.baseline, model, version, float(events), faults)
-        features = [feature.name for feature in self.baseline.features] if self.baseline is not None else []
+        features = self.baseline.columns if self.baseline is not None else ()
         self._segments = Segments(segment, segments, features) if segment is not None else None
         layout = Layout(self.model, self.version, self.baseline, role=role, segments=self._segments.names if self._segments else ())
         self._disabled = settings.disabled
         self._guard = Guard(self.model, settings)
         self._counts = Counts(layout, self._guard)
-        self._capture = Capture(features, self.model, [segment] if isinstance(segment, str) else ())
+        self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else ())
         self._inputs = inputs
         self._attributes = layout.model_attributes
         self._events = PredictionEvents(layout, float(events), logger_provider) if events else None

@@ -60,7 +60,14 @@ def test_the_exporter_uses_only_the_plugin_s_lower_half(path):
 LEVELS = [
     {"errors", "catalogue", "_version", "files", "_forks", "_settings", "_values", "_arrays", "_records"},
     {"stats", "_binning", "_frames", "_guard", "_outputs", "_pick", "_segment"},
-    {"baseline", *(path.stem for path in PLUGIN if path.stem.startswith("_baseline_")), "_capture", "_layout"},
+    {
+        "baseline",
+        *(path.stem for path in PLUGIN if path.stem.startswith("_baseline_")),
+        "_capture",
+        "_capture_derived",
+        "_derive",
+        "_layout",
+    },
     {"_fold"},
     {"_counts", "_events"},
     {"_emit"},

@@ -25,9 +25,10 @@ def python_blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-def test_the_tutorial_runs_as_it_stands(tmp_path):
+@pytest.mark.parametrize("page", ["tutorial.md", "how-to/inputs.md"])
+def test_a_page_runs_as_it_stands(page, tmp_path):
     """Its Python blocks, one after the other in a new process."""
-    program = "\n".join(python_blocks(ROOT / "docs" / "tutorial.md")).replace("9464", "0")
+    program = "\n".join(python_blocks(ROOT / "docs" / page)).replace("9464", "0")
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

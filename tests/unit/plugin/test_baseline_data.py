@@ -221,10 +221,11 @@ def test_top_label_confidence_is_calibrated_in_multiclass_models():
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), {}, "column 'a': occurs more than once"),
         (ROWS, {"feature_names": ["b"]}, "column 'b': is not in the data; it has a"),
         ({"a": [[1], [2]]}, {}, "column 'a': holds a list"),
-        ({"a": np.array(["2026-01-01"], "M8[s]")}, {}, "column 'a': holds times"),
-        (pd.DataFrame({"a": pd.to_timedelta([1], unit="D")}), {}, "column 'a': holds times"),
-        ([{"a": dt.date(2026, 1, 1)}], {}, "column 'a': holds times"),
-        (pd.DataFrame({"a": pd.to_datetime(["2026-01-01"]).tz_localize("UTC")}), {}, "column 'a': holds times"),
+        (pd.DataFrame({"a": pd.to_timedelta([1], unit="D")}), {}, "column 'a': holds spans of time"),
+        ([{"a": dt.time(12)}], {}, "column 'a': holds times of day"),
+        ({"a": [dt.date(2026, 1, 1), 3]}, {}, "column 'a': holds times of day, spans, or times among other values"),
+        ({"a": [[1, 2], [1, 2, 3]]}, {}, "column 'a': holds a list"),
+        ({"a": [dt.date(2026, 1, 1)], "a.weekday": ["Mon"]}, {}, "column 'a.weekday': also is the name of what is made from column 'a'"),
         (ROWS, {"predictions": [1, 2]}, "predictions: has 2 entries for 4 rows"),
         (ROWS, {"predictions": [[1], [2, 3], [4], [5]]}, "predictions: cannot be read"),
         (ROWS, {"predictions": [0.1] * 4, "labels": ["yes"] * 4}, "classes: are yes where a binary model has two"),
@@ -240,7 +241,7 @@ def test_data_that_give_no_baseline_are_refused_with_the_place_and_the_mend(data
 
 def test_every_fault_is_named_at_once():
     found = faults(
-        {"a": [[1]], "b": [dt.date(2026, 1, 1)]},
+        {"a": [[1]], "b": [dt.time(12)]},
         model="",
         version="",
         task="ranking",

@@ -25,13 +25,14 @@ def show(options: argparse.Namespace) -> int:
     task = baseline.task or "no predictions"
     print(f"{baseline.model} {baseline.version}  {task}  {baseline.samples:,} rows  {baseline.created:%Y-%m-%d %H:%M} UTC")
     print(f"id {baseline.fingerprint}  {baseline.series} series for each replica\n")
-    rows = [("feature", "type", "bins", "missing", "range", "importance", "design", "distribution"), *map(_feature_row, baseline.features)]
+    header = ("feature", "made from", "type", "bins", "missing", "range", "importance", "design", "distribution")
+    rows = [header, *map(_feature_row, baseline.features)]
     for name, histogram, effect in (
         ("(prediction)", baseline.prediction, baseline.prediction_design_effect),
         ("(confidence)", baseline.confidence, 1.0),
     ):
         if histogram is not None:
-            rows.append((name, "", str(len(histogram.labels)), _missing(histogram), "", "", _effect(effect), sparkline(histogram)))
+            rows.append((name, "", "", str(len(histogram.labels)), _missing(histogram), "", "", _effect(effect), sparkline(histogram)))
     print_table(_without_empty(rows))
     if baseline.performance:
         print("\n" + "  ".join(f"{name} {value:.3f}" for name, value in baseline.performance.items()))
@@ -42,6 +43,7 @@ def _feature_row(feature: Feature) -> tuple[str, ...]:
     histogram = feature.histogram
     return (
         feature.name,
+        _origin(feature),
         feature.type,
         str(len(histogram.labels)),
         _missing(histogram),
@@ -50,6 +52,15 @@ def _feature_row(feature: Feature) -> tuple[str, ...]:
         _effect(feature.design_effect),
         sparkline(histogram),
     )
+
+
+def _origin(feature: Feature) -> str:
+    """What a derived feature is, such as `hour of when`."""
+    source = feature.source
+    if source is None:
+        return ""
+    what = {"unknown_words": "share of unknown words", "axis": "place along an axis", "age": "age in days", "hour": "hour (UTC)"}
+    return f"{what.get(source.how, source.how)} of {source.column}"
 
 
 def _span(feature: Feature) -> str:
@@ -91,7 +102,7 @@ def _show_feature(feature: Feature, *, as_json: bool) -> int:
         }
         print(json.dumps({**summary, "bins": bins}))
         return 0
-    print(f"{feature.name}  {feature.type}  {_span(feature)}\n")
+    print("  ".join(filter(None, (feature.name, _origin(feature), feature.type, _span(feature)))) + "\n")
     most, total = max(histogram.counts) or 1, histogram.samples or 1
     print_table([(label, f"{count:,}", f"{count / total:.1%}", "█" * round(count / most * _WIDTH)) for label, count in bins.items()])
     return 0
