@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVERS := prometheus promtool prometheus-alertmanager amtool
 PACKAGES := prometheus prometheus-alertmanager
+TORCH := 2.13.0
 INITDB := $(or $(shell command -v initdb),$(wildcard /usr/lib/postgresql/*/bin/initdb))
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pythons bench render render-check servers database clean
+.PHONY: help demo test lint types pythons frameworks bench render render-check servers database clean
 
 help:
 	@echo "make demo    the whole loop on this machine with real data; ends by itself"
@@ -21,7 +22,7 @@ demo: $(VENV)/.demo
 	@$(MAKE) --no-print-directory servers || echo "The demo goes on without them."
 	$(BIN)/otel-ml demo
 
-test: $(VENV)/.dev servers database lint types render-check
+test: $(VENV)/.dev $(VENV)/.frameworks servers database lint types render-check
 	$(BIN)/pytest
 	$(MAKE) --no-print-directory pythons
 
@@ -44,7 +45,7 @@ pythons: $(VENV)/.dev
 		version=$${found%%=*}; echo "== Python $$version"; \
 		[ -d .venv-$$version ] || $${found#*=} -m venv .venv-$$version; \
 		.venv-$$version/bin/python -m pip install -q --upgrade pip; \
-		.venv-$$version/bin/python -m pip install -q -e '.[all]' --group dev; \
+		.venv-$$version/bin/python -m pip install -q -e '.[all]' --group dev --group frameworks; \
 		.venv-$$version/bin/pytest tests/unit tests/properties tests/contract otel_ml; \
 	done
 
@@ -71,6 +72,14 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q -e '.[demo]'
+	@touch $@
+
+# PyTorch comes without CUDA, or not at all: the build that PyPI has for Linux brings gigabytes.
+$(VENV)/.frameworks: pyproject.toml $(VENV)/.dev | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --group frameworks
+	$(BIN)/python -m pip install -q 'torch==$(TORCH)+cpu' 2>/dev/null \
+	|| $(BIN)/python -m pip install -q 'torch==$(TORCH)' --index-url https://download.pytorch.org/whl/cpu \
+	|| echo "PyTorch without CUDA cannot be had here; its tests are skipped." >&2
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python

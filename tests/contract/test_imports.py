@@ -72,7 +72,7 @@ LEVELS = [
     {"_counts", "_events"},
     {"_emit"},
     {"monitor"},
-    {"testing"},
+    {"testing", "instrumentation"},
     {"__init__"},
 ]
 

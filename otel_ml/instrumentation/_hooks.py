@@ -1,0 +1,213 @@
+"""The outermost call of a framework's models is counted, once; classes are changed so that they can be changed back."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import FunctionType, MethodType
+from typing import Any, Final
+
+from otel_ml._guard import Guard
+from otel_ml._settings import Settings
+from otel_ml.instrumentation._config import Facts
+from otel_ml.instrumentation._models import Models, columns_of, rows_only
+from otel_ml.monitor import Call, Monitor
+
+_inside: ContextVar[bool] = ContextVar("otel_ml_inside", default=False)
+"""Whether a model is at work here; what it calls in turn is part of it."""
+
+_INHERITED: Final = object()
+
+
+def first_argument(name: str) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]:
+    """Reads the input of a method whose first parameter is it."""
+
+    def data(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return args[0] if args else kwargs.get(name)
+
+    return data
+
+
+_first_argument_x: Final = first_argument("X")
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What the hooks know of a framework.
+
+    `methods` count unless the configuration says which one does. `library` are prefixes of the modules whose calls of a model are
+    no predictions for users: cross-validation, calibration, the threads of an ensemble. `data` finds the input in a call's
+    arguments, None where the call predicts nothing; `read` makes of it what a Monitor reads; `answer` does so for the result, given
+    the model and the call's arguments too.
+    """
+
+    name: str
+    methods: frozenset[str]
+    features: Callable[[Any], tuple[tuple[str, ...] | None, int | None]]
+    library: tuple[str, ...] = ()
+    data: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] = _first_argument_x
+    read: Callable[[Any], Any] = lambda data: data
+    answer: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Any] = lambda _, __, ___, result: result
+
+    def facts(self, model: Any, data: Any) -> Facts:
+        """What the model knows of itself, its number of features from its first input where it does not know it."""
+        kind = type(model)
+        try:
+            names, number = self.features(model)
+        except Exception:  # noqa: BLE001 - a model that is not fitted, or of a version that tells it otherwise
+            names, number = None, None
+        if number is None:
+            number = columns_of(data)
+        return Facts(self.name, (kind.__name__, f"{kind.__module__}.{kind.__qualname__}"), names, number)
+
+
+class Hooks:
+    """The changed methods of one framework's classes; classes are remembered weakly, what was there before by the change itself."""
+
+    def __init__(self, framework: Framework, models: Models) -> None:
+        self.framework = framework
+        self.unless: Callable[[], bool] = bool
+        """Whether a call must be left alone entirely, such as one that a compiler traces."""
+        self._models = models
+        self._guard = Guard(f"of {framework.name}", Settings.from_environment())
+        self._changed: weakref.WeakSet[type] = weakref.WeakSet()
+        self._undo: list[Callable[[], None]] = []
+        self._active = True
+
+    def methods(self, owner: type, names: Iterable[str]) -> None:
+        """Count the calls of those methods that `owner` defines itself."""
+        for name in names:
+            if name in owner.__dict__:
+                self.method(owner, name)
+
+    def method(self, owner: type, name: str) -> None:
+        """Count the calls of a method that `owner` defines or inherits; one that is there on some instances only stays so."""
+        original = owner.__dict__.get(name, _INHERITED)
+        function = getattr(owner, name, None) if original is _INHERITED else original
+        if self._change_of(function) is not None:
+            return
+        replacement: Any
+        if isinstance(function, FunctionType):
+            replacement = self.counted(function, name)
+        elif hasattr(type(function), "__get__") and not isinstance(function, property | staticmethod | classmethod):
+            replacement = _Conditional(self, function, name)
+        else:
+            return
+        replacement._otel_ml_change = _Change(self, original, weakref.ref(replacement))  # noqa: SLF001
+        try:
+            setattr(owner, name, replacement)
+        except TypeError:
+            return  # a class of an extension module, which cannot be changed
+        self._changed.add(owner)
+
+    def at_undo(self, work: Callable[[], None]) -> None:
+        """Do something further when everything is put back."""
+        self._undo.append(work)
+
+    def undo(self) -> None:
+        """Put back what was there, unless somebody else has changed it since; nothing is counted any more either way."""
+        self._active = False
+        for work in self._undo:
+            work()
+        for owner in list(self._changed):
+            for name, attribute in list(owner.__dict__.items()):
+                change = self._change_of(attribute)
+                if change is None:
+                    continue
+                if change.original is _INHERITED:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, change.original)
+        self._changed.clear()
+
+    def _change_of(self, attribute: Any) -> _Change | None:
+        """Ours, and not copied onto another function by `functools.wraps`."""
+        change = getattr(attribute, "_otel_ml_change", None)
+        return change if isinstance(change, _Change) and change.hooks is self and change.replacement() is attribute else None
+
+    def counted(self, function: Callable[..., Any], method: str) -> Callable[..., Any]:
+        """`function`, a method of the models, counted where it is the outermost call."""
+        unless = self.unless
+
+        @functools.wraps(function)
+        def calling(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if unless() or _inside.get():
+                return function(model, *args, **kwargs)
+            caller = str(sys._getframe(1).f_globals.get("__name__"))  # noqa: SLF001 - the documented way to know who calls
+            token = _inside.set(True)
+            try:
+                begun = None if caller.startswith(self.framework.library) else self._begin(model, method, args, kwargs)
+                if begun is None:
+                    return function(model, *args, **kwargs)
+                with begun[1] as call:
+                    result = function(model, *args, **kwargs)
+                    if begun[0].baseline is not None:
+                        self._end(call, model, args, kwargs, result)
+                return result
+            finally:
+                _inside.reset(token)
+
+        return calling
+
+    def _begin(self, model: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Monitor, Call] | None:
+        framework = self.framework
+        try:
+            data = framework.data(model, args, kwargs) if self._active else None
+            if data is None:
+                return None
+            watch = self._models.watch(model, lambda: framework.facts(model, data))
+            counts = method in framework.methods if watch.method is None else method == watch.method
+            if not counts:
+                return None
+            monitor = watch.monitor
+            return monitor, monitor.observe(rows_only(data) if monitor.baseline is None else framework.read(data))
+        except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._guard.fault(error, "reading a call")
+            return None
+
+    def _end(self, call: Call, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        try:
+            call.prediction = self.framework.answer(model, args, kwargs, result)
+        except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._guard.fault(error, "reading an answer")
+
+
+@dataclass(frozen=True)
+class _Change:
+    hooks: Hooks
+    original: Any
+    replacement: Callable[[], Any]
+
+
+class _Conditional:
+    """A method that is there on some instances only, such as scikit-learn's `available_if`; it stays so."""
+
+    def __init__(self, hooks: Hooks, original: Any, name: str) -> None:
+        self._hooks = hooks
+        self._original = original
+        self._name = name
+        self._last: tuple[Any, Any] = (None, None)
+        functools.update_wrapper(self, original)  # type: ignore[arg-type]
+
+    def __get__(self, model: Any, owner: type | None = None) -> Any:
+        found = self._original.__get__(model, owner)
+        if model is None or not isinstance(found, MethodType):
+            return found
+        function, counted = self._last
+        if function is not found.__func__:
+            function = found.__func__
+            counted = self._hooks.counted(function, self._name)
+            self._last = function, counted
+        return MethodType(counted, model)
+
+
+def descendants(base: type) -> Iterator[type]:
+    """A class and all that inherit from it by now."""
+    yield base
+    child: type
+    for child in type.__subclasses__(base):
+        yield from descendants(child)

@@ -1,0 +1,123 @@
+"""From a model object to the monitor that counts for it."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.metrics import MeterProvider
+
+from otel_ml._guard import OTHER_ERROR, logger
+from otel_ml.errors import ConfigurationError, Fault, FaultsError
+from otel_ml.instrumentation._config import BASELINE, MODELS, Entry, Facts, read
+from otel_ml.monitor import Monitor
+
+TAG: Final = "otel_ml_model"
+"""The attribute by which a model object may say whose it is: `model.otel_ml_model = "churn"`, or `"churn:3"`."""
+
+UNKNOWN_VERSION: Final = "unknown"
+MAX_UNKNOWN: Final = 50
+"""So many models without an entry get a name of their own; all further ones share `_OTHER`."""
+
+
+class Watch(NamedTuple):
+    """Who counts a model; `method` is the one whose calls do, None for the usual ones of the framework."""
+
+    monitor: Monitor
+    method: str | None = None
+
+
+class Models:
+    """The models of this process: those of the configuration, and under the name of their class all others."""
+
+    def __init__(self, entries: tuple[Entry, ...], meter_provider: MeterProvider | None, logger_provider: LoggerProvider | None) -> None:
+        self._providers: dict[str, Any] = {"meter_provider": meter_provider, "logger_provider": logger_provider}
+        faults: list[Fault] = []
+        self._entries = [(entry, watch) for entry in entries if (watch := self._configured(entry, faults)) is not None]
+        if faults:
+            raise ConfigurationError("the configuration of models", faults)
+        self._unknown: dict[str, Watch] = {}
+        self._known: dict[int, tuple[weakref.ref[Any], Watch]] = {}
+
+    def watch(self, model: Any, facts: Callable[[], Facts]) -> Watch:
+        """How `model` is counted; decided at its first call, and remembered as long as it lives."""
+        known = self._known.get(id(model))
+        if known is not None and known[0]() is model:
+            return known[1]
+        watch = self._find(getattr(model, TAG, None), facts())
+        try:
+            number, models = id(model), self._known
+            self._known[number] = (weakref.ref(model, lambda _: models.pop(number, None)), watch)
+        except TypeError:
+            pass  # it cannot be referred to weakly, so it is looked up at each call
+        return watch
+
+    def _configured(self, entry: Entry, faults: list[Fault]) -> Watch | None:
+        try:
+            return Watch(Monitor(entry.baseline, **entry.options, **self._providers), entry.method)
+        except FaultsError as error:
+            faults += [Fault(f"{entry.place}.{fault.place}", fault.problem, fault.mend) for fault in error.faults]
+        except (TypeError, ValueError) as error:
+            faults.append(Fault(entry.place, f"has an option of a wrong value ({error})", "see the options of otel_ml.Monitor"))
+        return None
+
+    def _find(self, tag: Any, facts: Facts) -> Watch:
+        for entry, watch in self._entries:
+            monitor = watch.monitor
+            named = isinstance(tag, str) and tag in (monitor.model, f"{monitor.model}:{monitor.version}")
+            if named or (not isinstance(tag, str) and entry.fits(facts)):
+                return watch
+        name = tag if isinstance(tag, str) else facts.classes[0]
+        if name not in self._unknown and len(self._unknown) >= MAX_UNKNOWN:
+            name = OTHER_ERROR
+        if name not in self._unknown:
+            if self._entries:
+                logger.warning("%s of %s fits no configured model (%s); it is counted without a baseline", name, facts.framework, facts)
+            self._unknown[name] = Watch(Monitor(model=name, version=UNKNOWN_VERSION, **self._providers))
+        return self._unknown[name]
+
+
+_shared: weakref.WeakValueDictionary[tuple[Any, ...], Models] = weakref.WeakValueDictionary()
+
+
+def models_of(
+    meter_provider: MeterProvider | None, logger_provider: LoggerProvider | None, environment: Mapping[str, str] = os.environ
+) -> Models:
+    """The models that the environment configures, the same for all frameworks; raises `ConfigurationError`."""
+    key = (environment.get(MODELS), environment.get(BASELINE), meter_provider, logger_provider)
+    models = _shared.get(key)
+    if models is None:
+        models = _shared[key] = Models(read(environment), meter_provider, logger_provider)
+    return models
+
+
+def rows_only(data: Any) -> np.ndarray[Any, Any]:
+    """Stands for the input of a model without a baseline: as many rows, and nothing in them.
+
+    >>> rows_only([[1.0, 2.0], [3.0, 4.0]]).shape, rows_only({"age": [1, 2, 3]}).shape, rows_only("text").shape
+    ((2, 0), (3, 0), (1, 0))
+    """
+    return np.empty((_rows(data), 0))
+
+
+def _rows(data: Any) -> int:
+    if isinstance(data, Mapping):
+        return _rows(next(iter(data.values()), ()))
+    if isinstance(data, str | bytes):
+        return 1
+    shape = getattr(data, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else 1
+    if hasattr(data, "num_row"):
+        return int(data.num_row())
+    return len(data) if hasattr(data, "__len__") else 1
+
+
+def columns_of(data: Any) -> int | None:
+    """The number of features that an input has, for models that do not know it; None where the input does not tell."""
+    shape: Any = getattr(data, "shape", ())
+    return int(shape[1]) if len(shape) == 2 else None
