@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from otel_ml import OtelMLError, __version__
-from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, exporter, render
+from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, exporter, gate, render
 
 NO, USAGE = 1, 2
 _COMMANDS = {
@@ -18,6 +18,7 @@ _COMMANDS = {
     doctor: "exporter",
     alerts: "exporter",
     backtest: "exporter",
+    gate: "exporter",
 }
 """Each command and the extra that it needs."""
 

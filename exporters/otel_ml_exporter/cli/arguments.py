@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from otel_ml_exporter.prometheus import unix
 from otel_ml_exporter.shape import UnfitError, duration
 
 
@@ -18,6 +17,8 @@ def seconds(text: str) -> float:
 
 def moment(text: str) -> float:
     """A time: Unix seconds, or RFC 3339."""
+    from otel_ml_exporter.prometheus import unix
+
     try:
         return float(text)
     except ValueError:

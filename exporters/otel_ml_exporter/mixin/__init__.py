@@ -1,8 +1,8 @@
-"""What is rendered from the catalogue and a few knobs: alert rules, an Alertmanager example, dashboards, and the reference of names."""
+"""What is rendered from the catalogue and a few knobs: rules, an Alertmanager example, dashboards, gates, the reference of names."""
 
 from typing import Final
 
-PARTS: Final = ("rules", "dashboards", "alertmanager", "reference")
+PARTS: Final = ("rules", "dashboards", "alertmanager", "delivery", "reference")
 """What can be rendered; `all` is all of them."""
 
 FORMATS: Final = ("prometheus", "operator", "configmap")

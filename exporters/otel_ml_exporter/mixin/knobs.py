@@ -104,6 +104,9 @@ class Knobs:
         default="https://github.com/otel-ml/otel-ml/blob/main/alert_rules/runbooks/",
         metadata=_why("where runbooks are read; your wiki or fork"),
     )
+    prometheus_url: str = field(
+        default="http://prometheus.monitoring:9090", metadata=_why("where Argo Rollouts and Flagger ask; no rule needs it")
+    )
     grafana_url: str = field(default="http://localhost:3000", metadata=_why("where Grafana is; every page links to a dashboard"))
     pagerduty_url: str = field(
         default="https://events.pagerduty.com/v2/enqueue", metadata=_why("the EU region (events.eu.pagerduty.com) or a recorder for tests")

@@ -10,13 +10,16 @@ from typing import Any, Final
 from otel_ml.files import write_text
 from otel_ml_exporter.mixin import PARTS
 from otel_ml_exporter.mixin.alertmanager import alertmanager
+from otel_ml_exporter.mixin.delivery import argo, flagger
 from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.promql import Queries
 from otel_ml_exporter.mixin.reference.page import page
 from otel_ml_exporter.mixin.reference.registry import registry
 from otel_ml_exporter.mixin.rules import groups, rule_file
 from otel_ml_exporter.mixin.yaml_text import MARK, to_yaml
 
 RULES: Final = "alert_rules"
+DELIVERY: Final = f"{RULES}/progressive_delivery"
 DASHBOARDS: Final = "grafana_dashboards"
 REFERENCE: Final = "docs/reference"
 
@@ -72,6 +75,14 @@ def _alertmanager(knobs: Knobs, form: str) -> Files:
     return {f"{RULES}/alertmanager/alertmanager.example.yaml": to_yaml(content, brief)}
 
 
+def _delivery(knobs: Knobs, _form: str) -> Files:
+    queries = Queries(knobs)
+    files = {f"{DELIVERY}/argo-rollouts.yaml": to_yaml(argo(queries), "Gates for Argo Rollouts; no data, or too few, is inconclusive.")}
+    for check, template in flagger(queries).items():
+        files[f"{DELIVERY}/flagger-{check}.yaml"] = to_yaml(template, "A gate for Flagger; no data, or too few, is a failed check there.")
+    return files
+
+
 def _dashboards(knobs: Knobs, form: str) -> Files:
     from otel_ml_exporter.mixin.dashboards import dashboards  # noqa: PLC0415  rules need no Grafana SDK
 
@@ -102,5 +113,6 @@ _RENDERERS: Final[Mapping[str, Callable[[Knobs, str], Files]]] = {
     "rules": _rules,
     "dashboards": _dashboards,
     "alertmanager": _alertmanager,
+    "delivery": _delivery,
     "reference": _reference,
 }

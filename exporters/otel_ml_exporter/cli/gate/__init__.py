@@ -1,0 +1,49 @@
+"""`otel-ml gate`: may the new version of a model take over from the stable one."""
+
+from __future__ import annotations
+
+import argparse
+
+from otel_ml_exporter.cli.arguments import seconds
+from otel_ml_exporter.cli.servers import add_access, add_prometheus
+from otel_ml_exporter.mixin.delivery import CHECKS, Limits
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `gate`."""
+    limits = Limits()
+    parser = commands.add_parser(
+        "gate",
+        help="compare a canary with the stable version: pass, fail, or not enough evidence",
+        description="Compare errors, latency and predictions of two versions that serve side by side. A difference closes the gate "
+        "when it matters and chance does not explain it.",
+        epilog="Exit codes: 0 pass; 1 fail, with the reason; 2 wrong usage; 3 inconclusive: no data, too few, or no Prometheus.",
+    )
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--canary", metavar="VERSION", help="default: the version that serves with the role canary")
+    parser.add_argument("--stable", metavar="VERSION", help="default: the version that serves with the role stable")
+    add_prometheus(parser)
+    add_access(parser)
+    parser.add_argument("--window", type=seconds, default=600.0, metavar="DURATION", help="how far to look back (default: 10m)")
+    parser.add_argument("--wait", type=seconds, default=0.0, metavar="DURATION", help="ask again for so long while it is inconclusive")
+    parser.add_argument("--checks", type=_checks, default=CHECKS, metavar="A,B", help=f"default: {','.join(CHECKS)}")
+    parser.add_argument("--minimum", type=int, default=limits.minimum, metavar="N", help="calls and predictions (default: %(default)s)")
+    parser.add_argument("--error-margin", type=float, default=limits.error_margin, help="share that does not matter (default: %(default)s)")
+    parser.add_argument("--latency-margin", type=float, default=limits.latency_margin, help="share of the stable's (default: %(default)s)")
+    parser.add_argument("--quantile", type=float, default=limits.quantile, help="of the latency (default: %(default)s)")
+    parser.add_argument("--psi", type=float, default=limits.psi, help="PSI of predictions that does not matter (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=_run)
+
+
+def _checks(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    if not chosen or not set(chosen) <= set(CHECKS):
+        raise argparse.ArgumentTypeError(f"{text!r}: choose from {','.join(CHECKS)}")
+    return chosen
+
+
+def _run(options: argparse.Namespace) -> int:
+    from otel_ml_exporter.cli.gate.run import run
+
+    return run(options)
