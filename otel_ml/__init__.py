@@ -5,7 +5,10 @@ OpenTelemetry metrics, counted into the bins of a baseline that was made where t
 """
 
 from otel_ml import stats
+from otel_ml._abstain import Abstain, Understood
 from otel_ml._events import record_outcome
+from otel_ml._ids import current_prediction_ids
+from otel_ml._shadow import shadow
 from otel_ml._version import __version__
 from otel_ml.baseline import Baseline
 from otel_ml.errors import BaselineError, ConfigurationError, OtelMLError, StatisticsError
@@ -14,6 +17,7 @@ from otel_ml.monitor import Call, Monitor, monitor
 from otel_ml import testing  # isort: skip  # it uses the monitor
 
 __all__ = [
+    "Abstain",
     "Baseline",
     "BaselineError",
     "Call",
@@ -21,9 +25,12 @@ __all__ = [
     "Monitor",
     "OtelMLError",
     "StatisticsError",
+    "Understood",
     "__version__",
+    "current_prediction_ids",
     "monitor",
     "record_outcome",
+    "shadow",
     "stats",
     "testing",
 ]

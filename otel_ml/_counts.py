@@ -20,6 +20,7 @@ from otel_ml._forks import renew_in_children
 from otel_ml._guard import Guard
 from otel_ml._layout import Layout
 from otel_ml._segment import Place
+from otel_ml.catalogue import Metric
 
 BLOCK = 8192
 """Values that are kept before they are folded: enough that numpy's overhead vanishes, little enough to stay in the cache."""
@@ -31,7 +32,7 @@ class Counts:
     def __init__(self, layout: Layout, guard: Guard) -> None:
         self.layout = layout
         self.guard = guard
-        self._fold = Fold(layout)
+        self.meaning = Fold(layout)
         self._width = len(layout.baseline.features) + 1 if layout.baseline is not None else 1
         self._block = 0 if guard.strict else BLOCK
         renew_in_children(self)
@@ -62,14 +63,18 @@ class Counts:
             if prediction is not None:
                 self._predictions.append(prediction)
                 self._segments.append(segment)
-                self._pending += _size(prediction)
+                self._pending += rows_of(prediction)
             full = self._pending >= self._block
         if full:
             self.fold()
 
     def drop(self, rows: int, reason: str) -> None:
         """Note that rows could not be counted."""
-        self._add(self._dropped(rows, reason))
+        self._add(self._increment(names.MONITOR_DROPPED, rows, reason))
+
+    def count(self, metric: Metric, rows: int, value: str = "") -> None:
+        """Count rows of a metric whose series are told apart by their last attribute, here `value`, or that has one series."""
+        self._add(self._increment(metric, rows, value))
 
     def fold(self) -> None:
         """Count what waits."""
@@ -100,22 +105,24 @@ class Counts:
     def _folded(self, inputs: list[Captured], predictions: list[Any], segments: list[Place]) -> npt.NDArray[np.int64]:
         """The increments of these rows. A fault is narrowed down to the calls that cause it; only their rows are dropped."""
         try:
-            return self._fold.inputs(inputs) + self._fold.predictions(predictions, segments)
+            return self.meaning.inputs(inputs) + self.meaning.predictions(predictions, segments)
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             if len(inputs) + len(predictions) > 1:
                 parts = [self._folded([item], [], []) for item in inputs]
                 parts += [self._folded([], [item], [segment]) for item, segment in zip(predictions, segments, strict=True)]
                 return sum(parts, start=np.zeros(self.layout.size, dtype=np.int64))
             self.guard.fault(error, "counting")
-            return self._dropped(sum(item.size for item in inputs) + sum(map(_size, predictions)), names.DROP_ERROR)
+            rows = sum(item.size for item in inputs) + sum(map(rows_of, predictions))
+            return self._increment(names.MONITOR_DROPPED, rows, names.DROP_ERROR)
 
-    def _dropped(self, rows: int, reason: str) -> npt.NDArray[np.int64]:
+    def _increment(self, metric: Metric, rows: int, value: str) -> npt.NDArray[np.int64]:
         increments = np.zeros(self.layout.size, dtype=np.int64)
-        series = self.layout.series[names.MONITOR_DROPPED]
-        position = next(i for i, attributes in enumerate(series.attributes) if attributes[names.DROP_REASON] == reason)
+        series = self.layout.series[metric]
+        position = next(i for i, attributes in enumerate(series.attributes) if not value or attributes[metric.attributes[-1]] == value)
         increments[series.start + position] = rows
         return increments
 
 
-def _size(prediction: Any) -> int:
+def rows_of(prediction: Any) -> int:
+    """How many rows a raw prediction seems to be for."""
     return len(prediction) if isinstance(prediction, list) or (isinstance(prediction, np.ndarray) and prediction.ndim) else 1

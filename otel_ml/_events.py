@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +11,16 @@ from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumbe
 from opentelemetry.context import Context, get_current
 
 from otel_ml import catalogue as names
+from otel_ml._capture import Captured
+from otel_ml._event_features import EventFeatures
 from otel_ml._guard import logger
 from otel_ml._layout import Layout
 from otel_ml._outputs import Outputs
 from otel_ml._segment import Place
 from otel_ml._values import is_missing, label_of
 from otel_ml._version import __version__
-
-
-def new_ids(rows: int) -> list[str]:
-    """An id for each row of a call."""
-    return [uuid.uuid4().hex for _ in range(rows)]
+from otel_ml.baseline import Baseline
+from otel_ml.errors import Fault
 
 
 def is_sampled(prediction_id: str, ratio: float) -> bool:
@@ -33,42 +31,53 @@ def is_sampled(prediction_id: str, ratio: float) -> bool:
 class PredictionEvents:
     """Sends an `ml.prediction` event for a share of the predictions of one model."""
 
-    def __init__(self, layout: Layout, ratio: float, provider: LoggerProvider | None) -> None:
+    def __init__(self, layout: Layout, ratio: float, features: EventFeatures, provider: LoggerProvider | None) -> None:
         self._ratio = ratio
-        self._attributes = {**layout.binned_attributes, names.MODEL_ROLE: layout.role}
+        self._features = features
+        self._attributes: dict[str, Any] = {**layout.binned_attributes, names.MODEL_ROLE: layout.role}
+        if ratio < 1:
+            self._attributes[names.PREDICTION_WEIGHT] = 1 / ratio
+        self._baseline = layout.baseline
         self._segments = layout.segments
-        self._classes = layout.baseline.classes if layout.baseline is not None else ()
-        self._logger = get_logger(names.SCOPE, __version__, provider, names.SCHEMA_URL)
+        self._logger = get_logger(names.SCOPE, __version__, logger_provider=provider, schema_url=names.SCHEMA_URL)
 
-    def send(self, ids: Sequence[str], outputs: Outputs, segment: Place) -> None:
+    def send(self, ids: Sequence[str], outputs: Outputs, segment: Place, captured: Captured | None, withheld: Any) -> None:
         """One event for each sampled row; `ids` has one entry a row."""
-        weight = {} if self._ratio >= 1 else {names.PREDICTION_WEIGHT: 1 / self._ratio}
         context = get_current()
-        for row, prediction_id in enumerate(map(str, ids)):
+        for row, prediction_id in enumerate(ids):
             if is_sampled(prediction_id, self._ratio):
-                content = {
-                    **self._attributes,
-                    names.PREDICTION_ID: prediction_id,
-                    **self._meaning(outputs, row),
-                    **self._segment(segment, row),
-                    **weight,
-                }
+                content = {**self._attributes, names.PREDICTION_ID: prediction_id, **meaning_of(outputs, row, self._baseline)}
+                if self._segments:
+                    content[names.SEGMENT] = self._segments[segment if isinstance(segment, int) else segment[row]]
+                if withheld is not None and withheld[row]:
+                    content[names.PREDICTION_ABSTAINED] = True
+                features = self._features.of(captured, row)
+                if features:
+                    content[names.PREDICTION_FEATURES] = features
                 _emit(self._logger, names.EVENT_PREDICTION, content, context)
 
-    def _segment(self, segment: Place, row: int) -> dict[str, Any]:
-        if not self._segments:
-            return {}
-        return {names.SEGMENT: self._segments[segment if isinstance(segment, int) else segment[row]]}
 
-    def _meaning(self, outputs: Outputs, row: int) -> dict[str, Any]:
-        content: dict[str, Any] = {}
-        if outputs.position is not None and outputs.position[row] < len(self._classes):
-            content[names.PREDICTION_CLASS] = self._classes[outputs.position[row]]
-        if outputs.value is not None:
-            content[names.PREDICTION_VALUE] = float(outputs.value[row])
-        if outputs.confidence is not None:
-            content[names.PREDICTION_CONFIDENCE] = float(outputs.confidence[row])
-        return content
+def meaning_of(outputs: Outputs, row: int, baseline: Baseline | None) -> dict[str, Any]:
+    """What was predicted for a row: its class or value, and its confidence."""
+    classes = baseline.classes if baseline is not None else ()
+    content: dict[str, Any] = {}
+    if outputs.position is not None and outputs.position[row] < len(classes):
+        content[names.PREDICTION_CLASS] = classes[outputs.position[row]]
+    if outputs.value is not None:
+        content[names.PREDICTION_VALUE] = float(outputs.value[row])
+    if outputs.confidence is not None:
+        content[names.PREDICTION_CONFIDENCE] = float(outputs.confidence[row])
+    return content
+
+
+def faults_of(ratio: float, baseline: Baseline | None) -> list[Fault]:
+    """What is wrong with the option `events`."""
+    faults = []
+    if not 0 <= ratio <= 1:
+        faults.append(Fault("events", f"is {float(ratio)}", "give the share of predictions to send, 0 to 1"))
+    if ratio and (baseline is None or baseline.prediction is None):
+        faults.append(Fault("events", "need a baseline that knows the predictions", "give predictions= to Baseline.from_data"))
+    return faults
 
 
 def record_outcome(prediction_id: str, label: Any, *, model: str, logger_provider: LoggerProvider | None = None) -> None:

@@ -126,9 +126,28 @@ class Fold:
         for position, categories in self._categorical:
             categories.add(counts, matrix[:, position].tolist())
 
-    def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int, moments: Sequence[float]) -> None:
+    def distances(self, captured: Captured) -> npt.NDArray[np.float64] | None:
+        """The squared Mahalanobis distance of each row from the baseline; None where the baseline knows no outliers."""
+        if self._baseline is None or self._outliers is None:
+            return None
+        if captured.sparse is not None:
+            return np.concatenate([self._of_matrix(part, self._outliers) for part in dense_parts(captured.sparse)])
+        if captured.matrix is not None:
+            return self._of_matrix(captured.matrix, self._outliers)
+        columns = captured.columns or {}
+        listed: Sequence[Any] = [columns.get(name, ABSENT) for name in self._derive.columns]
+        if captured.rows is not None:
+            listed = list(zip(*captured.rows, strict=True))
         if self._derive.any:
-            columns = self._derive(columns, np.array(moments))
+            listed = self._derive(listed, np.array([captured.moment]))
+        scratch = np.zeros(self._layout.size, dtype=np.int64)
+        return self._outliers.of(self._numbers(scratch, listed, captured.size)[0])
+
+    def _of_matrix(self, matrix: npt.NDArray[Any], outliers: _Distances) -> npt.NDArray[np.float64]:
+        return outliers.of(matrix.T[[position for position, _ in self._numeric]].astype(np.float64))
+
+    def _numbers(self, counts: Counts, columns: Sequence[Any], size: int) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.bool_]]:
+        """One row a numeric feature, and which came as float32; what is no number is counted as such."""
         numbers = np.full((len(self._numeric), size), np.nan)
         singles = np.zeros((len(self._numeric), 1), dtype=bool)
         for row, single, (position, feature) in zip(numbers, singles, self._numeric, strict=True):
@@ -138,7 +157,12 @@ class Fold:
                 row[:], single[0] = found, found.dtype == np.float32
                 if strangers:
                     self._add_strangers(counts, feature, strangers)
-        self._add_numbers(counts, numbers, singles)
+        return numbers, singles
+
+    def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int, moments: Sequence[float]) -> None:
+        if self._derive.any:
+            columns = self._derive(columns, np.array(moments))
+        self._add_numbers(counts, *self._numbers(counts, columns, size))
         for position, categories in self._categorical:
             column = self._present(counts, categories.feature, columns[position], size)
             values = [None] * size if column is None else column
@@ -269,10 +293,14 @@ class _Distances:
 
     def count(self, numbers: npt.NDArray[np.floating[Any]]) -> Counts:
         """Bins of the distances, and last those that are NaN; `numbers` has one row a numeric feature."""
+        return count_intervals(self.of(numbers), self._edges)
+
+    def of(self, numbers: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+        """The squared distance of each column of `numbers`."""
         chosen = numbers if len(self._rows) == len(numbers) else numbers[self._rows]
         step = max(1, _ONE_THREAD // len(self._rows) ** 2)
         parts = [self._distances(chosen[:, start : start + step]) for start in range(0, chosen.shape[1], step)]
-        return count_intervals(np.concatenate(parts), self._edges)
+        return np.concatenate(parts)
 
     def _distances(self, numbers: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
         with np.errstate(all="ignore"):

@@ -44,6 +44,10 @@ class Layout:
         self._place(names.INFERENCE_ROWS, [self.model_attributes])
         reasons = (names.DROP_ERROR, names.DROP_UNSUPPORTED)
         self._place(names.MONITOR_DROPPED, [{**self.model_attributes, names.DROP_REASON: reason} for reason in reasons])
+        self._place(names.PREDICTION_ABSTENTIONS, [self.model_attributes])
+        if role == names.ROLE_SHADOW:
+            results = [{**self.model_attributes, names.SHADOW_RESULT: result} for result in names.SHADOW_RESULTS]
+            self._place(names.SHADOW_COMPARISONS, results)
         if baseline is not None:
             self._place_baseline(baseline)
 
@@ -86,7 +90,7 @@ class Layout:
         if histogram is not None:
             self._place(metric, [{**self.binned_attributes, names.BIN: label, **part} for part in parts for label in histogram.labels])
 
-    def _place(self, metric: Metric, attributes: list[Attributes]) -> None:
+    def _place(self, metric: Metric, attributes: Sequence[Attributes]) -> None:
         self.series[metric] = Series(self.size, tuple(attributes))
         self.size += len(attributes)
 

@@ -22,6 +22,7 @@ MODEL_VERSION: Final = "ml.model.version"
 MODEL_TASK: Final = "ml.model.task"
 MODEL_ROLE: Final = "ml.model.role"
 SEGMENT: Final = "ml.segment"
+SHADOW_RESULT: Final = "ml.shadow.result"
 BASELINE_ID: Final = "ml.baseline.id"
 FEATURE_NAME: Final = "ml.feature.name"
 BIN: Final = "ml.bin"
@@ -34,6 +35,7 @@ PREDICTION_VALUE: Final = "ml.prediction.value"
 PREDICTION_CONFIDENCE: Final = "ml.prediction.confidence"
 PREDICTION_WEIGHT: Final = "ml.prediction.weight"
 PREDICTION_FEATURES: Final = "ml.prediction.features"
+PREDICTION_ABSTAINED: Final = "ml.prediction.abstained"
 OUTCOME_LABEL: Final = "ml.outcome.label"
 
 # Labels that only the exporter adds
@@ -102,6 +104,13 @@ ROLE_CANARY: Final = "canary"
 ROLE_SHADOW: Final = "shadow"
 ROLES: Final = (ROLE_STABLE, ROLE_CANARY, ROLE_SHADOW)
 
+# Values of ml.shadow.result
+SHADOW_AGREE: Final = "agree"
+SHADOW_DISAGREE: Final = "disagree"
+SHADOW_ERROR: Final = "error"
+SHADOW_DROPPED: Final = "dropped"
+SHADOW_RESULTS: Final = (SHADOW_AGREE, SHADOW_DISAGREE, SHADOW_ERROR, SHADOW_DROPPED)
+
 # Values of severity: critical pages, warning files a ticket
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
@@ -122,7 +131,7 @@ class Attribute:
     brief: str
     values: Mapping[str, str] = field(default_factory=dict)
     examples: tuple[str | float, ...] = ()
-    type: Literal["string", "double", "any"] = "string"
+    type: Literal["string", "double", "boolean", "any"] = "string"
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,16 @@ ATTRIBUTES: Final = (
         "One of the segments that the monitor declares, or `__other__`. They are a partition: a sum over them counts everything once.",
         examples=("eu", OTHER),
     ),
+    Attribute(
+        SHADOW_RESULT,
+        "How the comparison of the primary's and the shadow's answer ended.",
+        {
+            SHADOW_AGREE: "Both say the same.",
+            SHADOW_DISAGREE: "They differ.",
+            SHADOW_ERROR: "The shadow raised, or the answers could not be compared.",
+            SHADOW_DROPPED: "The shadow was left out: its queue was full, it was late, or the arguments could not be copied.",
+        },
+    ),
     Attribute(BASELINE_ID, "Fingerprint of the baseline whose bins are counted.", examples=("f6a9c1d2e3b40516",)),
     Attribute(FEATURE_NAME, "A column of the model's input.", examples=("age",)),
     Attribute(
@@ -233,6 +252,7 @@ ATTRIBUTES: Final = (
     Attribute(PREDICTION_CONFIDENCE, "The confidence, 0 to 1.", examples=(0.82,), type="double"),
     Attribute(PREDICTION_WEIGHT, "How many predictions a sampled one stands for.", examples=(10.0,), type="double"),
     Attribute(PREDICTION_FEATURES, "The input: a map from feature to number or text. Sent only when switched on.", type="any"),
+    Attribute(PREDICTION_ABSTAINED, "True where the caller got the fallback instead.", type="boolean"),
     Attribute(OUTCOME_LABEL, "What turned out to be true: a class, or a number as text.", examples=("yes", "38.0")),
     Attribute(WINDOW, "The span looked back over, as configured.", examples=("1h", "24h")),
     Attribute(
@@ -334,6 +354,16 @@ PREDICTION_OBSERVATIONS = Metric(
 CONFIDENCE_OBSERVATIONS = Metric(
     "ml.confidence.observations", "counter", "{observation}", "Confidences of predictions, per bin.", (*_BINNED, BIN, SEGMENT), _SEGMENTED
 )
+PREDICTION_ABSTENTIONS = Metric(
+    "ml.prediction.abstentions", "counter", "{row}", "Rows whose prediction was withheld: the caller got the fallback.", _MODEL
+)
+SHADOW_COMPARISONS = Metric(
+    "ml.shadow.comparisons",
+    "counter",
+    "{row}",
+    "Rows that a shadow was given too, by how its answer compares with the primary's.",
+    (*_MODEL, SHADOW_RESULT),
+)
 OUTLIER_OBSERVATIONS = Metric(
     "ml.outlier.observations", "counter", "{observation}", "Squared Mahalanobis distances of rows, per bin.", (*_BINNED, BIN)
 )
@@ -356,6 +386,8 @@ PLUGIN_METRICS: Final = (
     PREDICTION_OBSERVATIONS,
     CONFIDENCE_OBSERVATIONS,
     OUTLIER_OBSERVATIONS,
+    PREDICTION_ABSTENTIONS,
+    SHADOW_COMPARISONS,
     MODEL_INFO,
     MONITOR_DROPPED,
     MONITOR_ERRORS,
@@ -537,6 +569,7 @@ EVENTS: Final = (
             PREDICTION_CONFIDENCE,
             PREDICTION_WEIGHT,
             PREDICTION_FEATURES,
+            PREDICTION_ABSTAINED,
         ),
         (
             *_SEGMENTED,
@@ -545,6 +578,7 @@ EVENTS: Final = (
             (PREDICTION_CONFIDENCE, "The model gives one."),
             (PREDICTION_WEIGHT, "Only a share of the predictions is sent."),
             (PREDICTION_FEATURES, "Switched on by the user."),
+            (PREDICTION_ABSTAINED, "The prediction was withheld."),
         ),
     ),
     Event(EVENT_OUTCOME, "The truth about a prediction became known.", (MODEL_NAME, PREDICTION_ID, OUTCOME_LABEL)),

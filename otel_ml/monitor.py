@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar
 
+import numpy as np
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
 
+from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
+from otel_ml._abstain import Policy, Rows, Understood, confidence_of, replaced
 from otel_ml._capture import Captured, Unsupported, copied
 from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
 from otel_ml._emit import emitter_for
-from otel_ml._events import PredictionEvents, new_ids
-from otel_ml._fold import Fold
+from otel_ml._event_features import Chosen, EventFeatures
+from otel_ml._events import PredictionEvents, meaning_of
 from otel_ml._guard import Guard, error_type
+from otel_ml._identity import faults_of_role, identity
+from otel_ml._ids import TRACE, Given, IdPicker, announce, current_prediction_ids, id_picker, ids_of, of_trace
+from otel_ml._ids import Source as IdSource
 from otel_ml._layout import Layout
+from otel_ml._outputs import Outputs
 from otel_ml._pick import Inputs, Picker, input_picker
-from otel_ml._segment import Place, Segments, Source, faults_of
+from otel_ml._segment import Place, Segments, Source
 from otel_ml._settings import Settings
+from otel_ml._spans import Mode, Spans
+from otel_ml._streams import relay, relaying, watch_of
 from otel_ml._values import ABSENT
 from otel_ml.baseline import Baseline
 from otel_ml.errors import ConfigurationError, Fault
@@ -67,13 +79,27 @@ class Monitor:
         segments: Sequence[str] = (),
         inputs: Inputs | None = None,
         events: float = 0.0,
+        event_features: Chosen = False,
+        hash_features: Sequence[str] = (),
+        prediction_ids: IdSource | None = None,
+        spans: Mode | None = None,
+        abstain: Policy | None = None,
+        fallback: Any = None,
         meter_provider: MeterProvider | None = None,
         logger_provider: LoggerProvider | None = None,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         settings = Settings.from_environment()
         self.baseline = Baseline.load(baseline) if isinstance(baseline, str | Path) else baseline
-        faults = [*_faults_of_role(role), *faults_of(segment, segments)]
-        self.model, self.version = _identity(self.baseline, model, version, float(events), faults)
+        faults = [
+            *faults_of_role(role, spans),
+            *_segment.faults_of(segment, segments),
+            *_events.faults_of(events, self.baseline),
+            *_event_features.faults_of(event_features, hash_features, self.baseline, settings, events=bool(events)),
+            *_abstain.faults_of(abstain, fallback, self.baseline),
+        ]
+        self.model, self.version = identity(self.baseline, model, version, faults)
+        self.role = role
         features = self.baseline.columns if self.baseline is not None else ()
         self._segments = Segments(segment, segments, features) if segment is not None else None
         layout = Layout(self.model, self.version, self.baseline, role=role, segments=self._segments.names if self._segments else ())
@@ -83,8 +109,15 @@ class Monitor:
         self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else ())
         self._inputs = inputs
         self._attributes = layout.model_attributes
-        self._events = PredictionEvents(layout, float(events), logger_provider) if events else None
-        self._meaning = Fold(layout) if events else None
+        self._ids = prediction_ids
+        self._abstain, self._fallback = abstain, fallback
+        self._events: PredictionEvents | None = None
+        if events and self.baseline is not None:
+            chosen = EventFeatures(self.baseline, event_features, hash_features, settings.hash_key)
+            self._events = PredictionEvents(layout, float(events), chosen, logger_provider)
+        self._spans = Spans(spans, layout.model_attributes, tracer_provider) if spans is not None else None
+        self._tells = bool(events) or abstain is not None or spans is not None
+        self._reads_input = bool(event_features) or abstain is not None
         emitter = emitter_for(meter_provider)
         self._record_duration = emitter.duration.record
         weakref.finalize(self, emitter.register(self._counts).leave, self._counts).atexit = False
@@ -92,45 +125,40 @@ class Monitor:
     def wrap(self, function: Function) -> Function:
         """`function`, monitored: the same signature, return value and exceptions; its first argument is the input, or what `inputs` says.
 
-        Takes functions, coroutine functions, methods and any other callable. `self` and `cls` are passed over. Raises
-        `ConfigurationError` when `inputs` names what is no parameter.
+        Takes functions, coroutine functions, generator functions of both kinds, methods and any other callable. `self` and `cls` are
+        passed over. What is a stream, a generator or a response with a `body_iterator`, is timed to its end. Raises
+        `ConfigurationError` when `inputs` or `prediction_ids` name what is no parameter.
         """
         if self._disabled:
             return function
         if isinstance(function, staticmethod | classmethod):
             return type(function)(self.wrap(function.__func__))
-        pick = input_picker(function, self._inputs)
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+        begin = partial(self._call, input_picker(function, self._inputs), id_picker(self._ids, function))
+        wrapper = _wrapper_of(function, begin)
+        wrapper.__otel_ml_monitor__ = self  # type: ignore[attr-defined]
+        return functools.update_wrapper(wrapper, function)  # type: ignore[return-value]
 
-            async def awaiting(*args: Any, **kwargs: Any) -> Any:
-                with self._call(pick, args, kwargs) as call:
-                    call.prediction = prediction = await function(*args, **kwargs)
-                return prediction
-
-            return _dressed(awaiting, function)
-
-        def calling(*args: Any, **kwargs: Any) -> Any:
-            with self._call(pick, args, kwargs) as call:
-                call.prediction = prediction = function(*args, **kwargs)
-            return prediction
-
-        return _dressed(calling, function)
-
-    def observe(self, data: Any, *, prediction_ids: Sequence[str] | None = None) -> Call:
+    def observe(self, data: Any, *, prediction_ids: str | Sequence[str] | None = None) -> Call:
         """A context in which the model is called; set `prediction` on what it yields.
 
-        `prediction_ids` name the rows in events, one a row; generated when absent, see `Call.prediction_ids`.
+        `prediction_ids` name the rows in events, one a row, or one text that is numbered; see `Call.prediction_ids`.
         """
         return Call(self, data, prediction_ids)
 
-    def _call(self, pick: Picker, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _call(self, pick: Picker, pick_ids: IdPicker | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        ids: Given = None
         try:
             data = pick(args, kwargs)
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(error, "picking the input")
             data = ABSENT
-        return Call(self, data, None)
+        if pick_ids is not None:
+            try:
+                ids = pick_ids(args, kwargs)
+            except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
+                self._guard.fault(error, "picking the ids")
+        return Call(self, data, ids)
 
     def _take(self, data: Any) -> Captured | None:
         """The input, copied or counted already; None when it is the latter, or cannot be counted at all."""
@@ -138,7 +166,7 @@ class Monitor:
             return None
         try:
             captured = self._capture(data)
-            if not self._counts.is_large(captured):
+            if self._reads_input or not self._counts.is_large(captured):
                 return captured.copy()
             self._counts.add_now(captured)
         except Unsupported as error:
@@ -159,60 +187,152 @@ class Monitor:
             return self._segments.other
 
     def _done(self, call: Call, seconds: float, error: BaseException | None) -> None:
+        """A call ended whose answer, if there is one, is whole."""
         try:
             if error is None:
                 self._record_duration(seconds, self._attributes)
-                self._counts.add(call.captured, self._kept(call.prediction), call.segment)
-                if self._events is not None and call.prediction is not None:
-                    self._send(call)
+                self._answered(call)
             else:
                 self._record_duration(seconds, {**self._attributes, names.ERROR_TYPE: error_type(error)})
                 self._counts.add(call.captured, None)
+            if self._spans is not None:
+                self._spans.end(call.span, call.meaning, error)
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(fault, "recording a call")
 
+    def _answered(self, call: Call) -> None:
+        """Count the input and a prediction, and do with the prediction what was asked for."""
+        self._counts.add(call.captured, self._kept(call.prediction), call.segment)
+        if self._tells and call.prediction is not None:
+            self._tell(call)
+
     def _kept(self, prediction: Any) -> Any:
         try:
-            return copied(prediction)
+            return None if hasattr(type(prediction), "__next__") else copied(prediction)
         except Exception as fault:  # noqa: BLE001 - the input counts even where the prediction cannot be read
             self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(fault, "reading the prediction")
             return None
 
-    def _send(self, call: Call) -> None:
-        assert self._events is not None and self._meaning is not None  # noqa: PT018
-        for outputs in self._meaning.understand([call.prediction]):
-            rows = len(next(part for part in outputs if part is not None))
-            if call.prediction_ids is None:
-                call.prediction_ids = new_ids(rows)
-            if len(call.prediction_ids) != rows:
-                raise ValueError(f"{len(call.prediction_ids)} prediction_ids for {rows} predictions; give one for each")
-            self._events.send(call.prediction_ids, outputs, call.segment)
+    def _tell(self, call: Call) -> None:
+        for outputs in list(self._counts.meaning.understand([call.prediction])) or [Outputs()]:
+            parts = [part for part in outputs if part is not None]
+            rows = len(parts[0]) if parts else call.captured.size if call.captured is not None else 1
+            if self._abstain is not None:
+                self._withhold(call, outputs, rows)
+            if rows == 1:
+                call.meaning = meaning_of(outputs, 0, self.baseline)
+            if self._events is not None:
+                call.prediction_ids = self._ids_of(call, rows)
+                announce(call.prediction_ids)
+                self._events.send(call.prediction_ids, outputs, call.segment, call.captured, call.withheld)
+
+    def _ids_of(self, call: Call, rows: int) -> list[str]:
+        """Given, of the trace, or new ones; a shadow takes those of the primary, so that outcomes find both."""
+        given = call.given
+        if given is None and self._ids == TRACE:
+            given = of_trace()
+        if given is None and self.role == names.ROLE_SHADOW and len(current_prediction_ids()) == rows:
+            given = current_prediction_ids()
+        return ids_of(given, rows)
+
+    def _withhold(self, call: Call, outputs: Outputs, rows: int) -> None:
+        assert self._abstain is not None
+        try:
+            outlier = self._counts.meaning.distances(call.captured) if call.captured is not None else None
+            understood = Understood(confidence_of(outputs, self.baseline), outlier)
+            withheld = np.broadcast_to(np.asarray(self._abstain(understood), dtype=bool), rows)
+            if withheld.any():
+                call.answer = replaced(call.prediction, withheld, call.data, self._fallback)
+                call.withheld = withheld
+                self._counts.count(names.PREDICTION_ABSTENTIONS, int(withheld.sum()))
+        except Exception as fault:  # noqa: BLE001 - a policy that fails withholds nothing
+            self._guard.fault(fault, "abstaining")
 
 
 class Call:
     """One call of the model, from `Monitor.observe`; set `prediction` before the context ends.
 
-    `prediction_ids` are the ids under which events were sent, one a row, once the context has ended.
+    Once it has ended `answer` is what to hand on: the prediction, the fallback where the `abstain` policy withholds it, or a stream
+    that is timed to its end. `withheld` tells the rows that were withheld, None where none was. `prediction_ids` are the ids under
+    which events were sent, one a row.
     """
 
-    __slots__ = ("_monitor", "_start", "captured", "prediction", "prediction_ids", "segment")
+    __slots__ = (
+        "_monitor", "_start", "_token", "answer", "captured", "data", "given", "meaning", "prediction", "prediction_ids", "segment",
+        "span", "withheld",
+    )  # fmt: skip
 
-    def __init__(self, monitor: Monitor, data: Any, prediction_ids: Sequence[str] | None) -> None:
+    def __init__(self, monitor: Monitor, data: Any, given: Given) -> None:
         self._monitor = monitor
         self.prediction: Any = None
-        self.prediction_ids = prediction_ids
+        self.prediction_ids: Sequence[str] | None = None
+        self.given = given
+        self.withheld: Rows | None = None
+        self.meaning: Mapping[str, Any] = {}
         self.captured = None if monitor._disabled else monitor._take(data)  # noqa: SLF001
         self.segment = 0 if monitor._disabled else monitor._segment(data)  # noqa: SLF001
+        self.data = data if monitor._abstain is not None else None  # noqa: SLF001
+
+    def start(self) -> None:
+        """Start the clock and the span."""
+        spans = self._monitor._spans  # noqa: SLF001
+        if spans is not None:
+            self.span = spans.begin()
+        self._start = perf_counter()
 
     def __enter__(self) -> Call:  # noqa: PYI034 - typing.Self is younger than Python 3.10
-        self._start = perf_counter()
+        self.start()
+        if self._monitor._spans is not None:  # noqa: SLF001
+            self._token = self._monitor._spans.enter(self.span)  # noqa: SLF001
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         seconds = perf_counter() - self._start
-        if not self._monitor._disabled:  # noqa: SLF001
-            self._monitor._done(self, seconds, error)  # noqa: SLF001
+        monitor = self._monitor
+        self.answer = self.prediction
+        if monitor._disabled:  # noqa: SLF001
+            return
+        watch = watch_of(self.prediction) if error is None else None
+        if watch is None:
+            monitor._done(self, seconds, error)  # noqa: SLF001
+        else:
+            self.answer = watch(self.prediction, Stream(copy.copy(self)))
+        if monitor._spans is not None:  # noqa: SLF001
+            monitor._spans.leave(self._token)  # noqa: SLF001
+
+
+class Stream:
+    """The watcher of a call whose answer comes piece by piece; a piece is a prediction.
+
+    It must not be reachable from the call that its owner holds: a stream that nobody starts ends when this is collected.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._open = True
+
+    def __del__(self) -> None:
+        self.end(None)
+
+    def piece(self, item: Any) -> Any:
+        """Count a piece as a prediction."""
+        call, monitor = self._call, self._call._monitor  # noqa: SLF001
+        call.prediction = call.answer = item
+        try:
+            monitor._answered(call)  # noqa: SLF001
+        except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+            monitor._guard.fault(fault, "recording a piece")  # noqa: SLF001
+        call.captured = None
+        return call.answer
+
+    def end(self, error: BaseException | None) -> None:
+        """Record the call, which lasted until now."""
+        if self._open:
+            self._open = False
+            call = self._call
+            call.prediction = None
+            call._monitor._done(call, perf_counter() - call._start, error)  # noqa: SLF001
 
 
 def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Callable[[Function], Function]:
@@ -229,30 +349,41 @@ def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Ca
     return Monitor(baseline, **options).wrap
 
 
-def _faults_of_role(role: str) -> list[Fault]:
-    return [] if role in names.ROLES else [Fault("role", f"is {role!r}", f"give one of {', '.join(names.ROLES)}")]
+def monitor_of(function: Callable[..., Any]) -> Monitor | None:
+    """The monitor that wraps a function; None where there is none."""
+    found = getattr(function, "__otel_ml_monitor__", None)
+    return found if isinstance(found, Monitor) else None
 
 
-def _identity(baseline: Baseline | None, model: str | None, version: str | None, events: float, others: list[Fault]) -> tuple[str, str]:
-    faults = [*others]
-    known = (("model", model, baseline and baseline.model), ("version", version, baseline and baseline.version))
-    for name, given, stored in known:
-        if (given is None or not str(given)) and stored is None:
-            faults.append(Fault(name, "is absent", f"give a baseline, or model= and version= (missing: {name}=)"))
-        elif given is not None and stored is not None and str(given) != stored:
-            faults.append(
-                Fault(
-                    name, f"is {given!r} but the baseline is of {stored!r}", f"leave {name}= out, or give the baseline that belongs to it"
-                )
-            )
-    if not 0 <= events <= 1:
-        faults.append(Fault("events", f"is {events}", "give the share of predictions to send, 0 to 1"))
-    if events and (baseline is None or baseline.prediction is None):
-        faults.append(Fault("events", "need a baseline that knows the predictions", "give predictions= to Baseline.from_data"))
-    if faults:
-        raise ConfigurationError("the monitor", faults)
-    return (baseline.model, baseline.version) if baseline is not None else (str(model), str(version))
+def _wrapper_of(function: Callable[..., Any], begin: Callable[[tuple[Any, ...], dict[str, Any]], Call]) -> Callable[..., Any]:
+    """A function of the kind of `function`: plain, coroutine, generator or async generator."""
+    if inspect.isasyncgenfunction(function):
+        return relaying(lambda *args, **kwargs: (function(*args, **kwargs), Stream(_started(begin(args, kwargs)))))
+    if inspect.isgeneratorfunction(function):
+
+        def generating(*args: Any, **kwargs: Any) -> Any:
+            stream = Stream(_started(begin(args, kwargs)))
+            return (yield from relay(function(*args, **kwargs), stream))
+
+        return generating
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+
+        async def awaiting(*args: Any, **kwargs: Any) -> Any:
+            with begin(args, kwargs) as call:
+                call.prediction = await function(*args, **kwargs)
+            return call.answer
+
+        return awaiting
+
+    def calling(*args: Any, **kwargs: Any) -> Any:
+        with begin(args, kwargs) as call:
+            call.prediction = function(*args, **kwargs)
+        return call.answer
+
+    return calling
 
 
-def _dressed(wrapper: Callable[..., Any], function: Function) -> Function:
-    return functools.update_wrapper(wrapper, function)  # type: ignore[return-value]
+def _started(call: Call) -> Call:
+    """A call of a generator function; what runs between its pieces is the consumer's, so its span never is the current one."""
+    call.start()
+    return call

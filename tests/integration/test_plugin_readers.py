@@ -51,7 +51,8 @@ def test_every_binned_series_is_there_at_zero_before_the_first_call():
     baseline, reader = make_baseline("zeros"), InMemoryMetricReader()
     kept = Monitor(baseline, meter_provider=MeterProvider([reader]))
     found = points(reader)
-    assert set(found) == {metric.name for metric in catalogue.PLUGIN_METRICS} - {"ml.inference.duration", "ml.monitor.errors"}
+    later = {"ml.inference.duration", "ml.monitor.errors", "ml.shadow.comparisons"}
+    assert set(found) == {metric.name for metric in catalogue.PLUGIN_METRICS} - later
     assert {point.value for name, series in found.items() if name != "ml.model.info" for _, point in series} == {0}
     labels = [(a["ml.feature.name"], a["ml.bin"]) for a, _ in found["ml.feature.observations"]]
     assert labels == [(feature.name, label) for feature in baseline.features for label in feature.histogram.labels]
@@ -61,7 +62,7 @@ def test_every_binned_series_is_there_at_zero_before_the_first_call():
 
 def test_attributes_are_those_of_the_catalogue():
     baseline, reader = make_baseline("attributes"), InMemoryMetricReader()
-    monitor = Monitor(baseline, meter_provider=MeterProvider([reader]), role="canary", segment="plan", segments=["pro"])
+    monitor = Monitor(baseline, meter_provider=MeterProvider([reader]), role="shadow", segment="plan", segments=["pro"])
     monitor.wrap(lambda _: [0.9])([ROW])
     monitor.wrap(lambda _: [0.9])("unreadable")
     with pytest.raises(ZeroDivisionError):
@@ -71,7 +72,7 @@ def test_attributes_are_those_of_the_catalogue():
         union = set().union(*(attributes for attributes, _ in found[metric.name]))
         assert union == set(metric.attributes), metric.name
     ((info, _),) = found["ml.model.info"]
-    assert (info["ml.model.role"], info["ml.model.task"], info["ml.baseline.id"]) == ("canary", "binary", baseline.fingerprint)
+    assert (info["ml.model.role"], info["ml.model.task"], info["ml.baseline.id"]) == ("shadow", "binary", baseline.fingerprint)
 
 
 def test_a_failing_call_is_timed_with_the_type_of_its_error_and_its_rows():
@@ -140,7 +141,8 @@ def test_several_models_are_labelled_right_in_one_exposition(prometheus):
     assert sum(values("ml_prediction_observations_total", ml_model_name="first", ml_bin="True", ml_segment="")) == 2
     assert len(values("ml_prediction_observations_total", ml_model_name="second", ml_bin="True", ml_segment="pro")) == 1
     names = {sample.name for sample in samples if sample.name.startswith("ml_")}
-    counters = {metric.prometheus for metric in catalogue.PLUGIN_METRICS} - {"ml_inference_duration_seconds", "ml_monitor_errors_total"}
+    counters = {metric.prometheus for metric in catalogue.PLUGIN_METRICS}
+    counters -= {"ml_inference_duration_seconds", "ml_monitor_errors_total", "ml_shadow_comparisons_total"}
     histogram = {f"ml_inference_duration_seconds_{suffix}" for suffix in ("bucket", "sum", "count")}
     assert names == counters | histogram
 

@@ -1,12 +1,19 @@
 """Predictions and outcomes leave as OpenTelemetry events that can be joined by id."""
 
+import asyncio
+import dataclasses
 import logging
+import math
 import uuid
 
+import numpy as np
+import pandas as pd
 import pytest
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.sdk._logs import LoggerProvider, export
+from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ml import Monitor, record_outcome, testing
+from otel_ml import Abstain, ConfigurationError, Monitor, current_prediction_ids, record_outcome, testing
 from otel_ml._events import is_sampled
 
 ROW = {"age": 40.0, "visits": 1}
@@ -116,3 +123,171 @@ def test_an_outcome_without_a_provider_warns_that_it_goes_nowhere(caplog):
     with caplog.at_level(logging.WARNING, "otel_ml"):
         record_outcome("a", "yes", model="churn")
     assert "no OpenTelemetry LoggerProvider is configured" in caplog.text
+
+
+def sent_ids(sent):
+    return [attributes["ml.prediction.id"] for _, attributes in sent()]
+
+
+@pytest.mark.parametrize(
+    ("source", "call", "ids"),
+    [
+        ("order", lambda predict: predict([ROW], "o-1"), ["o-1"]),
+        ("order", lambda predict: predict([ROW], order="o-1"), ["o-1"]),
+        ("order", lambda predict: predict([ROW, ROW], "o-1"), ["o-1-0", "o-1-1"]),
+        ("order", lambda predict: predict([ROW, ROW], [7, 8]), ["7", "8"]),
+        (lambda rows, order: order.upper(), lambda predict: predict([ROW], "o-1"), ["O-1"]),
+    ],
+    ids=["position", "keyword", "numbered", "one a row", "function"],
+)
+def test_ids_come_from_an_argument_or_a_function(numeric, logs, source, call, ids):
+    provider, sent = logs
+    monitor = Monitor(numeric, events=True, logger_provider=provider, prediction_ids=source)
+    call(monitor.wrap(lambda rows, order: [0.1] * len(rows)))
+    assert sent_ids(sent) == ids == list(current_prediction_ids())
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_ids_come_from_the_trace_where_there_is_one(numeric, logs, rows):
+    provider, sent = logs
+    predict = Monitor(numeric, events=True, logger_provider=provider, prediction_ids="trace").wrap(lambda rows: [0.1] * len(rows))
+    with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+        predict([ROW] * rows)
+    context = span.get_span_context()
+    traced = f"{context.trace_id:032x}-{context.span_id:016x}"
+    assert sent_ids(sent) == ([traced] if rows == 1 else [f"{traced}-0", f"{traced}-1"])
+    predict([ROW])
+    assert len(current_prediction_ids()[0]) == 32
+
+
+def test_an_unknown_parameter_stops_the_start(numeric):
+    with pytest.raises(ConfigurationError, match=r"prediction_ids: are 'oder', which is no parameter; give 'trace', .* one of rows, order"):
+        Monitor(numeric, events=True, prediction_ids="oder").wrap(lambda rows, order: [0.1])
+
+
+def test_ids_that_cannot_be_picked_are_generated(numeric, logs):
+    provider, sent = logs
+    monitor = Monitor(numeric, events=True, logger_provider=provider, prediction_ids=lambda _: 1 / 0)
+    assert monitor.wrap(lambda _: [0.1])([ROW]) == [0.1]
+    assert (len(sent()), testing.collect(monitor).errors) == (1, {"ZeroDivisionError": 1})
+
+
+def test_each_task_sees_the_ids_of_its_own_predictions(numeric, logs):
+    provider, _ = logs
+
+    @Monitor(numeric, events=True, logger_provider=provider, prediction_ids="order").wrap
+    async def predict(rows, order):
+        await asyncio.sleep(0)
+        return [0.1]
+
+    async def serve(order):
+        await predict([ROW], order)
+        return current_prediction_ids()
+
+    async def together():
+        return await asyncio.gather(*(serve(f"o-{number}") for number in range(5)))
+
+    assert asyncio.run(together()) == [(f"o-{number}",) for number in range(5)]
+
+
+PERSON = {"age": 40.5, "visits": 3, "plan": "pro", "active": True}
+
+
+def features(sent):
+    return [attributes.get("ml.prediction.features") for _, attributes in sent()]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [(False, None), (True, PERSON), (["plan", "age"], {"plan": "pro", "age": 40.5})],
+    ids=["off", "all", "listed"],
+)
+@pytest.mark.parametrize("form", ["row", "rows", "columns", "frame"])
+def test_features_are_sent_where_they_were_asked_for(baseline, logs, chosen, expected, form):
+    provider, sent = logs
+    columns = {name: np.array([value]) for name, value in PERSON.items()}
+    data = {"row": PERSON, "rows": [PERSON], "columns": columns, "frame": pd.DataFrame([PERSON])}[form]
+    Monitor(baseline, events=True, event_features=chosen, logger_provider=provider).wrap(lambda _: [0.1])(data)
+    assert features(sent) == [expected]
+
+
+def test_features_of_a_large_matrix_are_those_of_their_row(numeric, logs):
+    provider, sent = logs
+    data = np.column_stack([np.arange(9_000.0), np.ones(9_000)])
+    options = {"events": 0.01, "event_features": ["age"], "prediction_ids": lambda X: list(range(len(X)))}
+    Monitor(numeric, **options, logger_provider=provider).wrap(lambda X: np.full(len(X), 0.1))(data)
+    assert {attributes["ml.prediction.id"]: attributes["ml.prediction.features"]["age"] for _, attributes in sent()} == {
+        str(row): float(row) for row in range(9_000) if is_sampled(str(row), 0.01)
+    }
+
+
+def test_what_is_missing_is_left_out(baseline, logs):
+    provider, sent = logs
+    monitor = Monitor(baseline, events=True, event_features=True, logger_provider=provider)
+    monitor.wrap(lambda _: [0.1, 0.2])([{"age": None, "visits": float("nan"), "plan": None}, {}])
+    assert features(sent) == [None, None]
+
+
+def test_hashed_features_join_across_processes_of_one_key(baseline, logs, monkeypatch):
+    provider, sent = logs
+    for key in ("secret", "secret", "another"):
+        monkeypatch.setenv("OTEL_ML_HASH_KEY", key)
+        monitor = Monitor(baseline, events=True, event_features=["plan", "age"], hash_features=["plan"], logger_provider=provider)
+        monitor.wrap(lambda _: [0.1])([PERSON])
+    first, second, third = features(sent)
+    assert first == second != third
+    assert (first["age"], len(first["plan"])) == (40.5, 32)
+    assert "pro" not in str(sent())
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"event_features": True}, "event_features: are given without events"),
+        ({"events": True, "event_features": ["plan", "pln"]}, "event_features: name 'pln'"),
+        ({"events": True, "event_features": "plan"}, r"give a list: \['plan'\]"),
+        ({"events": True, "event_features": ["age"], "hash_features": ["plan"]}, "hash_features: name 'plan'"),
+        ({"events": True, "event_features": True, "hash_features": ["plan"]}, "set OTEL_ML_HASH_KEY to one secret text in all replicas"),
+    ],
+)
+def test_features_that_cannot_be_sent_as_asked_stop_the_start(baseline, monkeypatch, options, problem):
+    monkeypatch.delenv("OTEL_ML_HASH_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match=problem):
+        Monitor(baseline, **options)
+
+
+@pytest.mark.parametrize(
+    ("value", "sent_as"),
+    [
+        (10**400, math.inf),
+        (2**63, 2.0**63),
+        (-(2**63), -(2**63)),
+        (b"ab", "ab"),
+        ("x" * 500, "x" * 99 + "…"),
+        ("\ud800", "?"),
+        (np.float32(0.5), 0.5),
+    ],
+    ids=range(7),
+)
+def test_strange_values_are_sent_as_every_exporter_can_encode_them(baseline, logs, value, sent_as):
+    provider, sent = logs
+    monitor = Monitor(baseline, events=True, event_features=["plan"], logger_provider=provider)
+    monitor.wrap(lambda _: [0.1])([PERSON | {"plan": value}])
+    assert features(sent) == [{"plan": sent_as}]
+    (processor,) = provider._multi_log_record_processor._log_record_processors
+    assert encode_logs(processor._exporter.get_finished_logs()).resource_logs
+
+
+def test_a_withheld_prediction_says_so(numeric, logs):
+    provider, sent = logs
+    monitor = Monitor(numeric, events=True, abstain=Abstain(confidence_below=0.8), logger_provider=provider)
+    monitor.wrap(lambda _: [0.6, 0.9])([ROW, ROW])
+    assert [attributes.get("ml.prediction.abstained") for _, attributes in sent()] == [True, None]
+
+
+def test_segments_are_on_events(numeric, logs):
+    provider, sent = logs
+    own = dataclasses.replace(numeric, model="segmented-events")
+    monitor = Monitor(own, events=True, segment="country", segments=["eu"], logger_provider=provider)
+    monitor.wrap(lambda rows: [0.1] * len(rows))([ROW | {"country": "eu"}, ROW | {"country": "ch"}])
+    assert [attributes["ml.segment"] for _, attributes in sent()] == ["eu", "__other__"]

@@ -170,9 +170,10 @@ def test_a_signal_handler_may_predict_in_the_middle_of_a_prediction(numeric):
         interrupted += 1
         predict([{"age": 1.0, "visits": 1}])
         testing.collect(monitor)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
 
     before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)
     try:
         for _ in range(20_000):
             predict([{"age": 1.0, "visits": 1}])

@@ -110,9 +110,3 @@ def test_an_answer_that_is_changed_later_was_counted_as_given(numeric):
         predict(answer)
         answer[:] = 0.9 if not isinstance(answer, list) else [0.9, 0.9]
     assert nonzero(testing.collect(monitor).predictions) == {"no": 6}
-
-
-def test_a_generator_is_handed_on_unconsumed(numeric, counted):
-    answer = (value for value in [0.1, 0.9])
-    counted(numeric, DATA, answer)
-    assert list(answer) == [0.1, 0.9]

@@ -24,7 +24,7 @@ def overview(queries: Queries) -> models.Dashboard:
     versions = queries.series(names.MODEL_INFO, MODELS[0])
     built = built.with_variable(_several("version", "Version", f"label_values({versions}, {VERSION})"))
     panels = (*_states(queries), _models(queries), _alerts(), *_serving(queries), parts.row("The monitor itself", 24), *_monitor(queries))
-    for panel in panels:
+    for panel in (*panels, parts.row("Rollout and abstention", 35), *_rollout(queries)):
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
     return built.build()
 
@@ -175,5 +175,42 @@ def _monitor(queries: Queries) -> list[Panel]:
             Place(0, 29, 24, 6),
             Line(total(names.MONITOR_DROPPED), "rows not counted", parts.ORANGE),
             Line(total(names.MONITOR_ERRORS), "faults", parts.VERMILION),
+        ),
+    ]
+
+
+def _rollout(queries: Queries) -> list[Panel]:
+    interval = "$__rate_interval"
+
+    def rows(metric: names.Metric, *matchers: str) -> str:
+        return f"sum by ({MODEL_VERSION}) (rate({queries.series(metric, *MODELS, *matchers)}[{interval}]))"
+
+    def compared(result: str) -> str:
+        return rows(names.SHADOW_COMPARISONS, equal(names.prometheus(names.SHADOW_RESULT), result))
+
+    both = f"({compared(names.SHADOW_AGREE)} + on ({MODEL_VERSION}) {compared(names.SHADOW_DISAGREE)} > 0)"
+    failed = f"{compared(names.SHADOW_ERROR)} + on ({MODEL_VERSION}) {compared(names.SHADOW_DROPPED)}"
+    withheld = f"{rows(names.PREDICTION_ABSTENTIONS)} / on ({MODEL_VERSION}) ({rows(names.INFERENCE_ROWS)} > 0)"
+    return [
+        parts.lines(
+            "Shadows that disagree",
+            "Share of compared rows for which a shadow answers otherwise than the version that serves.",
+            "percentunit",
+            Place(0, 36, 8, 6),
+            Line(f"{compared(names.SHADOW_DISAGREE)} / on ({MODEL_VERSION}) {both}", LEGEND),
+        ),
+        parts.lines(
+            "Rows not compared",
+            "Rows each second for which a shadow raised an error, or was left out because it was busy or late.",
+            "rps",
+            Place(8, 36, 8, 6),
+            Line(failed, LEGEND),
+        ),
+        parts.lines(
+            "Withheld predictions",
+            "Share of rows for which the caller got the fallback.",
+            "percentunit",
+            Place(16, 36, 8, 6),
+            Line(withheld, LEGEND),
         ),
     ]

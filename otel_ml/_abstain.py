@@ -1,0 +1,108 @@
+"""Predictions that are better not used: a policy says which rows to withhold, and the caller gets the fallback instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_ml._outputs import Outputs
+from otel_ml.baseline import Baseline
+from otel_ml.errors import Fault
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.bool_]
+
+
+class Understood(NamedTuple):
+    """What a policy judges a call by: each part has one entry a row, or is None where the baseline cannot tell.
+
+    `confidence` is that in the class that was answered; `outlier` the squared Mahalanobis distance from the baseline's rows.
+    """
+
+    confidence: Floats | None = None
+    outlier: Floats | None = None
+
+
+Policy = Callable[[Understood], Any]
+
+
+@dataclass(frozen=True)
+class Abstain:
+    """Withhold a row whose confidence lies below a limit, or that lies farther out than one; a missing confidence is below.
+
+    `confidence_below` is compared with the confidence in the class that was answered, `outlier_above` with the squared Mahalanobis
+    distance, whose quantiles 0.5, 0.9, 0.99 and 0.999 the baseline has in `outliers.histogram.edges`.
+
+    >>> import numpy as np
+    >>> Abstain(confidence_below=0.7)(Understood(confidence=np.array([0.6, 0.9]))).tolist()
+    [True, False]
+    """
+
+    confidence_below: float | None = None
+    outlier_above: float | None = None
+
+    def __call__(self, understood: Understood) -> Rows:
+        """Which rows to withhold."""
+        withheld = np.zeros(1, dtype=bool)
+        if self.confidence_below is not None and understood.confidence is not None:
+            withheld = withheld | ~(understood.confidence >= self.confidence_below)
+        if self.outlier_above is not None and understood.outlier is not None:
+            withheld = withheld | (understood.outlier > self.outlier_above)
+        return withheld
+
+
+def faults_of(policy: Any, fallback: Any, baseline: Baseline | None) -> list[Fault]:
+    """What is wrong with the options `abstain` and `fallback`."""
+    if policy is None:
+        return [] if fallback is None else [Fault("fallback", "is given without abstain", "say with abstain= when to use it")]
+    if not callable(policy):
+        return [Fault("abstain", f"is {type(policy).__name__}", "give otel_ml.Abstain(...), or a function of what was understood")]
+    if not isinstance(policy, Abstain):
+        return []
+    faults = []
+    if policy.confidence_below is None and policy.outlier_above is None:
+        faults.append(Fault("abstain", "has no limit", "give Abstain a confidence_below or an outlier_above"))
+    if policy.confidence_below is not None and (baseline is None or baseline.confidence is None):
+        faults.append(Fault("abstain", "needs confidences", "build the baseline with predictions= that are probabilities"))
+    if policy.outlier_above is not None and (baseline is None or baseline.outliers is None):
+        faults.append(Fault("abstain", "needs a baseline that knows outliers", "build it from at least two numeric features that vary"))
+    return faults
+
+
+def confidence_of(outputs: Outputs, baseline: Baseline | None) -> Floats | None:
+    """The confidence in the class that was answered; that of a binary model is the positive class's until here."""
+    if outputs.confidence is None or baseline is None or baseline.task != "binary" or outputs.position is None:
+        return outputs.confidence
+    return np.where(outputs.position == 0, 1 - outputs.confidence, outputs.confidence)
+
+
+def replaced(answer: Any, withheld: Rows, data: Any, fallback: Any) -> Any:
+    """What the caller gets: what the function `fallback` makes of it all, or a copy in which each withheld row is `fallback`.
+
+    An answer that is no container is one row, and `fallback` itself takes its place. Raises `TypeError` for a container whose rows
+    cannot be replaced.
+    """
+    if callable(fallback):
+        return fallback(data, answer, withheld)
+    if isinstance(answer, np.ndarray) and answer.ndim:
+        return _replaced_rows(answer, withheld, fallback)
+    if isinstance(answer, list | tuple) and len(answer) == len(withheld):
+        rows = [fallback if hide else row for row, hide in zip(answer, withheld.tolist(), strict=True)]
+        return rows if isinstance(answer, list) else tuple(rows)
+    if len(withheld) == 1 and (not hasattr(answer, "__len__") or isinstance(answer, str | bytes | tuple | dict)):
+        return fallback
+    raise TypeError(f"rows of {type(answer).__name__} cannot be replaced; give a function as fallback=")
+
+
+def _replaced_rows(answer: npt.NDArray[Any], withheld: Rows, fallback: Any) -> npt.NDArray[Any]:
+    value = np.asarray(fallback)
+    numbers = answer.dtype.kind in "fiub" and value.dtype.kind in "fiub"
+    changed = answer.astype(np.result_type(answer, value) if numbers else object)
+    if len(changed) != len(withheld):
+        raise TypeError(f"an answer of {len(changed)} rows for {len(withheld)}; give a function as fallback=")
+    changed[withheld] = fallback
+    return changed

@@ -1,0 +1,75 @@
+"""The ids under which predictions are sent as events, so that outcomes find them."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from opentelemetry.trace import get_current_span
+
+from otel_ml.errors import ConfigurationError, Fault
+
+TRACE = "trace"
+Given = str | Sequence[Any] | None
+"""The ids of a call: one text, one a row, or None where they are to be generated."""
+
+_current: ContextVar[tuple[str, ...]] = ContextVar("otel_ml_prediction_ids", default=())
+
+
+def current_prediction_ids() -> tuple[str, ...]:
+    """The ids of the last predictions that were sent as events in this thread or task, one a row; empty before the first.
+
+    Every row has one, whether or not it was in the sample. Return them to your caller, who then reports outcomes under them.
+    """
+    return _current.get()
+
+
+def announce(ids: Sequence[str]) -> None:
+    """Let the caller of the model see its ids."""
+    _current.set(tuple(ids))
+
+
+def ids_of(given: Given, rows: int) -> list[str]:
+    """An id for each row: those given (one text for several rows is numbered), or new ones. Raises `ValueError` for another number."""
+    if given is None:
+        return [uuid.uuid4().hex for _ in range(rows)]
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        return [str(given)] if rows == 1 else [f"{given}-{row}" for row in range(rows)]
+    if len(given) != rows:
+        raise ValueError(f"{len(given)} prediction_ids for {rows} predictions; give one for each")
+    return [str(one) for one in given]
+
+
+def of_trace() -> str | None:
+    """The ids of the current trace and span in one; None outside a trace."""
+    context = get_current_span().get_span_context()
+    return f"{context.trace_id:032x}-{context.span_id:016x}" if context.is_valid else None
+
+
+Source = str | Callable[..., Any]
+IdPicker = Callable[[tuple[Any, ...], dict[str, Any]], Given]
+
+
+def id_picker(source: Source | None, function: Callable[..., Any]) -> IdPicker | None:
+    """From a call's arguments to its ids; None where they are not among them. Raises `ConfigurationError` for an unknown parameter."""
+    if source is None or source == TRACE:
+        return None
+    if callable(source):
+        return lambda args, kwargs: source(*args, **kwargs)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        parameters = {}  # type: ignore[assignment]
+    if source not in parameters and not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        mend = f"give {TRACE!r}, a function of the arguments, or one of {', '.join(parameters)}"
+        raise ConfigurationError("the monitor", [Fault("prediction_ids", f"are {source!r}, which is no parameter", mend)])
+    index = list(parameters).index(source) if source in parameters else None
+
+    def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
+        given: Given = args[index] if index is not None and index < len(args) else kwargs.get(source)
+        return given
+
+    return pick

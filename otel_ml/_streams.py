@@ -1,0 +1,140 @@
+"""Answers that come piece by piece: handed on unchanged, timed to their end, and closed as their consumer closes them.
+
+A generator stays a generator: `send`, `throw`, `close` and the value it returns pass through. Of a streaming response, which holds
+its chunks in `body_iterator` as Starlette's does, only the iterator is exchanged. Other iterators may be files or connections with
+a life of their own; they are left alone, and timed until they are returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, Protocol
+
+_KNOWN_TYPES = 1_000
+"""Types of answers that are remembered; a program that makes types as it runs must not fill the memory."""
+
+Begin = Callable[..., "tuple[Any, Watcher]"]
+
+
+class Watcher(Protocol):
+    """Who looks at a stream. A stream that is never started runs none of its own code: then its watcher dies without an `end`."""
+
+    def piece(self, item: Any) -> Any:
+        """A piece came; what the consumer is given for it."""
+
+    def end(self, error: BaseException | None) -> None:
+        """The stream ended, in an error or because its consumer had enough; all but the first call are of no effect."""
+
+
+def relay(stream: Iterator[Any], watcher: Watcher) -> Generator[Any, Any, Any]:
+    """The pieces of a generator, or of a plain iterator."""
+    error: BaseException | None = None
+    try:
+        item = next(stream)
+        while True:
+            try:
+                received = yield watcher.piece(item)
+            except GeneratorExit:  # noqa: PERF203 - each piece may be answered in its own way
+                if isinstance(stream, GeneratorType):
+                    stream.close()
+                raise
+            except BaseException as thrown:
+                if not isinstance(stream, GeneratorType):
+                    raise
+                item = stream.throw(thrown)
+            else:
+                item = next(stream) if received is None else stream.send(received)  # type: ignore[attr-defined]
+    except StopIteration as end:
+        return end.value
+    except GeneratorExit:
+        raise
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        watcher.end(error)
+
+
+def relaying(begin: Begin) -> Callable[..., AsyncGenerator[Any, Any]]:  # noqa: C901 - `yield from` does not exist here
+    """An async generator function that hands on the pieces of the stream that `begin` gives with its watcher."""
+
+    async def relayed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        stream, watcher = begin(*args, **kwargs)
+        error: BaseException | None = None
+        try:
+            item = await stream.__anext__()
+            while True:
+                try:
+                    received = yield watcher.piece(item)
+                except GeneratorExit:  # noqa: PERF203 - each piece may be answered in its own way
+                    if isinstance(stream, AsyncGeneratorType):
+                        await stream.aclose()
+                    raise
+                except BaseException as thrown:
+                    if not isinstance(stream, AsyncGeneratorType):
+                        raise
+                    item = await stream.athrow(thrown)
+                else:
+                    item = await (stream.__anext__() if received is None else stream.asend(received))
+        except StopAsyncIteration:
+            return
+        except GeneratorExit:
+            raise
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            watcher.end(error)
+
+    return relayed
+
+
+_relay_async = relaying(lambda stream, watcher: (stream, watcher))
+
+
+class _Chunks:
+    """A watcher of chunks, which are no predictions."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.end = watcher.end
+
+    def piece(self, item: Any) -> Any:
+        return item
+
+
+def _watched_response(response: Any, watcher: Watcher) -> Any:
+    chunks = response.body_iterator
+    if hasattr(chunks, "__aiter__"):
+        response.body_iterator = _relay_async(chunks if hasattr(chunks, "__anext__") else aiter(chunks), _Chunks(watcher))
+    else:
+        response.body_iterator = relay(iter(chunks), _Chunks(watcher))
+    return response
+
+
+Watch = Callable[[Any, Watcher], Any]
+_watches: dict[type, Watch | None] = {}
+
+
+def watch_of(answer: Any) -> Watch | None:
+    """How to look at an answer that is a stream; None for one that is whole.
+
+    >>> watch_of([0.5]), watch_of(iter([0.5])) is None
+    (None, False)
+    """
+    kind = type(answer)
+    try:
+        return _watches[kind]
+    except KeyError:
+        if len(_watches) >= _KNOWN_TYPES:
+            _watches.clear()
+        _watches[kind] = found = _watch_of_type(kind, answer)
+        return found
+
+
+def _watch_of_type(kind: type, answer: Any) -> Watch | None:
+    if issubclass(kind, AsyncGeneratorType):
+        return _relay_async
+    if hasattr(kind, "__next__") and kind.__module__ in ("builtins", "itertools"):
+        return relay
+    return _watched_response if hasattr(answer, "body_iterator") else None

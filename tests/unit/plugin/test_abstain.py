@@ -1,0 +1,166 @@
+"""A prediction that a policy withholds is replaced for the caller, and counted."""
+
+import asyncio
+import re
+
+import numpy as np
+import pytest
+
+from otel_ml import Abstain, Baseline, ConfigurationError, Monitor, testing
+from otel_ml.catalogue import PREDICTION_ABSTENTIONS
+
+NEAR, FAR = {"age": 40.0, "visits": 2}, {"age": 4_000.0, "visits": 2}
+UNSURE = Abstain(confidence_below=0.8)
+
+
+def abstentions(monitor):
+    return int(monitor._counts.read()[monitor._counts.layout.series[PREDICTION_ABSTENTIONS].start])
+
+
+@pytest.mark.parametrize(
+    ("prediction", "fallback", "answer"),
+    [
+        (0.6, None, None),
+        (0.1, None, 0.1),
+        (0.6, "ask a person", "ask a person"),
+        ([0.6], -1, [-1]),
+        ([0.6, 0.9, 0.1, None], -1, [-1, 0.9, 0.1, -1]),
+        ((0.6, 0.9), None, (None, 0.9)),
+        (["yes", "no"], "?", ["yes", "no"]),
+    ],
+    ids=["value", "sure", "text", "one row", "rows", "tuple", "labels without confidence"],
+)
+def test_withheld_rows_become_the_fallback(numeric, prediction, fallback, answer):
+    monitor = Monitor(numeric, abstain=UNSURE, fallback=fallback)
+    rows = [NEAR] * (len(prediction) if isinstance(prediction, list | tuple) else 1)
+    assert monitor.wrap(lambda _: prediction)(rows) == answer
+    found = testing.collect(monitor)
+    assert found.errors == {}
+    assert found.rows == len(rows)
+    assert sum(found.predictions.values()) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "fallback", "expected"),
+    [
+        (np.array([0.6, 0.9]), np.nan, np.array([np.nan, 0.9])),
+        (np.array([[0.4, 0.6], [0.1, 0.9]]), 0.5, np.array([[0.5, 0.5], [0.1, 0.9]])),
+        (np.array([0.6, 0.9]), None, np.array([None, 0.9], dtype=object)),
+        (np.array([0.6, 0.9], dtype="f4"), "?", np.array(["?", np.float32(0.9)], dtype=object)),
+    ],
+    ids=["nan", "columns", "none", "text"],
+)
+def test_rows_of_an_array_are_replaced_in_a_copy(numeric, prediction, fallback, expected):
+    before = prediction.copy()
+    answer = Monitor(numeric, abstain=UNSURE, fallback=fallback).wrap(lambda _: prediction)([NEAR, NEAR])
+    np.testing.assert_array_equal(answer, expected)
+    np.testing.assert_array_equal(prediction, before)
+
+
+def test_an_answer_without_withheld_rows_is_the_same_object(numeric):
+    prediction = [0.1, 0.9]
+    assert Monitor(numeric, abstain=UNSURE).wrap(lambda _: prediction)([NEAR, NEAR]) is prediction
+
+
+@pytest.mark.parametrize("rows", [2, 9_000], ids=["few", "many"])
+@pytest.mark.parametrize("form", ["matrix", "rows", "columns"])
+def test_rows_far_from_the_baseline_are_withheld(numeric, form, rows):
+    farthest = numeric.outliers.histogram.edges[-1]
+    monitor = Monitor(numeric, abstain=Abstain(outlier_above=farthest), fallback=-1.0)
+    matrix = np.array([[40.0, 2.0], [4_000.0, 2.0]] * (rows // 2))
+    data = {"matrix": matrix, "rows": matrix.tolist(), "columns": {"age": matrix[:, 0], "visits": matrix[:, 1]}}[form]
+    answer = monitor.wrap(lambda _: np.full(rows, 0.9))(data)
+    np.testing.assert_array_equal(answer, [0.9, -1.0] * (rows // 2))
+    assert abstentions(monitor) == rows // 2
+    assert testing.collect(monitor).rows == rows
+
+
+def test_a_function_as_fallback_is_given_everything(numeric):
+    seen = []
+
+    def fallback(data, prediction, withheld):
+        seen.append((data, prediction, withheld.tolist()))
+        return "asked"
+
+    data, prediction = [NEAR, NEAR], [0.6, 0.9]
+    assert Monitor(numeric, abstain=UNSURE, fallback=fallback).wrap(lambda _: prediction)(data) == "asked"
+    assert seen == [(data, prediction, [True, False])]
+
+
+def test_a_policy_of_the_user_s_own_sees_confidence_and_distance(numeric):
+    seen = []
+    monitor = Monitor(numeric, abstain=lambda understood: seen.append(understood) or [False, True], fallback=-1)
+    assert monitor.wrap(lambda _: [0.1, 0.9])([NEAR, FAR]) == [0.1, -1]
+    (understood,) = seen
+    np.testing.assert_allclose(understood.confidence, [0.9, 0.9])
+    assert understood.outlier[0] < 10
+    assert understood.outlier[1] > 1_000
+
+
+def test_coroutines_abstain_too(numeric):
+    async def predict(_):
+        return [0.6]
+
+    assert asyncio.run(Monitor(numeric, abstain=UNSURE, fallback=-1).wrap(predict)([NEAR])) == [-1]
+
+
+def test_observe_says_which_rows_to_withhold_and_what_to_hand_on(numeric):
+    monitor = Monitor(numeric, abstain=UNSURE, fallback=-1)
+    with monitor.observe([NEAR, NEAR]) as call:
+        call.prediction = [0.6, 0.9]
+    assert (call.answer, call.withheld.tolist()) == ([-1, 0.9], [True, False])
+    with monitor.observe([NEAR]) as call:
+        call.prediction = [0.9]
+    assert (call.answer, call.withheld) == ([0.9], None)
+
+
+def test_pieces_of_a_stream_are_withheld_too(numeric):
+    monitor = Monitor(numeric, abstain=UNSURE, fallback=-1)
+    assert list(monitor.wrap(lambda _: (score for score in [0.6, 0.9]))([NEAR])) == [-1, 0.9]
+    assert abstentions(monitor) == 1
+
+
+def failing(*_):
+    raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"abstain": failing}, {"abstain": UNSURE, "fallback": failing}, {"abstain": lambda _: [True, False]}],
+    ids=["policy", "fallback", "other number of rows"],
+)
+def test_where_abstaining_fails_the_prediction_goes_out(numeric, options):
+    prediction = [0.6]
+    monitor = Monitor(numeric, **options)
+    assert monitor.wrap(lambda _: prediction)([NEAR]) is prediction
+    assert sum(testing.collect(monitor).errors.values()) == 1
+    assert abstentions(monitor) == 0
+
+
+def test_an_answer_whose_rows_cannot_be_replaced_goes_out(numeric):
+    class Answer:
+        def __len__(self):
+            return 2
+
+        def __array__(self, *_, **__):
+            return np.array([0.6, 0.9])
+
+    answer = Answer()
+    monitor = Monitor(numeric, abstain=UNSURE, fallback=-1)
+    assert monitor.wrap(lambda _: answer)([NEAR, NEAR]) is answer
+    assert testing.collect(monitor).errors == {"TypeError": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"abstain": Abstain()}, "abstain: has no limit"),
+        ({"abstain": 0.7}, "abstain: is float"),
+        ({"fallback": -1}, "fallback: is given without abstain"),
+        ({"abstain": UNSURE}, "abstain: needs confidences"),
+        ({"abstain": Abstain(outlier_above=3)}, "abstain: needs a baseline that knows outliers"),
+    ],
+)
+def test_options_that_can_never_withhold_stop_the_start(options, problem):
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
+        Monitor(Baseline.from_data({"age": [1.0, 2.0]}, model="abstain", version="1"), **options)

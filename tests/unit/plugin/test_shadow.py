@@ -1,0 +1,240 @@
+"""A candidate is tried on real traffic; nobody but its metrics notices."""
+
+import asyncio
+import contextvars
+import dataclasses
+import inspect
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider, export
+
+from otel_ml import ConfigurationError, Monitor, current_prediction_ids, shadow
+from otel_ml.catalogue import SHADOW_COMPARISONS, SHADOW_RESULT
+from support import eventually
+
+InMemoryExporter = getattr(export, "InMemoryLogRecordExporter", None) or export.InMemoryLogExporter
+ROWS = [{"age": 40.0, "visits": 1}, {"age": 50.0, "visits": 2}]
+
+
+@pytest.fixture
+def watching(numeric, request):
+    """A monitor of the candidate, version 4, and what it has compared so far."""
+    monitor = Monitor(dataclasses.replace(numeric, model=request.node.name, version="4"), role="shadow")
+
+    def results():
+        counts = monitor._counts
+        series = counts.layout.series[SHADOW_COMPARISONS]
+        values = counts.read()[series.start : series.stop].tolist()
+        return {attributes[SHADOW_RESULT]: value for attributes, value in zip(series.attributes, values, strict=True) if value}
+
+    def soon(expected):
+        eventually(lambda: results() == expected, lambda: f"{results()} is not {expected}")
+
+    monitor.soon = soon
+    return monitor
+
+
+@pytest.mark.parametrize(
+    ("answer", "other", "expected"),
+    [
+        ([0.1, 0.9], [0.2, 0.1], {"agree": 1, "disagree": 1}),
+        ([0.1, 0.9], [[0.6, 0.4], [0.1, 0.9]], {"agree": 2}),
+        (["no", "yes"], [0.2, 0.7], {"agree": 2}),
+        (np.array([0.1, 0.9]), ["yes", "no"], {"disagree": 2}),
+        ([0.1, 0.9], [0.1], {"error": 2}),
+        ([0.1, 0.9], None, {"error": 2}),
+    ],
+    ids=["scores", "columns", "labels", "other labels", "other length", "nothing"],
+)
+def test_rows_agree_that_mean_the_same_class(watching, answer, other, expected):
+    predict = shadow(lambda _: answer, watching.wrap(lambda _: other))
+    assert predict(ROWS) is answer
+    watching.soon(expected)
+
+
+def test_numbers_agree_within_one_percent(request):
+    monitor = Monitor(model=request.node.name, version="2", role="shadow")
+    predict = shadow(lambda _: [1.0, 100.0, 0.0], monitor.wrap(lambda _: [1.005, 102.0, 0.0]))
+    predict(ROWS)
+    series = monitor._counts.layout.series[SHADOW_COMPARISONS]
+    eventually(lambda: monitor._counts.read()[series.start : series.stop].tolist() == [2, 1, 0, 0], lambda: "not compared")
+
+
+def test_agreement_may_be_the_user_s_own(watching):
+    predict = shadow(lambda _: [0.1, 0.9], watching.wrap(lambda _: [0.9, 0.9]), agree=lambda mine, its: len(mine) == len(its))
+    predict(ROWS)
+    watching.soon({"agree": 2})
+
+
+@pytest.mark.parametrize("error", [ValueError(), SystemExit(), KeyboardInterrupt()], ids=repr)
+def test_a_candidate_that_raises_is_counted_and_the_next_call_is_compared(watching, error):
+    def fails(rows):
+        if len(rows) == 2:
+            raise error
+        return [0.1]
+
+    predict = shadow(lambda rows: [0.1] * len(rows), watching.wrap(fails))
+    predict(ROWS)
+    watching.soon({"error": 2})
+    predict(ROWS[:1])
+    watching.soon({"error": 2, "agree": 1})
+
+
+def test_a_candidate_that_is_busy_is_left_out_and_nobody_waits(watching):
+    released, running = threading.Event(), threading.Event()
+
+    def slow(_):
+        running.set()
+        released.wait(20)
+        return [0.1]
+
+    predict = shadow(lambda _: [0.1], watching.wrap(slow), queue=1, timeout=60)
+    predict(ROWS[:1])
+    assert running.wait(20)
+    for _ in range(4):
+        predict(ROWS[:1])
+    watching.soon({"dropped": 3})
+    released.set()
+    watching.soon({"dropped": 3, "agree": 2})
+
+
+def test_a_candidate_that_is_late_is_not_compared(watching):
+    predict = shadow(lambda _: [0.1], watching.wrap(lambda _: threading.Event().wait(0.05) or [0.1]), timeout=0.01)
+    predict(ROWS[:1])
+    watching.soon({"dropped": 1})
+
+
+def test_the_candidate_sees_the_arguments_and_the_answer_as_they_were(watching):
+    def consuming(rows, *, scale):
+        answer = [0.1] * len(rows)
+        rows.clear()
+        return answer
+
+    seen = []
+    predict = shadow(consuming, watching.wrap(lambda rows, *, scale: seen.append((rows, scale)) or [0.1, 0.1]))
+    answer = predict(list(ROWS), scale=2)
+    answer[:] = [0.9, 0.9]
+    watching.soon({"agree": 2})
+    assert seen == [(ROWS, 2)]
+
+
+def test_arguments_that_cannot_be_copied_leave_the_candidate_out(watching):
+    predict = shadow(lambda lock: [0.1], watching.wrap(lambda _: [0.1]))
+    assert predict(threading.Lock()) == [0.1]
+    watching.soon({"dropped": 1})
+
+
+def test_a_primary_that_raises_is_not_compared(watching):
+    seen = []
+    predict = shadow(lambda _: 1 / 0, watching.wrap(seen.append))
+    with pytest.raises(ZeroDivisionError):
+        predict(ROWS)
+    assert seen == []
+
+
+def test_coroutines_may_be_on_either_side(watching):
+    async def primary(rows):
+        """Predict."""
+        return [0.1] * len(rows)
+
+    async def candidate(rows):
+        await asyncio.sleep(0)
+        return [0.2] * len(rows)
+
+    predict = shadow(primary, watching.wrap(candidate))
+    assert inspect.iscoroutinefunction(predict)
+    assert predict.__doc__ == "Predict."
+    assert asyncio.run(predict(ROWS)) == [0.1, 0.1]
+    watching.soon({"agree": 2})
+
+
+def test_the_candidate_runs_in_the_context_of_the_request(watching):
+    tenant = contextvars.ContextVar("tenant")
+    seen = []
+    predict = shadow(lambda _: [0.1], watching.wrap(lambda _: seen.append(tenant.get()) or [0.1]))
+    tenant.set("acme")
+    predict(ROWS[:1])
+    watching.soon({"agree": 1})
+    assert seen == ["acme"]
+
+
+def test_outcomes_find_both_predictions_under_one_id(numeric, request):
+    exporter, provider = InMemoryExporter(), LoggerProvider()
+    provider.add_log_record_processor(export.SimpleLogRecordProcessor(exporter))
+    stable, candidate = (
+        Monitor(
+            dataclasses.replace(numeric, model=request.node.name, version=version), role=role, events=True, logger_provider=provider
+        ).wrap(lambda rows: [0.1] * len(rows))
+        for version, role in (("3", "stable"), ("4", "shadow"))
+    )
+    shadow(stable, candidate)(ROWS)
+    ids = current_prediction_ids()
+    eventually(lambda: len(exporter.get_finished_logs()) == 4, exporter.get_finished_logs)
+    sent = [log.log_record.attributes for log in exporter.get_finished_logs()]
+    assert [(one["ml.model.version"], one["ml.model.role"], one["ml.prediction.id"]) for one in sent] == [
+        (version, role, one) for version, role in (("3", "stable"), ("4", "shadow")) for one in ids
+    ]
+    provider.shutdown()
+
+
+def test_a_candidate_must_be_monitored_as_a_shadow(numeric):
+    for candidate in (lambda _: [0.1], Monitor(numeric).wrap(lambda _: [0.1])):
+        with pytest.raises(ConfigurationError, match=r'is not monitored as a shadow; wrap it: Monitor\(..., role="shadow"\)'):
+            shadow(lambda _: [0.1], candidate)
+
+
+@pytest.mark.parametrize("limit", ["workers", "queue", "timeout"])
+def test_limits_are_positive(watching, limit):
+    with pytest.raises(ConfigurationError, match=f"{limit}: is 0"):
+        shadow(lambda _: [0.1], watching.wrap(lambda _: [0.1]), **{limit: 0})
+
+
+def test_a_disabled_sdk_leaves_the_primary_alone(monkeypatch):
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    assert shadow(len, len) is len
+
+
+def test_threads_end_with_the_shadow(watching):
+    predict = shadow(lambda _: [0.1], watching.wrap(lambda _: [0.1]), workers=2)
+    for _ in range(5):
+        predict(ROWS[:1])
+    watching.soon({"agree": 5})
+    mine = [
+        thread
+        for thread in threading.enumerate()
+        if thread.name == "otel-ml-shadow" and thread in predict.__closure__[1].cell_contents._pool._threads
+    ]
+    assert len(mine) == 2
+    del predict
+    eventually(lambda: not any(thread.is_alive() for thread in mine), lambda: mine)
+
+
+PROGRAM = """
+import os, sys, threading
+from otel_ml import Monitor, shadow
+monitor = Monitor(model="exit", version="1", role="shadow")
+predict = shadow(lambda _: [0.1], monitor.wrap({candidate}))
+for _ in range(8):
+    predict([[1.0]])
+{after}
+"""
+
+
+@pytest.mark.parametrize(
+    ("candidate", "after"),
+    [
+        ("lambda _: [0.1]", ""),
+        ("lambda _: threading.Event().wait(600)", ""),
+        ("lambda _: [0.1]", "child = os.fork()\nfor _ in range(8): predict([[1.0]])\nif child: assert os.waitpid(child, 0)[1] == 0"),
+    ],
+    ids=["quick", "hanging", "forked"],
+)
+def test_the_interpreter_ends(candidate, after):
+    program = PROGRAM.format(candidate=candidate, after=after)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

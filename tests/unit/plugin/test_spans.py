@@ -1,0 +1,115 @@
+"""Traces, where they are asked for: on the request's span, or on one of the call's own."""
+
+import asyncio
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from otel_ml import ConfigurationError, Monitor, testing
+
+ROW = {"age": 40.0, "visits": 1}
+MODEL = {"ml.model.name": "churn-numeric", "ml.model.version": "3"}
+SAID = {**MODEL, "ml.prediction.class": "yes", "ml.prediction.confidence": 0.9}
+
+
+@pytest.fixture
+def tracing():
+    """A provider, and the spans that ended: their name, attributes and the name of their parent."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield (
+        provider,
+        lambda: [(span.name, dict(span.attributes), span.parent and span.parent.span_id) for span in exporter.get_finished_spans()],
+    )
+    provider.shutdown()
+
+
+@pytest.fixture
+def request_span(tracing):
+    with tracing[0].get_tracer("test").start_as_current_span("GET /predict") as span:
+        yield span
+
+
+def test_the_current_span_tells_what_was_predicted(numeric, request_span):
+    Monitor(numeric, spans="current").wrap(lambda _: [0.9])([ROW])
+    assert dict(request_span.attributes) == SAID
+
+
+def test_of_a_batch_the_span_tells_the_model(numeric, request_span):
+    Monitor(numeric, spans="current").wrap(lambda _: [0.9, 0.1])([ROW, ROW])
+    assert dict(request_span.attributes) == MODEL
+
+
+def test_without_a_recording_span_nothing_happens(numeric):
+    monitor = Monitor(numeric, spans="current")
+    assert monitor.wrap(lambda _: [0.9])([ROW]) == [0.9]
+    with TracerProvider(sampler=ALWAYS_OFF).get_tracer("test").start_as_current_span("unsampled"):
+        monitor.wrap(lambda _: [0.9])([ROW])
+    assert testing.collect(monitor).errors == {}
+
+
+def test_nothing_is_said_unasked(numeric, request_span):
+    Monitor(numeric).wrap(lambda _: [0.9])([ROW])
+    assert dict(request_span.attributes) == {}
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine", "observe"])
+def test_a_span_of_its_own_covers_the_call_and_is_current_in_it(numeric, tracing, request_span, kind):
+    provider, ended = tracing
+    monitor = Monitor(numeric, spans="own", tracer_provider=provider)
+    inside = []
+
+    def predict(_):
+        inside.append(trace.get_current_span().name)
+        return [0.9]
+
+    async def apredict(data):
+        return predict(data)
+
+    if kind == "function":
+        monitor.wrap(predict)([ROW])
+    elif kind == "coroutine":
+        asyncio.run(monitor.wrap(apredict)([ROW]))
+    else:
+        with monitor.observe([ROW]) as call:
+            call.prediction = predict([ROW])
+    assert inside == ["predict churn-numeric"]
+    assert trace.get_current_span() is request_span
+    assert ended() == [("predict churn-numeric", SAID, request_span.context.span_id)]
+
+
+def test_an_error_is_on_the_span(numeric, tracing):
+    provider, ended = tracing
+    with pytest.raises(KeyError):
+        Monitor(numeric, spans="own", tracer_provider=provider).wrap(lambda _: {}["absent"])([ROW])
+    assert ended() == [("predict churn-numeric", {**MODEL, "error.type": "KeyError"}, None)]
+
+
+def test_a_stream_s_span_ends_with_it_and_is_never_current_outside(numeric, tracing, request_span):
+    provider, ended = tracing
+    monitor = Monitor(numeric, spans="own", tracer_provider=provider)
+
+    def pieces(_):
+        yield 0.9
+        yield 0.1
+
+    for wrapped in (pieces, lambda data: pieces(data)):  # noqa: PLW0108 - a plain function that returns a generator
+        before = len(ended())
+        stream = monitor.wrap(wrapped)([ROW])
+        next(stream)
+        assert trace.get_current_span() is request_span
+        assert len(ended()) == before
+        assert list(stream) == [0.1]
+        assert len(ended()) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"), [({"spans": "all"}, "give one of current, own"), ({"spans": "current", "role": "shadow"}, "give 'own'")]
+)
+def test_other_modes_stop_the_start(numeric, options, problem):
+    with pytest.raises(ConfigurationError, match=problem):
+        Monitor(numeric, **options)

@@ -1,0 +1,254 @@
+"""Answers that come piece by piece are handed on as they come, and timed to their end."""
+
+import asyncio
+import gc
+import inspect
+import itertools
+
+import httpx
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from otel_ml import Monitor, testing
+
+ROW = {"age": 40.0, "visits": 1}
+
+
+def served(endpoint):
+    """The answer of a web server to one request."""
+
+    async def ask():
+        app = httpx.ASGITransport(Starlette(routes=[Route("/", endpoint)]))
+        async with httpx.AsyncClient(transport=app, base_url="http://test") as client:
+            return await client.get("/")
+
+    return asyncio.run(ask())
+
+
+class Watched:
+    """A monitor and the durations that it reported: by `error.type`, None for those without."""
+
+    def __init__(self, baseline):
+        self.reader = InMemoryMetricReader()
+        self.monitor = Monitor(baseline, meter_provider=MeterProvider([self.reader]))
+
+    @property
+    def durations(self):
+        metrics = [m for r in self.reader.get_metrics_data().resource_metrics for s in r.scope_metrics for m in s.metrics]
+        points = [point for m in metrics if m.name == "ml.inference.duration" for point in m.data.data_points]
+        return {point.attributes.get("error.type"): point.count for point in points}
+
+    @property
+    def counted(self):
+        found = testing.collect(self.monitor)
+        assert found.errors == {}
+        return found.rows, found.predictions["no"], found.predictions["yes"]
+
+
+@pytest.fixture
+def watched(numeric):
+    return Watched(numeric)
+
+
+def conversation(_):
+    """A generator that uses its whole protocol."""
+    try:
+        heard = yield 0.1
+        try:
+            yield heard
+        except KeyError:
+            yield 0.9
+    finally:
+        conversation.closed = True
+    return "done"
+
+
+def test_a_generator_function_stays_one_and_its_pieces_are_predictions(watched):
+    predict = watched.monitor.wrap(conversation)
+    assert inspect.isgeneratorfunction(predict)
+    stream = predict([ROW])
+    assert watched.durations == {}
+    assert next(stream) == 0.1
+    assert stream.send(0.2) == 0.2
+    assert stream.throw(KeyError()) == 0.9
+    assert watched.durations == {}
+    with pytest.raises(StopIteration) as end:
+        next(stream)
+    assert end.value.value == "done"
+    assert watched.durations == {None: 1}
+    assert watched.counted == (1, 2, 1)
+
+
+def test_what_a_plain_function_returns_is_watched_the_same_way(watched):
+    answers = iter([(value for value in [0.1, 0.9]), map(float, [0.1]), itertools.repeat(0.9, 2), iter([0.1])])
+    predict = watched.monitor.wrap(lambda _: next(answers))
+    assert [list(predict([ROW])) for _ in range(4)] == [[0.1, 0.9], [0.1], [0.9, 0.9], [0.1]]
+    assert watched.durations == {None: 4}
+    assert watched.counted == (4, 3, 3)
+
+
+def test_closing_early_closes_the_generator_and_is_no_error(watched):
+    conversation.closed = False
+    stream = watched.monitor.wrap(conversation)([ROW])
+    next(stream)
+    stream.close()
+    assert conversation.closed
+    assert watched.durations == {None: 1}
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_an_abandoned_stream_is_recorded_once_when_it_vanishes(watched, pieces):
+    conversation.closed = False
+    stream = watched.monitor.wrap(lambda data: conversation(data))([ROW])  # noqa: PLW0108 - a plain function that returns a generator
+    for _ in range(pieces):
+        next(stream)
+    assert watched.durations == {}
+    del stream
+    gc.collect()
+    assert conversation.closed is bool(pieces)
+    assert watched.durations == {None: 1}
+    assert watched.counted == (1, pieces, 0)
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
+def test_an_error_inside_reaches_the_consumer_and_is_counted(watched, error):
+    @watched.monitor.wrap
+    def predict(_):
+        yield 0.1
+        raise error
+
+    stream = predict([ROW])
+    next(stream)
+    with pytest.raises(type(error)) as caught:
+        next(stream)
+    assert caught.value is error
+    assert sum(watched.durations.values()) == 1
+    assert None not in watched.durations
+
+
+async def aconversation(_):
+    try:
+        heard = yield 0.1
+        try:
+            yield heard
+        except KeyError:
+            yield 0.9
+    finally:
+        aconversation.closed = True
+
+
+@pytest.mark.parametrize("wrapped", [aconversation, lambda data: aconversation(data)], ids=["function", "object"])  # noqa: PLW0108
+def test_async_generators_keep_their_protocol(watched, wrapped):
+    predict = watched.monitor.wrap(wrapped)
+    assert inspect.isasyncgenfunction(predict) is inspect.isasyncgenfunction(wrapped)
+
+    async def consume():
+        stream = predict([ROW])
+        heard = [await anext(stream), await stream.asend(0.2), await stream.athrow(KeyError())]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        return heard
+
+    assert asyncio.run(consume()) == [0.1, 0.2, 0.9]
+    assert watched.durations == {None: 1}
+    assert watched.counted == (1, 2, 1)
+
+
+@pytest.mark.parametrize("how", ["closed", "abandoned"])
+def test_an_async_generator_left_early_is_closed_and_recorded(watched, how):
+    aconversation.closed = False
+
+    async def consume():
+        stream = watched.monitor.wrap(aconversation)([ROW])
+        await anext(stream)
+        if how == "closed":
+            await stream.aclose()
+        del stream
+        gc.collect()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(consume())
+    assert aconversation.closed
+    assert watched.durations == {None: 1}
+
+
+def test_a_coroutine_may_return_a_stream(watched):
+    @watched.monitor.wrap
+    async def predict(data):
+        return aconversation(data)
+
+    async def consume():
+        return [piece async for piece in await predict([ROW])]
+
+    assert asyncio.run(consume()) == [0.1, None]
+    assert watched.durations == {None: 1}
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_streaming_response_is_the_same_object_and_timed_to_its_last_chunk(watched, kind):
+    seen = []
+
+    async def chunks():
+        for part in (b"a", b"b"):
+            seen.append(watched.durations)
+            yield part
+
+    response = StreamingResponse(chunks() if kind == "async" else iter([b"a", b"b"]))
+    predict = watched.monitor.wrap(lambda _: response)
+
+    async def endpoint(_):
+        assert predict([ROW]) is response
+        seen.append(watched.durations)
+        return response
+
+    assert served(endpoint).content == b"ab"
+    assert all(found == {} for found in seen)
+    assert watched.durations == {None: 1}
+    assert watched.counted == (1, 0, 0)
+
+
+def test_an_error_in_a_streaming_response_is_counted(watched):
+    async def chunks():
+        yield b"a"
+        raise ValueError
+
+    predict = watched.monitor.wrap(lambda _: StreamingResponse(chunks()))
+
+    async def endpoint(_):
+        return predict([ROW])
+
+    with pytest.raises(ValueError):
+        served(endpoint)
+    assert watched.durations == {"ValueError": 1}
+
+
+def test_other_iterators_are_left_alone(watched, tmp_path):
+    (tmp_path / "answer").write_text("0.1\n")
+    with (tmp_path / "answer").open() as file:
+        assert watched.monitor.wrap(lambda _: file)([ROW]) is file
+        assert file.read() == "0.1\n"
+    assert watched.durations == {None: 1}
+    assert watched.counted == (1, 0, 0)
+
+
+def test_observe_hands_on_the_stream_that_is_watched(watched):
+    with watched.monitor.observe([ROW]) as call:
+        call.prediction = conversation([ROW])
+    assert watched.durations == {}
+    assert list(call.answer) == [0.1, None]
+    assert watched.durations == {None: 1}
+
+
+def test_a_piece_that_cannot_be_read_is_handed_on(numeric):
+    class Hostile:
+        def __array__(self, *_, **__):
+            raise RuntimeError
+
+    piece = Hostile()
+    monitor = Monitor(numeric)
+    assert list(monitor.wrap(lambda _: (one for one in [piece]))([ROW])) == [piece]
+    assert testing.collect(monitor).errors == {"RuntimeError": 1}
