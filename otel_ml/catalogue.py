@@ -92,6 +92,8 @@ SIGNAL_LATENCY_BUDGET: Final = "latency_budget"
 # Values of reference: what a window is compared with
 REFERENCE_BASELINE: Final = "baseline"
 REFERENCE_PREVIOUS: Final = "previous"
+REFERENCE_STABLE: Final = "stable"
+REFERENCE_REST: Final = "rest"
 
 # Values of ml.estimate: measured with labels, or estimated without
 ESTIMATE_REALIZED: Final = "realized"
@@ -261,6 +263,8 @@ ATTRIBUTES: Final = (
         {
             REFERENCE_BASELINE: "The baseline.",
             REFERENCE_PREVIOUS: "The same window some time earlier (PSI, noise floor and verdict only).",
+            REFERENCE_STABLE: "The model's stable version in the same window, for a canary or a shadow (as `previous`).",
+            REFERENCE_REST: "All other segments in the same window.",
         },
     ),
     Attribute(
@@ -396,6 +400,7 @@ PLUGIN_METRICS: Final = (
 # What the exporter publishes
 _WINDOWED = (*_MODEL, WINDOW, REFERENCE)
 _PER_FEATURE = (*_MODEL, FEATURE_NAME, WINDOW, REFERENCE)
+_PER_SEGMENT = (*_MODEL, SEGMENT, WINDOW, REFERENCE)
 _OUTCOMES = (*_MODEL, WINDOW)
 _PERFORMANCE = (*_OUTCOMES, METRIC, ESTIMATE)
 _OF_A_FEATURE = ((FEATURE_NAME, "The signal is `feature`."),)
@@ -446,6 +451,14 @@ CONFIDENCE_PSI_NOISE_FLOOR = Metric(
 OUTLIER_PSI = Metric("ml.outlier.psi", "gauge", "", "PSI of the rows' squared Mahalanobis distances.", _WINDOWED)
 OUTLIER_PSI_NOISE_FLOOR = Metric(
     "ml.outlier.psi.noise_floor", "gauge", "", "PSI of squared Mahalanobis distances that chance alone stays below.", _WINDOWED
+)
+SEGMENT_PREDICTION_PSI = Metric("ml.segment.prediction.psi", "gauge", "", "PSI of a segment's predictions against the rest.", _PER_SEGMENT)
+SEGMENT_PREDICTION_PSI_NOISE_FLOOR = Metric(
+    "ml.segment.prediction.psi.noise_floor", "gauge", "", "PSI of a segment's predictions that chance alone stays below.", _PER_SEGMENT
+)
+SEGMENT_CONFIDENCE_PSI = Metric("ml.segment.confidence.psi", "gauge", "", "PSI of a segment's confidences against the rest.", _PER_SEGMENT)
+SEGMENT_CONFIDENCE_PSI_NOISE_FLOOR = Metric(
+    "ml.segment.confidence.psi.noise_floor", "gauge", "", "PSI of a segment's confidences that chance alone stays below.", _PER_SEGMENT
 )
 DRIFTED_FEATURES_RATIO = Metric(
     "ml.drifted_features.ratio", "gauge", "", "Share of features that drifted, chance adjusted over all features.", _WINDOWED

@@ -12,14 +12,14 @@ import yaml
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from otel_ml.catalogue import REFERENCE_BASELINE, REFERENCE_PREVIOUS
+from otel_ml.catalogue import REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_REST, REFERENCE_STABLE
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter import shape
 from otel_ml_exporter.shape import Section, UnfitError
 from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, FeatureLimits, Limits, overridden
 
 MAX_WINDOWS = 10
-REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_PREVIOUS)
+REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_STABLE, REFERENCE_REST)
 MEMORY = ":memory:"
 
 
@@ -67,7 +67,8 @@ class ModelSettings:
 class Config:
     """All settings of the exporter; durations are seconds, `store` is a SQLAlchemy URL, paths are relative to `directory`.
 
-    `previous` is how much earlier the window lies that each window is also compared with; None where that is not asked for.
+    `references` are what windows are compared with; `previous` is how much earlier the previous window lies, None where that is not
+    asked for.
     """
 
     directory: Path
@@ -81,6 +82,7 @@ class Config:
     retention: float
     models: tuple[ModelSettings, ...]
     rows: RowSettings = RowSettings()
+    references: tuple[str, ...] = REFERENCES[:1]
 
 
 def load(path: Path) -> Config:
@@ -142,6 +144,7 @@ def _shape(top: Section, directory: Path) -> Config:
         interval=top.take("interval", shape.duration, 60.0),
         windows=top.take("windows", _windows, (Window("1h", 3_600.0), Window("24h", 86_400.0))),
         previous=_previous(top),
+        references=top.take("references", _references, REFERENCES[:1]),
         source=_source(top.section("source")),
         store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
         retention=top.take("retention", shape.duration, 8 * 86_400.0),
@@ -166,13 +169,14 @@ def _windows(value: Any) -> tuple[Window, ...]:
 def _previous(top: Section) -> float | None:
     """How much earlier the other window lies; read, and so checked, even where no reference asks for it."""
     earlier = top.take("previous", shape.duration, 7 * 86_400.0)
-    return earlier if REFERENCE_PREVIOUS in top.take("references", _references, REFERENCES[:1]) else None
+    asked = top.take("references", lambda value: value, None)
+    return earlier if isinstance(asked, list) and REFERENCE_PREVIOUS in asked else None
 
 
 def _references(value: Any) -> tuple[str, ...]:
     known = isinstance(value, list) and all(entry in REFERENCES for entry in value)
     if not known or REFERENCE_BASELINE not in value or len(set(value)) < len(value):
-        raise UnfitError(f"is {shape.brief(value)}", "write [baseline] or [baseline, previous]")
+        raise UnfitError(f"is {shape.brief(value)}", "write [baseline], with any of previous, stable and rest")
     return tuple(value)
 
 

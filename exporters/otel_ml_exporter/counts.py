@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from otel_ml import catalogue as names
@@ -13,6 +13,8 @@ from otel_ml.errors import OtelMLError
 from otel_ml_exporter.config import Window
 
 Counts = Mapping[str, float]
+Roles = Mapping[tuple[str, str, str], str]
+"""The role of each model, version and baseline id that is being served."""
 
 COUNTED: tuple[Metric, ...] = (
     names.FEATURE_OBSERVATIONS,
@@ -25,7 +27,10 @@ COUNTED: tuple[Metric, ...] = (
 
 
 class Series(NamedTuple):
-    """What one number counts, whichever replica counted it; `bin` is the violation type where violations are counted."""
+    """What one number counts, whichever replica counted it.
+
+    `bin` is the violation type where violations are counted, `feature` the segment where predictions or confidences are.
+    """
 
     metric: str
     model: str
@@ -35,11 +40,19 @@ class Series(NamedTuple):
     bin: str
 
 
+class Segment(NamedTuple):
+    """What a model answered in one declared segment of its traffic."""
+
+    predictions: Counts
+    confidences: Counts
+
+
 @dataclass(frozen=True)
 class ModelCounts:
     """The counts of one model in one window, made in the bins of the baseline `baseline_id`; fractions are welcome.
 
-    `features` and `violations` map feature names to counts per bin, and to counts per violation type.
+    `features` and `violations` map feature names to counts per bin, and to counts per violation type. `segments` are parts of
+    `predictions` and `confidences`, for a model that declares some and a source that tells them apart.
     """
 
     model: str
@@ -50,6 +63,7 @@ class ModelCounts:
     predictions: Counts
     confidences: Counts
     outliers: Counts
+    segments: Mapping[str, Segment] = field(default_factory=dict)
 
 
 class SourceError(OtelMLError):
@@ -67,6 +81,9 @@ class Source(Protocol):
     def earlier(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
         """The counts of each window that ended at a time past; a window that is not remembered is left out. Raises `SourceError`."""
 
+    def roles(self, at: float) -> Roles:
+        """The role of each version that is being served at a time. Raises `SourceError`."""
+
     def close(self) -> None:
         """Give back what the source holds."""
 
@@ -74,7 +91,8 @@ class Source(Protocol):
 def series(metric: Metric, attributes: Mapping[str, str]) -> Series | None:
     """What a point with these attributes counts; None where no model is named."""
     kind = names.VIOLATION_TYPE if metric is names.FEATURE_VIOLATIONS else names.BIN
-    keys = (names.MODEL_NAME, names.MODEL_VERSION, names.BASELINE_ID, names.FEATURE_NAME, kind)
+    part = names.SEGMENT if names.SEGMENT in metric.attributes else names.FEATURE_NAME
+    keys = (names.MODEL_NAME, names.MODEL_VERSION, names.BASELINE_ID, part, kind)
     found = Series(metric.name, *(attributes.get(key, "") for key in keys))
     return found if found.model else None
 
@@ -92,8 +110,16 @@ def gather(counted: Iterable[tuple[Series, float]]) -> list[ModelCounts]:
 
 def _model_counts(key: tuple[str, str, str], counted: Mapping[str, Mapping[str, Counts]]) -> ModelCounts:
     def whole(metric: Metric) -> Counts:
-        return counted.get(metric.name, {}).get("", {})
+        parts = list(counted.get(metric.name, {}).values())
+        if len(parts) == 1:
+            return parts[0]
+        summed: dict[str, float] = defaultdict(float)
+        for bins in parts:
+            for label, count in bins.items():
+                summed[label] += count
+        return summed
 
+    predictions, confidences = (counted.get(metric.name, {}) for metric in (names.PREDICTION_OBSERVATIONS, names.CONFIDENCE_OBSERVATIONS))
     return ModelCounts(
         *key,
         features=counted.get(names.FEATURE_OBSERVATIONS.name, {}),
@@ -101,4 +127,7 @@ def _model_counts(key: tuple[str, str, str], counted: Mapping[str, Mapping[str, 
         predictions=whole(names.PREDICTION_OBSERVATIONS),
         confidences=whole(names.CONFIDENCE_OBSERVATIONS),
         outliers=whole(names.OUTLIER_OBSERVATIONS),
+        segments={
+            name: Segment(predictions.get(name, {}), confidences.get(name, {})) for name in sorted({*predictions, *confidences} - {""})
+        },
     )

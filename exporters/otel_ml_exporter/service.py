@@ -13,12 +13,13 @@ from otel_ml.errors import OtelMLError
 from otel_ml_exporter.baselines import BaselineFiles, Loaded, Watched
 from otel_ml_exporter.collector import ReadingsCollector
 from otel_ml_exporter.config import Config, PrometheusSettings, Window
-from otel_ml_exporter.counts import ModelCounts, Source, SourceError
+from otel_ml_exporter.counts import ModelCounts, Roles, Source, SourceError
 from otel_ml_exporter.database import Database, StoreError
 from otel_ml_exporter.evaluate import Evaluation, Labelled, Reading, describe, evaluate, evaluate_outcomes, judge_of, total_readings
 from otel_ml_exporter.outcomes.store import OutcomeStore
 from otel_ml_exporter.outcomes.tables import Judge
 from otel_ml_exporter.outcomes.totals import PairTotals
+from otel_ml_exporter.references import stable_counts
 from otel_ml_exporter.rows.watch import SampledRows
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.prometheus import PrometheusSource
@@ -62,7 +63,7 @@ class Exporter:
         self.otlp: OtlpSource | None = None
         self._source: Source
         if isinstance(config.source, PrometheusSettings):
-            self._source = PrometheusSource(config.source)
+            self._source = PrometheusSource(config.source, segments=names.REFERENCE_REST in config.references)
         else:
             ring = Ring(self.database, config.windows[-1].seconds + (config.previous or 0.0))
             self._source = self.otlp = OtlpSource(ring, max_streams=config.source.max_streams, retention=config.retention)
@@ -99,7 +100,8 @@ class Exporter:
         self.rows.watch(loaded.watched)
         counts, problem = self._counts(at)
         previous = self._previous_counts(at) if problem is None and self.config.previous is not None else {}
-        models = tuple(self._model(watched, counts, previous) for watched in loaded.watched)
+        roles = self._roles(at) if problem is None and names.REFERENCE_STABLE in self.config.references else {}
+        models = tuple(self._model(watched, counts, previous, loaded.watched, roles) for watched in loaded.watched)
         self._count_pairs(loaded.watched)
         readings = [reading for model in models for reading in self._model_readings(model, at)]
         self._prune(at)
@@ -127,14 +129,32 @@ class Exporter:
         self._say("previous windows", None)
         return counts
 
-    def _model(self, watched: Watched, counts: _Counts, previous: _Counts) -> ModelReport:
+    def _roles(self, at: float) -> Roles:
+        """Who is stable and who is not; nobody, and no harm to the other scores, where the source fails."""
+        try:
+            roles = self._source.roles(at)
+        except SourceError as error:
+            self._failed("roles", error)
+            return {}
+        self._say("roles", None)
+        return roles
+
+    def _model(self, watched: Watched, counts: _Counts, previous: _Counts, others: Sequence[Watched], roles: Roles) -> ModelReport:
         windows = {}
         for window in counts:
             own, earlier = (
                 [entry for entry in of_source.get(window, ()) if (entry.model, entry.version) == watched.key]
                 for of_source in (counts, previous)
             )
-            windows[window] = evaluate(watched.baseline, own, window.label, watched.limits, previous=earlier)
+            windows[window] = evaluate(
+                watched.baseline,
+                own,
+                window.label,
+                watched.limits,
+                previous=earlier,
+                stable=stable_counts(watched, others, counts[window], roles),
+                rest=names.REFERENCE_REST in self.config.references,
+            )
             self._say(f"{_shown(watched)}, window {window.label}", "; ".join(windows[window].problems) or None)
         return ModelReport(watched, windows)
 

@@ -13,6 +13,7 @@ from otel_ml import catalogue as names
 from otel_ml.baseline import Baseline
 from otel_ml_exporter.config import parse
 from otel_ml_exporter.service import Exporter
+from otel_ml_exporter.sources.prometheus import PrometheusSource
 from otel_ml_exporter.web import application
 from support import free_port
 
@@ -27,12 +28,18 @@ def baseline():
 
 @pytest.fixture
 def replicas():
-    """Two model servers, each a registry served over HTTP, with the counter of the feature at zero."""
-    metric = names.FEATURE_OBSERVATIONS
+    """Two model servers, each a registry served over HTTP, with the counter of the feature at zero, a role and two segments."""
+    metric, info, predictions = names.FEATURE_OBSERVATIONS, names.MODEL_INFO, names.PREDICTION_OBSERVATIONS
     servers = []
     for _ in range(2):
         registry = prometheus_client.CollectorRegistry()
         counter = prometheus_client.Counter(metric.prometheus, metric.brief, metric.labels, registry=registry)
+        gauge = prometheus_client.Gauge(info.prometheus, info.brief, info.labels, registry=registry)
+        gauge.labels("fraud", "7", "id", "binary", names.ROLE_CANARY).set(1)
+        answers = prometheus_client.Counter(predictions.prometheus, predictions.brief, predictions.labels, registry=registry)
+        for segment in ("eu", "us"):
+            answers.labels("fraud", "7", "id", "yes", segment).inc(0)
+        counter.answers = answers
         server, thread = prometheus_client.start_http_server(0, "127.0.0.1", registry=registry)
         servers.append((counter, server, thread))
     yield servers
@@ -95,6 +102,9 @@ def count(replicas, baseline, each):
     for index, label in enumerate(baseline.feature("age").histogram.labels):
         for counter, _, _ in replicas:
             counter.labels("churn", "3", baseline.fingerprint, "age", label).inc(each(index))
+    for counter, _, _ in replicas:
+        counter.answers.labels("fraud", "7", "id", "yes", "eu").inc(each(1))
+        counter.answers.labels("fraud", "7", "id", "yes", "us").inc(3 * each(1))
 
 
 def values(exporter, metric):
@@ -112,6 +122,15 @@ def test_replicas_are_added_by_prometheus_and_a_dead_one_leaves_no_stale_score(e
     count(replicas, baseline, lambda index: 2_000 if index == 0 else 100 if index < 10 else 0)
     before = prometheus.samples()
     until(lambda: prometheus.samples() >= before + 72)
+
+    assert exporter._source.roles(time.time()) == {("fraud", "7", "id"): names.ROLE_CANARY}
+    told_apart = PrometheusSource(exporter.config.source, segments=True)
+    (found,) = [
+        entry for entry in told_apart.read(exporter.config.windows, time.time())[exporter.config.windows[0]] if entry.baseline_id == "id"
+    ]
+    told_apart.close()
+    assert found.predictions["yes"] == pytest.approx(sum(part.predictions["yes"] for part in found.segments.values()))
+    assert found.segments["us"].predictions["yes"] == pytest.approx(3 * found.segments["eu"].predictions["yes"], rel=0.01)
 
     report = exporter.tick(time.time())
     assert report.problem is None

@@ -14,6 +14,7 @@ from otel_ml_exporter.evaluate.features import FeatureScore, feature_readings, s
 from otel_ml_exporter.evaluate.labels import Labelled, evaluate_outcomes, judge_of, total_readings
 from otel_ml_exporter.evaluate.outputs import output_readings, output_samples
 from otel_ml_exporter.evaluate.readings import Reading
+from otel_ml_exporter.evaluate.segments import segment_readings
 from otel_ml_exporter.evaluate.shares import share_readings
 from otel_ml_exporter.thresholds import Limits
 
@@ -46,9 +47,19 @@ class Evaluation:
 
 
 def evaluate(
-    baseline: Baseline, counts: Sequence[ModelCounts], window: str, limits: Limits, *, previous: Sequence[ModelCounts] = ()
+    baseline: Baseline,
+    counts: Sequence[ModelCounts],
+    window: str,
+    limits: Limits,
+    *,
+    previous: Sequence[ModelCounts] = (),
+    stable: ModelCounts | None = None,
+    rest: bool = False,
 ) -> Evaluation:
-    """Compare the counts of a window with the baseline, and with the counts of a `previous` window where there are any.
+    """Compare the counts of a window with the baseline, and with other references where there are any.
+
+    `previous` are the counts of an earlier window, `stable` those of the model's stable version in the same bins; with `rest` each
+    segment is compared with all others.
 
     Counts of another baseline are never compared. A score that cannot be computed, for want of samples or because a bin is
     unknown, is left out.
@@ -66,12 +77,14 @@ def evaluate(
         problems += unknown_features(baseline, ours)
         found = scores(baseline, ours, None, limits, problems)
         readings += feature_readings(baseline, found, window, names.REFERENCE_BASELINE, limits)
-        readings += output_readings(baseline, ours, None, window, limits, problems=problems)
+        readings += output_readings(baseline, ours, None, window, limits, reference=names.REFERENCE_BASELINE, problems=problems)
         readings += estimate_readings(baseline, ours, window, limits)
         readings += share_readings(baseline, ours, window, limits)
-        if earlier is not None:
-            readings += feature_readings(baseline, scores(baseline, ours, earlier, limits, []), window, names.REFERENCE_PREVIOUS, limits)
-            readings += output_readings(baseline, ours, earlier, window, limits, problems=[])
+        for reference, other in ((names.REFERENCE_PREVIOUS, earlier), (names.REFERENCE_STABLE, stable)):
+            if other is not None:
+                readings += feature_readings(baseline, scores(baseline, ours, other, limits, []), window, reference, limits)
+                readings += output_readings(baseline, ours, other, window, limits, reference=reference, problems=[])
+        readings += segment_readings(baseline, ours, window, limits) if rest else ()
     return Evaluation(tuple(readings), found, samples, strangers, tuple(problems))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from otel_ml import stats
 from otel_ml.baseline import Baseline, Histogram
 from otel_ml.catalogue import Metric
 from otel_ml.errors import StatisticsError
-from otel_ml_exporter.counts import Counts, ModelCounts
+from otel_ml_exporter.counts import Counts, ModelCounts, Segment
 from otel_ml_exporter.evaluate.features import ALPHA
 from otel_ml_exporter.evaluate.readings import Reading, Vector, aligned
 from otel_ml_exporter.thresholds import OUTPUTS, Limits
@@ -30,21 +30,27 @@ def signals(baseline: Baseline) -> Iterator[tuple[str, Histogram, Metric, Metric
 def output_samples(baseline: Baseline, counts: ModelCounts | None, window: str) -> Iterator[Reading]:
     """How many samples of each output there are, enough or not."""
     for signal, *_ in signals(baseline):
-        samples = 0.0 if counts is None else sum(_counts_of(counts, signal).values())
+        samples = 0.0 if counts is None else sum(counts_of(counts, signal).values())
         yield Reading(names.WINDOW_SAMPLES, (baseline.model, baseline.version, window, signal), samples)
 
 
 def output_readings(
-    baseline: Baseline, counts: ModelCounts, earlier: ModelCounts | None, window: str, limits: Limits, *, problems: list[str]
+    baseline: Baseline,
+    counts: ModelCounts,
+    other: ModelCounts | None,
+    window: str,
+    limits: Limits,
+    *,
+    reference: str,
+    problems: list[str],
 ) -> Iterator[Reading]:
-    """The PSI of each output with enough samples, against the baseline or against `earlier` counts."""
-    reference = names.REFERENCE_BASELINE if earlier is None else names.REFERENCE_PREVIOUS
+    """The PSI of each output with enough samples, against the baseline or against `other` counts in the same bins."""
     labels = (baseline.model, baseline.version, window, reference)
     for signal, histogram, psi_metric, floor_metric in signals(baseline) if limits.wants(OUTPUTS) else ():
         try:
-            actual = aligned(histogram, _counts_of(counts, signal))
-            expected = _expected(histogram, earlier, signal)
-            if actual.sum() < limits.minimum_samples or (earlier is not None and expected.sum() < limits.minimum_samples):
+            actual = aligned(histogram, counts_of(counts, signal))
+            expected = _expected(histogram, other, signal)
+            if actual.sum() < limits.minimum_samples or (other is not None and expected.sum() < limits.minimum_samples):
                 continue
             effect, degrees, key_effect = noise(baseline, signal)
             psi = stats.psi(expected, actual, alpha=ALPHA, design_effect=effect, degrees=degrees, key_effect=key_effect)
@@ -62,14 +68,14 @@ def noise(baseline: Baseline, signal: str) -> tuple[float, float | None, float]:
     return baseline.prediction_design_effect, baseline.prediction_noise_degrees, baseline.prediction_key_effect
 
 
-def _expected(histogram: Histogram, earlier: ModelCounts | None, signal: str) -> Vector:
-    return np.array(histogram.counts, float) if earlier is None else aligned(histogram, _counts_of(earlier, signal))
+def _expected(histogram: Histogram, other: ModelCounts | None, signal: str) -> Vector:
+    return np.array(histogram.counts, float) if other is None else aligned(histogram, counts_of(other, signal))
 
 
-def _counts_of(counts: ModelCounts, signal: str) -> Counts:
-    by_signal: Mapping[str, Counts] = {
-        names.SIGNAL_PREDICTION: counts.predictions,
-        names.SIGNAL_CONFIDENCE: counts.confidences,
-        names.SIGNAL_OUTLIER: counts.outliers,
-    }
-    return by_signal[signal]
+def counts_of(counts: ModelCounts | Segment, signal: str) -> Counts:
+    """The counts of one output; those of distances are not told apart by segment."""
+    if signal == names.SIGNAL_PREDICTION:
+        return counts.predictions
+    if signal == names.SIGNAL_CONFIDENCE:
+        return counts.confidences
+    return counts.outliers if isinstance(counts, ModelCounts) else {}

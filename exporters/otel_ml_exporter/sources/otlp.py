@@ -12,10 +12,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from otel_ml.catalogue import DROP_LIMIT, DROP_OVERFLOW, DROP_UNUSABLE
 from otel_ml_exporter.config import Window
-from otel_ml_exporter.counts import ModelCounts, Series, SourceError, gather
+from otel_ml_exporter.counts import ModelCounts, Roles, Series, SourceError, gather
 from otel_ml_exporter.database import StoreError
 from otel_ml_exporter.sources.points import Dropped, points
 from otel_ml_exporter.sources.ring import Change, Ring, State
+from otel_ml_exporter.sources.roles import ReportedRoles
 from otel_ml_exporter.sources.totals import Totals
 
 _MEND = {
@@ -40,6 +41,7 @@ class OtlpSource:
             state = State({}, {}, {}, 1)
             ring.save(Change({}, {}, frozenset(), frozenset(), {}, 1), time.time())
         self._totals = Totals(state, limit=max_streams)
+        self._roles = ReportedRoles()
         self._saving = threading.Lock()
         self._dropped = Counter(dict.fromkeys(_MEND, 0))
         self._dropping = threading.Lock()
@@ -53,6 +55,7 @@ class OtlpSource:
     def receive(self, request: ExportMetricsServiceRequest) -> int:
         """Count a request, and say how many of its points could not be; what was counted before changes nothing."""
         now = time.time()
+        self._roles.take(request, now)
         dropped: Counter[str] = Counter()
         for point in points(request, time.time_ns()):
             if isinstance(point, Dropped):
@@ -84,6 +87,10 @@ class OtlpSource:
         except StoreError as error:
             raise SourceError(str(error)) from error
         return {window: gather(self._totals.growth(*span)) for window, span in spans.items() if span is not None}
+
+    def roles(self, at: float) -> Roles:
+        """See `Source.roles`; known once a version has reported."""
+        return self._roles.at(at)
 
     def close(self) -> None:
         """See `Source.close`; saves what came since the last read."""

@@ -9,19 +9,20 @@ from typing import Any
 
 import httpx
 
-from otel_ml.catalogue import SEGMENT, Metric, prometheus
+from otel_ml.catalogue import MODEL_INFO, MODEL_ROLE, SEGMENT, Metric, prometheus
 from otel_ml_exporter.config import PrometheusSettings, Window
-from otel_ml_exporter.counts import COUNTED, ModelCounts, Series, SourceError, gather, series
+from otel_ml_exporter.counts import COUNTED, ModelCounts, Roles, Series, SourceError, gather, series
 
 _Sample = tuple[dict[str, str], float]
 
 
 class PrometheusSource:
-    """Asks for the increase of each of the plugin's counters, one instant query for each window."""
+    """Asks for the increase of each of the plugin's counters, one instant query for each window, by segment where that is wanted."""
 
     name = "prometheus"
 
-    def __init__(self, settings: PrometheusSettings) -> None:
+    def __init__(self, settings: PrometheusSettings, *, segments: bool = False) -> None:
+        self._segments = segments
         self._url = f"{settings.url}/api/v1/query"
         self._host = httpx.URL(settings.url).netloc.decode("ascii")
         self._client = httpx.Client(timeout=settings.timeout)
@@ -34,6 +35,13 @@ class PrometheusSource:
         """See `Source.earlier`; asked at that time, which is what an `offset` does. Windows without counts are left out."""
         return {window: counts for window, counts in self.read(windows, at).items() if counts}
 
+    def roles(self, at: float) -> Roles:
+        """See `Source.roles`."""
+        labels = [prometheus(attribute) for attribute in (*MODEL_INFO.attributes[:3], MODEL_ROLE)]
+        found = (sample for sample, _ in self._query(f"group by ({', '.join(labels)}) ({MODEL_INFO.prometheus})", at))
+        served = ([sample.get(label, "") for label in labels] for sample in found)
+        return {(model, version, baseline_id): role for model, version, baseline_id, role in served}
+
     def close(self) -> None:
         """See `Source.close`."""
         self._client.close()
@@ -41,7 +49,7 @@ class PrometheusSource:
     def increases(self, metric: Metric, window: Window, at: float) -> Iterator[tuple[Series, float]]:
         """What each number counts, and by how much it grew in the window, 0 included."""
         attributes = dict(zip(metric.labels, metric.attributes, strict=True))
-        for labels, value in self._query(query(metric, window), at):
+        for labels, value in self._query(query(metric, window, segments=self._segments), at):
             found = series(metric, {attributes.get(label, label): content for label, content in labels.items()})
             if found and math.isfinite(value):
                 yield found, value
@@ -57,14 +65,14 @@ class PrometheusSource:
         return _vector(answer, self._host)
 
 
-def query(metric: Metric, window: Window) -> str:
-    """The expression that gives the increase of a counter over a window, per model, feature and bin, over all segments.
+def query(metric: Metric, window: Window, *, segments: bool = False) -> str:
+    """The expression that gives the increase of a counter over a window, per model, feature and bin, over all segments or by segment.
 
     >>> from otel_ml.catalogue import PREDICTION_OBSERVATIONS
     >>> query(PREDICTION_OBSERVATIONS, Window("1h", 3600))
     'sum by (ml_model_name, ml_model_version, ml_baseline_id, ml_bin) (increase(ml_prediction_observations_total[3600s]))'
     """
-    labels = ", ".join(prometheus(attribute) for attribute in metric.attributes if attribute != SEGMENT)
+    labels = ", ".join(prometheus(attribute) for attribute in metric.attributes if segments or attribute != SEGMENT)
     return f"sum by ({labels}) (increase({metric.prometheus}[{window.seconds:.0f}s]))"
 
 

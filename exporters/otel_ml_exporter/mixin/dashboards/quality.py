@@ -28,6 +28,8 @@ def quality(queries: Queries) -> models.Dashboard:
         parts.row("Confidence", 36),
         *confidence,
         _classes(queries, 53),
+        parts.row("Other references", 61),
+        *_references(queries, 62),
     )
     for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
@@ -137,6 +139,48 @@ def _classes(queries: Queries, top: int) -> Panel:
         Line(_by(queries, names.ESTIMATED_LABEL_RATIO_HIGH, label), f"{{{{{label}}}}}, high", dashed=True),
         Line(baseline, f"{{{{{label}}}}}, baseline", parts.BLACK, dashed=True),
     )
+
+
+def _references(queries: Queries, top: int) -> list[Panel]:
+    """Panels that stay empty unless the exporter is asked for these references."""
+    segment = prometheus(names.SEGMENT)
+
+    def rest(metric: Metric) -> str:
+        series = queries.series(metric, equal(names.WINDOW, WINDOW), *CHOSEN)
+        return f"max by ({segment}) ({series})"
+
+    def stable(metric: Metric) -> str:
+        series = queries.series(metric, equal(names.WINDOW, WINDOW), equal(names.REFERENCE, names.REFERENCE_STABLE), *CHOSEN)
+        return f"max({series})"
+
+    return [
+        parts.lines(
+            "Against the stable version",
+            "How far the answers of a canary or a shadow are from those of the stable version at the same time, in the same bins.",
+            "short",
+            Place(0, top, 8, 8),
+            Line(stable(names.PREDICTION_PSI), "predictions", parts.BLUE),
+            Line(stable(names.PREDICTION_PSI_NOISE_FLOOR), "predictions, noise floor", parts.BLUE, dashed=True),
+            Line(stable(names.CONFIDENCE_PSI), "confidence", parts.ORANGE),
+            Line(stable(names.CONFIDENCE_PSI_NOISE_FLOOR), "confidence, noise floor", parts.ORANGE, dashed=True),
+        ),
+        parts.lines(
+            "Segments against the rest: predictions",
+            "How far the answers of each segment are from those of all others. Segments differ by nature: look for one that moves.",
+            "short",
+            Place(8, top, 8, 8),
+            Line(rest(names.SEGMENT_PREDICTION_PSI), f"{{{{{segment}}}}}"),
+            Line(rest(names.SEGMENT_PREDICTION_PSI_NOISE_FLOOR), f"{{{{{segment}}}}}, noise floor", dashed=True),
+        ),
+        parts.lines(
+            "Segments against the rest: confidence",
+            "How far the confidences of each segment are from those of all others.",
+            "short",
+            Place(16, top, 8, 8),
+            Line(rest(names.SEGMENT_CONFIDENCE_PSI), f"{{{{{segment}}}}}"),
+            Line(rest(names.SEGMENT_CONFIDENCE_PSI_NOISE_FLOOR), f"{{{{{segment}}}}}, noise floor", dashed=True),
+        ),
+    ]
 
 
 def _by(queries: Queries, metric: Metric, label: str, *matchers: str) -> str:
