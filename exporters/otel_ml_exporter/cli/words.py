@@ -38,3 +38,12 @@ def clock(at: float) -> str:
     '2023-11-14 22:13 UTC'
     """
     return f"{dt.datetime.fromtimestamp(at, dt.timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def counted(number: float, thing: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "page"), counted(2, "page")
+    ('1 page', '2 pages')
+    """
+    return f"{number:.0f} {thing}" + "s" * (number != 1)

@@ -1,0 +1,98 @@
+"""A report as text for a terminal, and as Markdown for a ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.cli.exporter import table
+from otel_ml_exporter.cli.triage.report import Firing, Moved, Report, Version
+from otel_ml_exporter.cli.words import clock, counted, span
+
+_MOVED = ("", "version", "value", "limit", "noise floor", "samples", "is it real?")
+
+
+def headline(report: Report) -> str:
+    """The state of the model in a line."""
+    firing = [alert for alert in report.alerts if alert.state == "firing"]
+    pages, tickets = (sum(alert.severity == severity for alert in firing) for severity in (names.CRITICAL, names.WARNING))
+    word = "ACT" if pages else "LOOK" if report.wrong else "OK"
+    real = sum(moved.real for moved in report.moved)
+    return f"{word}: {counted(pages, 'page')}, {counted(tickets, 'ticket')}, {counted(real, 'score')} really moved"
+
+
+def as_text(report: Report) -> str:
+    """The report for a terminal."""
+    parts = [f"model {report.model}  {clock(report.at)}  {headline(report)}"]
+    for title, lines in _sections(report):
+        parts.append("\n".join([title, *(f"  {line}" for line in lines)]))
+    if report.moved:
+        rows = table([_MOVED, *(_cells(moved, report.at) for moved in report.moved)])
+        parts.insert(-2, "\n".join([f"what moved, over {report.window}", *(f"  {line}" for line in rows.splitlines())]))
+    return "\n\n".join(parts)
+
+
+def as_markdown(report: Report) -> str:
+    """The report for a ticket."""
+    parts = [f"## Model {report.model}: {headline(report)}", f"At {clock(report.at)}."]
+    for title, lines in _sections(report):
+        parts.append("\n".join([f"### {title[0].upper()}{title[1:]}", *(f"- {line.strip()}" for line in lines)]))
+    if report.moved:
+        head = f"| {' | '.join(_MOVED)} |\n|{' --- |' * len(_MOVED)}"
+        rows = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in _cells(moved, report.at))} |" for moved in report.moved]
+        parts.insert(-2, "\n".join([f"### What moved, over {report.window}\n", head, *rows]))
+    return "\n\n".join(parts)
+
+
+def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
+    """Titles and lines, without the table; the last two are what changed and what to do."""
+    serving = [_version(version, report.at) for version in report.versions] + list(report.serving) + list(report.gaps)
+    yield "serving", serving
+    yield "fires", [line for alert in report.alerts for line in _alert(alert, report.at)] or ["nothing"]
+    changed = [f"{clock(change.at)} ({span(report.at - change.at)} ago)  {change.what}" for change in report.changes]
+    yield "what changed before", changed or ["no version, no baseline, no number of replicas"]
+    yield "what to do", list(_advice(report))
+
+
+def _version(version: Version, at: float) -> str:
+    since = "for longer than was looked back" if version.since is None else f"for {span(at - version.since)}"
+    role = f" {version.role}" if version.role else ""
+    return f"version {version.version}{role}, {counted(version.replicas, 'replica')}, baseline {version.baseline or 'none'}, {since}"
+
+
+def _alert(alert: Firing, at: float) -> Iterator[str]:
+    where = ", ".join(part for part in (f"version {alert.version}" * bool(alert.version), alert.feature) if part)
+    muted = f", {alert.muted}" if alert.muted else ""
+    yield f"{alert.severity} {alert.name} {alert.state} for {span(at - alert.since)}{muted}{f' ({where})' if where else ''}"
+    if alert.state == "firing" and alert.description:
+        yield f"    {alert.description}"
+
+
+def _cells(moved: Moved, at: float) -> tuple[str, ...]:
+    limit, floor = ("-" if number is None else f"{number:.3g}" for number in (moved.limit, moved.floor))
+    samples = "-" if moved.samples is None else f"{moved.samples:.0f}"
+    return moved.what, moved.version, f"{moved.value:.3g}", limit, floor, samples, "; ".join((_judged(moved, at), *moved.notes))
+
+
+def _judged(moved: Moved, at: float) -> str:
+    """Effect and evidence in words."""
+    if moved.real:
+        bounds = [(bound, word) for bound, word in ((moved.limit, "the limit"), (moved.floor, "chance")) if bound]
+        times = [f"{moved.value / bound:.1f} x {word}" for bound, word in bounds if moved.value > bound] or [
+            "values that the baseline never saw"
+        ]
+        since = "" if moved.since is None else f", for {span(at - moved.since)}"
+        return f"yes: {', '.join(times)}{since}"
+    if moved.floor is None:
+        return "unknown: no noise floor"
+    return "no: chance gives as much" if moved.value <= moved.floor else "too small to matter"
+
+
+def _advice(report: Report) -> Iterator[str]:
+    """Actions of the alerts, where to read on, and how to be left alone."""
+    yield from report.actions or (["look at what moved, and ask its owners"] if report.wrong else ["nothing"])
+    for word in ("runbook", "dashboard"):
+        for url in dict.fromkeys(getattr(alert, word) for alert in report.alerts if getattr(alert, word)):
+            yield f"{word}: {url}"
+    if report.wrong:
+        yield f'when it is planned: otel-ml alerts silence --model {report.model} --for 2h --comment "why"'

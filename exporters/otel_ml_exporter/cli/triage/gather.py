@@ -1,0 +1,269 @@
+"""A report's values, asked from Prometheus and, for what is muted, from Alertmanager."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+from otel_ml import Baseline
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
+from otel_ml_exporter.alertmanager import Alertmanager
+from otel_ml_exporter.cli.alerts.listing import about, state
+from otel_ml_exporter.cli.triage.report import Change, Firing, Moved, Report, Version
+from otel_ml_exporter.mixin.durations import is_duration, seconds
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.promql import BASELINE, ERROR, FEATURE, MODEL, ROLE, SIGNAL, VERSION, WINDOW, Queries, equal
+from otel_ml_exporter.prometheus import Labels, Line, Prometheus
+from otel_ml_exporter.remote import RemoteError
+
+_STEPS = 288
+_ORDER = (names.CRITICAL, names.WARNING)
+_QUERIES = Queries(Knobs())
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score that a report tells: its floor, the signal of its limit and that of its samples."""
+
+    what: str
+    metric: Metric
+    floor: Metric
+    limit: str | None
+    samples: str
+
+
+SCORES: Final = (
+    Score("PSI of feature", names.FEATURE_PSI, names.FEATURE_PSI_NOISE_FLOOR, names.SIGNAL_FEATURE_PSI, names.SIGNAL_FEATURE),
+    Score(
+        "PSI of predictions", names.PREDICTION_PSI, names.PREDICTION_PSI_NOISE_FLOOR, names.SIGNAL_PREDICTION_PSI, names.SIGNAL_PREDICTION
+    ),
+    Score(
+        "PSI of confidence", names.CONFIDENCE_PSI, names.CONFIDENCE_PSI_NOISE_FLOOR, names.SIGNAL_CONFIDENCE_PSI, names.SIGNAL_CONFIDENCE
+    ),
+    Score("PSI of outlier scores", names.OUTLIER_PSI, names.OUTLIER_PSI_NOISE_FLOOR, None, names.SIGNAL_OUTLIER),
+    Score(
+        "calibration error",
+        names.CALIBRATION_ECE,
+        names.CALIBRATION_ECE_NOISE_FLOOR,
+        names.SIGNAL_CALIBRATION_ECE,
+        names.SIGNAL_CALIBRATION,
+    ),
+)
+_SHARES = (
+    ("missing", names.FEATURE_MISSING_RATIO),
+    ("out of range", names.FEATURE_OUT_OF_RANGE_RATIO),
+    ("unseen", names.FEATURE_UNSEEN_RATIO),
+)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Whom is asked, about which model, and over which time."""
+
+    server: Prometheus
+    model: str
+    window: str
+    now: float
+    back: float
+
+    @property
+    def matcher(self) -> str:
+        """The label matcher of the model's series."""
+        return equal(MODEL, self.model)
+
+    @property
+    def step(self) -> float:
+        """The step of what is asked over time."""
+        return self.back / _STEPS
+
+    def scores(self, metric: Metric) -> dict[tuple[str, str], float]:
+        """The scores of a metric by version and feature."""
+        found = self.server.vector(_QUERIES.score(metric, self.window, self.matcher))
+        return {_key(sample.labels): sample.value for sample in found if math.isfinite(sample.value)}
+
+    def past_scores(self, metric: Metric) -> dict[tuple[str, str], list[tuple[float, float]]]:
+        """The scores of a metric over the time looked back at."""
+        return {_key(line.labels): line.points for line in self.past(_QUERIES.score(metric, self.window, self.matcher))}
+
+    def past(self, expression: str) -> list[Line]:
+        """An expression over the time looked back at."""
+        return self.server.lines(expression, self.now - self.back, self.now, self.step)
+
+
+def gather(
+    server: Prometheus,
+    alertmanager: Alertmanager,
+    *,
+    model: str,
+    window: str | None,
+    now: float,
+    back: float,
+    top: int,
+    baseline: Baseline | None,
+) -> Report:
+    """The report. Raises `RemoteError` when Prometheus does not answer; what Alertmanager does not tell is a gap."""
+    asking = Asking(server, model, window or _shortest(server, model), now, back)
+    versions, changes = _versions(asking)
+    gaps = [] if versions else [f"model {model} reports nothing now"]
+    alerts = list(_alerts(asking, _muted(alertmanager, model, gaps)))
+    moved = list(_moved(asking, top, baseline)) if asking.window else []
+    if not moved:
+        gaps.append("there are no scores: too few samples, or no exporter; `otel-ml doctor` knows")
+    return Report(model, now, asking.window, versions, list(_serving(asking)), alerts, moved, changes, gaps)
+
+
+def _shortest(server: Prometheus, model: str) -> str:
+    found = server.vector(f"group by ({WINDOW}) ({names.WINDOW_SAMPLES.prometheus}{{{equal(MODEL, model)}}})")
+    windows = [sample.labels.get(WINDOW, "") for sample in found]
+    return min((window for window in windows if is_duration(window)), key=seconds, default="")
+
+
+def _versions(asking: Asking) -> tuple[list[Version], list[Change]]:
+    """What serves now, and what began and ended."""
+    versions, changes = [], []
+    for line in asking.past(f"count by ({VERSION}, {ROLE}, {BASELINE}) ({names.MODEL_INFO.prometheus}{{{asking.matcher}}})"):
+        version, role, baseline = (line.labels.get(name, "") for name in (VERSION, ROLE, BASELINE))
+        told = f"version {version}" + (f" ({role})" if role else "") + (f" with baseline {baseline}" if baseline else " without a baseline")
+        (first, _), (last, replicas) = line.points[0], line.points[-1]
+        since = first if first > asking.now - asking.back + 1.5 * asking.step else None
+        if since is not None:
+            changes.append(Change(first, f"{told} began to serve"))
+        if last < asking.now - 1.5 * asking.step:
+            changes.append(Change(last, f"{told} ended"))
+        else:
+            versions.append(Version(version, role, baseline, replicas, since))
+        changes += list(_replicas(told, line.points))
+    return sorted(versions, key=lambda each: each.version), sorted(changes, key=lambda change: change.at)
+
+
+def _replicas(told: str, points: Sequence[tuple[float, float]]) -> Iterator[Change]:
+    """Changes of the number of replicas, but at most three of them."""
+    steps = [(at, before, now) for (_, before), (at, now) in pairwise(points) if before != now]
+    yield from (Change(at, f"{told}: {before:.0f} -> {now:.0f} replicas") for at, before, now in steps[-3:])
+
+
+def _serving(asking: Asking) -> Iterator[str]:
+    """Traffic, failures and latency now, and traffic a day before."""
+    duration, number = names.INFERENCE_DURATION.prometheus, asking.server.number
+    counted = f"sum(increase({duration}_count{{{asking.matcher}}}[15m]"
+    calls, before = number(f"{counted}))"), number(f"{counted} offset 1d))")
+    if calls is None:
+        return
+    yield f"{calls:.0f} calls in 15m" + ("" if before is None else f", {before:.0f} at this time yesterday")
+    failed = number(f'sum(increase({duration}_count{{{asking.matcher}, {ERROR}!=""}}[15m]))') or 0.0
+    slow = number(f"histogram_quantile(0.95, sum by (le) (increase({duration}_bucket{{{asking.matcher}}}[15m])))")
+    if calls:
+        yield f"{failed / calls:.2%} of them failed" + ("" if slow is None else f"; 95% took up to {slow:.3g} s")
+
+
+def _muted(alertmanager: Alertmanager, model: str, gaps: list[str]) -> Callable[[Labels], str]:
+    """How Alertmanager mutes an alert, by its labels."""
+    try:
+        held = alertmanager.alerts(about(model))
+    except RemoteError as error:
+        gaps.append(f"what is muted is unknown: {error}")
+        held = []
+    muted = [(alert.labels, state(alert)) for alert in held if alert.state == "suppressed"]
+
+    def by(labels: Labels) -> str:
+        return next((how for known, how in muted if all(known.get(name) == value for name, value in labels.items())), "")
+
+    return by
+
+
+def _alerts(asking: Asking, muted: Callable[[Labels], str]) -> Iterator[Firing]:
+    """The alerts about the model, worst first, those that fire before those that are pending."""
+
+    def rank(alert: Any) -> tuple[bool, int, float]:
+        severity = alert.labels.get(names.SEVERITY, "")
+        return alert.state != "firing", (_ORDER.index(severity) if severity in _ORDER else len(_ORDER)), alert.since
+
+    for alert in sorted((each for each in asking.server.alerts() if each.labels.get(MODEL) == asking.model), key=rank):
+        labels, notes = alert.labels, alert.annotations
+        yield Firing(
+            name=labels.get("alertname", ""),
+            severity=labels.get(names.SEVERITY, ""),
+            state=alert.state,
+            since=alert.since,
+            version=labels.get(VERSION, ""),
+            feature=labels.get(FEATURE, ""),
+            description=notes.get("description", ""),
+            action=notes.get("action", ""),
+            runbook=notes.get("runbook_url", ""),
+            dashboard=notes.get("dashboard_url", ""),
+            muted=muted(labels),
+        )
+
+
+def _moved(asking: Asking, top: int, baseline: Baseline | None) -> Iterator[Moved]:
+    """Every score of the model, the features that moved most first, at most `top` of them."""
+    shares = {word: asking.scores(metric) for word, metric in _SHARES}
+    samples = _limits(asking, names.WINDOW_SAMPLES, equal(WINDOW, asking.window))
+    limits = _limits(asking, names.THRESHOLD)
+    verdicts = asking.scores(names.FEATURE_DRIFTED)
+    for score in SCORES:
+        floors = asking.scores(score.floor)
+        found = sorted(asking.scores(score.metric).items(), key=lambda item: item[1] / (floors.get(item[0]) or 1.0), reverse=True)
+        told = found[:top] if score.metric is names.FEATURE_PSI else found
+        past = asking.past_scores(score.metric) if told else {}
+        for key, value in told:
+            version, feature = key
+            limit, floor = limits.get((version, score.limit or "")), floors.get(key)
+            bound = max(limit or 0.0, floor or 0.0)
+            yield Moved(
+                what=f"{score.what} {feature}".strip(),
+                version=version,
+                value=value,
+                limit=limit,
+                floor=floor,
+                samples=samples.get((version, score.samples)),
+                since=_since(past.get(key, []), bound) if value > bound else None,
+                real=verdicts[key] == 1 if feature and key in verdicts else value > bound and floor is not None,
+                notes=[*_shares(shares, key), *_of_baseline(baseline, version, feature)],
+            )
+
+
+def _limits(asking: Asking, metric: Metric, *matchers: str) -> dict[tuple[str, str], float]:
+    """Thresholds or samples by version and signal."""
+    inside = ", ".join((asking.matcher, *matchers))
+    found = asking.server.vector(f"max by ({VERSION}, {SIGNAL}) ({metric.prometheus}{{{inside}}})")
+    return {(sample.labels.get(VERSION, ""), sample.labels.get(SIGNAL, "")): sample.value for sample in found}
+
+
+def _since(points: Iterable[tuple[float, float]], bound: float) -> float | None:
+    """When the present run over a bound began; None where it began before the first point.
+
+    >>> _since([(0, 1.0), (10, 3.0), (20, 1.0), (30, 4.0), (40, 5.0)], 2.0)
+    30
+    """
+    since, below = None, False
+    for at, value in points:
+        if value <= bound:
+            since, below = None, True
+        elif since is None:
+            since = at
+    return since if below else None
+
+
+def _shares(shares: Mapping[str, Mapping[tuple[str, str], float]], key: tuple[str, str]) -> Iterator[str]:
+    for word, values in shares.items():
+        if values.get(key, 0.0) >= 0.001:
+            yield f"{values[key]:.1%} {word}"
+
+
+def _of_baseline(baseline: Baseline | None, version: str, feature: str) -> Iterator[str]:
+    """What the baseline says of a feature: how much the model uses it, and how its rows hang together."""
+    found = [each for each in baseline.features if each.name == feature] if baseline and baseline.version == version else []
+    for each in found:
+        if each.importance is not None:
+            yield f"importance {each.importance:.1%}"
+        if each.design_effect > 1:
+            yield f"design effect {each.design_effect:.1f}, which the noise floor counts"
+
+
+def _key(labels: Labels) -> tuple[str, str]:
+    return labels.get(VERSION, ""), labels.get(FEATURE, "")

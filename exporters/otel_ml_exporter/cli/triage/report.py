@@ -1,0 +1,85 @@
+"""What a report says: plain values, which every form of it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that serves: its role, replicas, and the baseline in whose bins it counts; `since` is None where that is long ago."""
+
+    version: str
+    role: str
+    baseline: str
+    replicas: float
+    since: float | None
+
+
+@dataclass(frozen=True)
+class Firing:
+    """An alert about the model; `muted` says by what, and is empty where somebody is told."""
+
+    name: str
+    severity: str
+    state: str
+    since: float
+    version: str
+    feature: str
+    description: str
+    action: str
+    runbook: str
+    dashboard: str
+    muted: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A score beside what it is held to.
+
+    `real` where it is over its limit and over what chance gives; of a feature it is the exporter's verdict, which knows ranges too.
+    """
+
+    what: str
+    version: str
+    value: float
+    limit: float | None
+    floor: float | None
+    samples: float | None
+    since: float | None
+    real: bool
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that began or ended."""
+
+    at: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The incident report of a model at a Unix time; `window` is that of the scores, `gaps` what could not be asked."""
+
+    model: str
+    at: float
+    window: str
+    versions: Sequence[Version]
+    serving: Sequence[str]
+    alerts: Sequence[Firing]
+    moved: Sequence[Moved]
+    changes: Sequence[Change]
+    gaps: Sequence[str]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a person should look."""
+        return any(alert.state == "firing" for alert in self.alerts) or any(moved.real for moved in self.moved)
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """What to do, the worst first, each once."""
+        return list(dict.fromkeys(alert.action for alert in self.alerts if alert.action))

@@ -1,0 +1,186 @@
+"""`otel-ml triage` with the pack's rules in a real Prometheus, over a day whose events are known."""
+
+import json
+import re
+import subprocess
+import time
+
+import httpx
+import numpy as np
+import pytest
+
+from otel_ml import Baseline
+from otel_ml_exporter.alertmanager import Alertmanager, Matcher
+from otel_ml_exporter.cli import main
+from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.render import render, write
+from support import eventually, free_port, running_alertmanager, running_prometheus
+
+pytestmark = pytest.mark.e2e
+
+HOUR = 3_600
+STEP = 120
+
+
+def day(now):
+    """Version 4 came two hours ago; the age of version 3 moved an hour ago; the rest is noise, or too little to matter."""
+    model = 'ml_model_name="churn",ml_model_version="3"'
+    window = 'window="1h",reference="baseline"'
+    feature = f'{model},ml_feature_name="%s",{window}'
+    info = 'ml_model_info{ml_model_name="churn",ml_model_version="%s",ml_baseline_id="%s",ml_model_role="%s",instance="%s"}'
+    levels = {
+        info % ("3", "b3", "stable", "a"): lambda ago: 1,
+        info % ("3", "b3", "stable", "b"): lambda ago: 1 if ago > 5 * HOUR else None,
+        info % ("2", "b2", "stable", "c"): lambda ago: 1 if ago > 20 * HOUR else None,
+        info % ("4", "b4", "canary", "d"): lambda ago: 1 if ago <= 2 * HOUR else None,
+        f"ml_feature_psi{{{feature % 'age'}}}": lambda ago: 0.8 if ago <= HOUR else 0.01,
+        f"ml_feature_psi{{{feature % 'income'}}}": lambda ago: 0.02,
+        f"ml_feature_psi_noise_floor{{{feature % 'age'}}}": lambda ago: 0.04,
+        f"ml_feature_psi_noise_floor{{{feature % 'income'}}}": lambda ago: 0.04,
+        f"ml_feature_drifted{{{feature % 'age'}}}": lambda ago: int(ago <= HOUR),
+        f"ml_feature_out_of_range_ratio{{{feature % 'age'}}}": lambda ago: 0.12,
+        f"ml_prediction_psi{{{model},{window}}}": lambda ago: 0.03,
+        f"ml_prediction_psi_noise_floor{{{model},{window}}}": lambda ago: 0.01,
+        f'ml_threshold{{{model},ml_signal="feature_psi",severity="warning"}}': lambda ago: 0.05,
+        f'ml_threshold{{{model},ml_signal="prediction_psi",severity="warning"}}': lambda ago: 0.1,
+        f'ml_window_samples{{{model},ml_signal="feature",window="1h"}}': lambda ago: 5_000,
+        f'ml_window_samples{{{model},ml_signal="feature",window="24h"}}': lambda ago: 90_000,
+        f"ml_inference_duration_seconds_count{{{model}}}": lambda ago: (25 * HOUR - ago) / 60 * 97,
+        f'ml_inference_duration_seconds_count{{{model},error_type="ValueError"}}': lambda ago: (25 * HOUR - ago) / 60 * 3,
+        'ml_model_info{ml_model_name="calm",ml_model_version="1",ml_baseline_id="b1",ml_model_role="stable"}': lambda ago: 1,
+    }
+    last = None
+    for series in sorted(levels):
+        name = series.partition("{")[0]
+        if name != last:
+            yield f"# TYPE {name} unknown"
+        last = name
+        times = ((now - ago, levels[series](ago)) for ago in range(25 * HOUR, -1, -STEP))
+        yield from (f"{series} {value} {at}" for at, value in times if value is not None)
+    yield "# EOF"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """The options that name a Prometheus with that day and the pack, and an Alertmanager that mutes the drift of age."""
+    directory = tmp_path_factory.mktemp("triage")
+    (directory / "day.om").write_text("".join(f"{line}\n" for line in day(int(time.time()))))
+    subprocess.run(
+        ["promtool", "tsdb", "create-blocks-from", "openmetrics", "day.om", "data"], cwd=directory, check=True, capture_output=True
+    )
+    write(render("rules", Knobs(interval="1s", pace=0.0001)), directory)
+    settings = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(directory / "alert_rules" / "*.yaml")]}
+    config = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
+    with running_alertmanager(directory, config) as url, running_prometheus(directory, settings) as client:
+        query = 'ALERTS{alertname="ModelFeatureDrift", alertstate="firing"}'
+        eventually(lambda: client.get("/api/v1/query", params={"query": query}).json()["data"]["result"], lambda: "nothing fires")
+        yield [f"--prometheus={client.base_url}", f"--alertmanager={url}"], url
+
+
+def triage(capsys, servers, *words):
+    code = main(["triage", *servers[0], *words])
+    return code, capsys.readouterr().out
+
+
+def test_the_report_says_what_moved_whether_it_is_real_and_since_when(servers, capsys):
+    code, out = triage(capsys, servers, "--model=churn", "--json")
+    told = json.loads(out)
+    assert code == 1
+    assert told["window"] == "1h"
+    age, income, predictions = told["moved"]
+    assert (age["what"], age["value"], age["limit"], age["floor"], age["samples"], age["real"]) == (
+        "feature age",
+        0.8,
+        0.05,
+        0.04,
+        5_000,
+        True,
+    )
+    assert age["since"] == pytest.approx(told["at"] - HOUR, abs=15 * 60)
+    assert age["notes"] == ["12.0% out of range"]
+    assert (income["real"], income["since"], predictions["real"], predictions["limit"]) == (False, None, False, 0.1)
+
+
+def test_the_report_says_what_changed_before(servers, capsys):
+    _, out = triage(capsys, servers, "--model=churn", "--json")
+    told = json.loads(out)
+    versions = {each["version"]: each for each in told["versions"]}
+    assert set(versions) == {"3", "4"}
+    assert (versions["3"]["since"], versions["3"]["replicas"], versions["4"]["role"]) == (None, 1, "canary")
+    changed = [(round((told["at"] - each["at"]) / HOUR), each["what"]) for each in told["changes"]]
+    assert changed == [
+        (20, "version 2 (stable) with baseline b2 ended"),
+        (5, "version 3 (stable) with baseline b3: 2 -> 1 replicas"),
+        (2, "version 4 (canary) with baseline b4 began to serve"),
+    ]
+
+
+def test_the_page_reads_from_top_to_bottom(servers, capsys):
+    code, out = triage(capsys, servers, "--model=churn")
+    assert code == 1
+    order = [
+        "LOOK: 0 pages, 1 ticket, 1 score really moved",
+        "serving",
+        "fires",
+        "what moved, over 1h",
+        "what changed before",
+        "what to do",
+    ]
+    assert [out.index(title) for title in order] == sorted(out.index(title) for title in order)
+    assert re.search(r"feature age +3 +0\.8 +0\.05 +0\.04 +5000 +yes: 16\.0 x the limit, 20\.0 x chance, for (5\d|1h)", out)
+    assert re.search(r"feature income .*no: chance gives as much", out)
+    assert re.search(r"predictions .*too small to matter", out)
+    assert "1500 calls in 15m, 1500 at this time yesterday" in out
+    assert "3.00% of them failed" in out
+    assert "warning ModelFeatureDrift firing for " in out
+    assert "runbook: https://github.com/otel-ml/otel-ml/blob/main/alert_rules/runbooks/ModelFeatureDrift.md" in out
+    assert 'otel-ml alerts silence --model churn --for 2h --comment "why"' in out
+
+
+def test_a_ticket_gets_markdown(servers, capsys):
+    _, out = triage(capsys, servers, "--model=churn", "--markdown")
+    assert out.startswith("## Model churn: LOOK: ")
+    assert [line for line in out.splitlines() if line.startswith("### ")] == [
+        "### Serving",
+        "### Fires",
+        "### What moved, over 1h",
+        "### What changed before",
+        "### What to do",
+    ]
+    rows = [line for line in out.splitlines() if line.startswith("|")]
+    assert {row.count("|") for row in rows} == {8}
+
+
+def test_what_is_muted_is_said(servers, capsys):
+    fires = httpx.get(f"{servers[0][0].partition('=')[2]}/api/v1/alerts").json()["data"]["alerts"]
+    labels = next(each["labels"] for each in fires if each["labels"]["alertname"] == "ModelFeatureDrift")
+    with Alertmanager("Alertmanager", servers[1]) as server:
+        server.post(labels, {}, starts=time.time(), ends=time.time() + 600)
+        silence = server.silence([Matcher("ml_model_name", "churn")], starts=time.time(), ends=time.time() + 600, author="ada", comment="x")
+        eventually(lambda: server.alerts()[0].state == "suppressed", server.alerts)
+    assert f"silenced by {silence}" in triage(capsys, servers, "--model=churn")[1]
+
+
+def test_the_baseline_adds_importance_and_design_effect(servers, capsys, tmp_path):
+    random = np.random.default_rng(3)
+    days = np.repeat(random.normal(40, 10, 60), 50)
+    baseline = Baseline.from_data({"age": days + random.normal(0, 1, 3_000)}, model="churn", version="3")
+    baseline.save(tmp_path / "churn-3.json")
+    _, out = triage(capsys, servers, "--model=churn", f"--baseline={tmp_path}/churn-3.json")
+    effect = baseline.feature("age").design_effect
+    assert (f"design effect {effect:.1f}" in out) == (effect > 1)
+
+
+def test_a_calm_model_is_ok_and_one_without_alertmanager_says_what_is_not_known(servers, capsys):
+    code, out = triage(capsys, servers, "--model=calm", f"--alertmanager=http://127.0.0.1:{free_port()}")
+    assert code == 0
+    assert "OK: 0 pages, 0 tickets" in out
+    assert "what is muted is unknown: Alertmanager at" in out
+    assert "there are no scores" in out
+    code, out = triage(capsys, servers, "--model=nobody")
+    assert "model nobody reports nothing now" in out
+
+
+def test_no_prometheus_is_no_report(capsys):
+    assert main(["triage", "--model=churn", f"--prometheus=http://127.0.0.1:{free_port()}"]) == 1
+    assert "does not answer" in capsys.readouterr().err
