@@ -89,7 +89,7 @@ def test_the_report_says_what_moved_whether_it_is_real_and_since_when(servers, c
     assert told["window"] == "1h"
     age, income, predictions = told["moved"]
     assert (age["what"], age["value"], age["limit"], age["floor"], age["samples"], age["real"]) == (
-        "feature age",
+        "PSI of feature age",
         0.8,
         0.05,
         0.04,
