@@ -37,6 +37,8 @@ PREDICTION_WEIGHT: Final = "ml.prediction.weight"
 PREDICTION_FEATURES: Final = "ml.prediction.features"
 PREDICTION_ABSTAINED: Final = "ml.prediction.abstained"
 OUTCOME_LABEL: Final = "ml.outcome.label"
+OUTCOME_SOURCE: Final = "ml.outcome.source"
+OUTCOME_VALUE: Final = "ml.outcome.value"
 
 # Labels that only the exporter adds
 WINDOW: Final = "window"
@@ -46,6 +48,7 @@ SIGNAL: Final = "ml.signal"
 METRIC: Final = "ml.metric"
 ESTIMATE: Final = "ml.estimate"
 QUANTILE: Final = "quantile"
+RESULT: Final = "ml.result"
 SOURCE: Final = "source"
 FILE: Final = "file"
 
@@ -69,6 +72,23 @@ DROP_UNSUPPORTED: Final = "unsupported"
 DROP_LIMIT: Final = "limit"
 DROP_OVERFLOW: Final = "overflow"
 DROP_UNUSABLE: Final = "unusable"
+DROP_BUSY: Final = "busy"
+DROP_FULL: Final = "full"
+DROP_RATE: Final = "rate"
+DROP_STORE: Final = "store"
+DROP_TOKEN: Final = "token"  # noqa: S105 - the name of a reason
+
+# Values of ml.result: what became of a prediction or an outcome that arrived
+RESULT_KEPT: Final = "kept"
+RESULT_MATCHED: Final = "matched"
+RESULT_WAITING: Final = "waiting"
+RESULT_REPEATED: Final = "repeated"
+RESULT_CONFIRMED: Final = "confirmed"
+RESULT_CORRECTED: Final = "corrected"
+RESULT_OUTRANKED: Final = "outranked"
+RESULT_UNFIT: Final = "unfit"
+RESULT_UNKNOWN_MODEL: Final = "unknown_model"
+RESULT_INVALID: Final = "invalid"
 
 # Values of ml.signal: what a threshold, a sample count or a baseline share is about
 SIGNAL_FEATURE: Final = "feature"
@@ -245,6 +265,11 @@ ATTRIBUTES: Final = (
             DROP_LIMIT: "More streams than the exporter keeps.",
             DROP_OVERFLOW: "The SDK merged series beyond its cardinality limit.",
             DROP_UNUSABLE: "A point that is no count, or names no model.",
+            DROP_BUSY: "More requests or rows than the exporter works on at once.",
+            DROP_RATE: "More rows a second than it is allowed.",
+            DROP_FULL: "More rows than it may store.",
+            DROP_STORE: "The store cannot be written.",
+            DROP_TOKEN: "No token that allows it.",
         },
     ),
     Attribute(ERROR_TYPE, "The class of the exception, as in OpenTelemetry's own conventions.", examples=("ValueError", "_OTHER")),
@@ -256,6 +281,24 @@ ATTRIBUTES: Final = (
     Attribute(PREDICTION_FEATURES, "The input: a map from feature to number or text. Sent only when switched on.", type="any"),
     Attribute(PREDICTION_ABSTAINED, "True where the caller got the fallback instead.", type="boolean"),
     Attribute(OUTCOME_LABEL, "What turned out to be true: a class, or a number as text.", examples=("yes", "38.0")),
+    Attribute(OUTCOME_SOURCE, "Who says so: an annotator, a system; absent where nobody in particular.", examples=("anna",)),
+    Attribute(OUTCOME_VALUE, "What the decision was worth; below 0 a cost.", examples=(12.5,), type="double"),
+    Attribute(
+        RESULT,
+        "What became of a prediction or an outcome that arrived.",
+        {
+            RESULT_KEPT: "A prediction that is new.",
+            RESULT_MATCHED: "An outcome whose prediction is known.",
+            RESULT_WAITING: "An outcome whose prediction is not known yet.",
+            RESULT_REPEATED: "The same as before; nothing changes.",
+            RESULT_CONFIRMED: "The same label from another source.",
+            RESULT_CORRECTED: "Another label or value than before; it replaces that.",
+            RESULT_OUTRANKED: "Kept, but a label of a trusted source stays the truth.",
+            RESULT_UNFIT: "Kept, but not scored: no class of the baseline, or no number where the model predicts numbers.",
+            RESULT_UNKNOWN_MODEL: "Kept; no baseline of this model is loaded.",
+            RESULT_INVALID: "Rejected; the answer names row and field.",
+        },
+    ),
     Attribute(WINDOW, "The span looked back over, as configured.", examples=("1h", "24h")),
     Attribute(
         REFERENCE,
@@ -530,6 +573,21 @@ OUTCOME_DELAY = Metric(
     "Time between prediction and outcome, of the outcomes that arrived in the window.",
     (*_OUTCOMES, QUANTILE),
 )
+OUTCOME_UNMATCHED = Metric(
+    "ml.outcome.unmatched", "gauge", "", "Outcomes that arrived in the window and whose prediction is not known.", (MODEL_NAME, WINDOW)
+)
+_OF_A_KNOWN_MODEL = ((MODEL_NAME, "A baseline of the model is loaded."),)
+OUTCOME_RECEIVED = Metric(
+    "ml.outcome.received", "counter", "", "Outcomes that arrived, by what became of them.", (MODEL_NAME, RESULT), _OF_A_KNOWN_MODEL
+)
+PREDICTION_RECEIVED = Metric(
+    "ml.prediction.received",
+    "counter",
+    "",
+    "Events of predictions that arrived, by what became of them.",
+    (MODEL_NAME, RESULT),
+    _OF_A_KNOWN_MODEL,
+)
 OUTCOME_PAIRS = Metric("ml.outcome.pairs", "counter", "", "Predictions whose outcome became known, per confidence bin.", (*_BINNED, BIN))
 OUTCOME_POSITIVES = Metric(
     "ml.outcome.positives", "counter", "", "Pairs in which the class that the confidence belongs to came true, per bin.", (*_BINNED, BIN)
@@ -563,6 +621,11 @@ EXPORTER_BASELINE_MISSING = Metric(
 EXPORTER_POINTS_DROPPED = Metric(
     "ml.exporter.points.dropped", "counter", "", "Points received over OTLP that could not be counted.", (DROP_REASON,)
 )
+EXPORTER_STORE_ROWS = Metric("ml.exporter.store.rows", "gauge", "", "Predictions and outcomes that are stored.", ())
+EXPORTER_STORE_LIMIT = Metric("ml.exporter.store.limit", "gauge", "", "Predictions and outcomes that may be stored.", ())
+EXPORTER_REQUESTS_REFUSED = Metric(
+    "ml.exporter.requests.refused", "counter", "", "Requests with predictions or outcomes that were refused.", (DROP_REASON,)
+)
 
 EXPORTER_METRICS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric) and value not in PLUGIN_METRICS)
 METRICS: Final = PLUGIN_METRICS + EXPORTER_METRICS
@@ -594,5 +657,10 @@ EVENTS: Final = (
             (PREDICTION_ABSTAINED, "The prediction was withheld."),
         ),
     ),
-    Event(EVENT_OUTCOME, "The truth about a prediction became known.", (MODEL_NAME, PREDICTION_ID, OUTCOME_LABEL)),
+    Event(
+        EVENT_OUTCOME,
+        "The truth about a prediction became known.",
+        (MODEL_NAME, PREDICTION_ID, OUTCOME_LABEL, OUTCOME_SOURCE, OUTCOME_VALUE),
+        ((OUTCOME_SOURCE, "Somebody in particular says so."), (OUTCOME_VALUE, "The decision was worth something.")),
+    ),
 )

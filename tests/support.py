@@ -1,11 +1,14 @@
-"""What tests of several folders share: free ports, waiting for something to come true, and a Prometheus of their own."""
+"""What tests of several folders share: free ports, waiting for something to come true, and a Prometheus and a PostgreSQL of their own."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -70,3 +73,32 @@ def running_alertmanager(directory, config, *options):
         finally:
             process.terminate()
             process.wait(timeout=10)
+
+
+def postgresql_program(name):
+    """A program of the PostgreSQL server, which Debian keeps off the PATH."""
+    found = shutil.which(name) or next(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
+    assert found, f"{name} is missing; install it: apt-get install postgresql"
+    return found
+
+
+@contextmanager
+def running_postgresql():
+    """The URL of a server on loopback; PostgreSQL refuses to run as root, so root hands it to the user of its package."""
+    user = {"user": "postgres"} if os.geteuid() == 0 else {}
+    port = free_port()
+    directory = Path(tempfile.mkdtemp())
+    if user:
+        shutil.chown(directory, "postgres")
+
+    def run(name, *options):
+        subprocess.run([postgresql_program(name), *options], cwd=directory, check=True, stdout=subprocess.DEVNULL, **user)
+
+    run("initdb", "-D", "data", "-U", "otel", "--auth=trust", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory}"
+    run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
+    try:
+        yield f"postgresql+psycopg://otel@127.0.0.1:{port}/postgres"
+    finally:
+        run("pg_ctl", "-D", "data", "-m", "immediate", "stop")
+        shutil.rmtree(directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from otel_ml.catalogue import REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_REST, REFERENCE_STABLE
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter import shape
+from otel_ml_exporter.outcomes.limits import IntakeLimits
 from otel_ml_exporter.shape import Section, UnfitError
 from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, FeatureLimits, Limits, overridden
 
@@ -80,6 +81,7 @@ class Config:
     source: PrometheusSettings | OtlpSettings
     store: str
     retention: float
+    limits: IntakeLimits
     models: tuple[ModelSettings, ...]
     rows: RowSettings = RowSettings()
     references: tuple[str, ...] = REFERENCES[:1]
@@ -124,6 +126,7 @@ def _shape(top: Section, directory: Path) -> Config:
             "source",
             "store",
             "retention",
+            "limits",
             "minimum_samples",
             "minimum_outcomes",
             "signals",
@@ -148,6 +151,7 @@ def _shape(top: Section, directory: Path) -> Config:
         source=_source(top.section("source")),
         store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
         retention=top.take("retention", shape.duration, 8 * 86_400.0),
+        limits=_intake_limits(top.section("limits")),
         models=tuple(_model(section, common) for section in top.sections("models")),
         rows=_rows(top.section("rows")),
     )
@@ -232,6 +236,14 @@ def _store(value: Any, directory: Path) -> str:
 
 def _sqlite(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _intake_limits(section: Section) -> IntakeLimits:
+    defaults = IntakeLimits()
+    section.only(asdict(defaults))
+    return IntakeLimits(
+        **{name: section.take(name, shape.whole(0 if name == "rate" else 1), value) for name, value in asdict(defaults).items()}
+    )
 
 
 def _model(section: Section, common: Limits) -> ModelSettings:

@@ -15,16 +15,27 @@ from otel_ml_exporter.collector import ReadingsCollector
 from otel_ml_exporter.config import Config, PrometheusSettings, Window
 from otel_ml_exporter.counts import ModelCounts, Roles, Source, SourceError
 from otel_ml_exporter.database import Database, StoreError
-from otel_ml_exporter.evaluate import Evaluation, Labelled, Reading, describe, evaluate, evaluate_outcomes, judge_of, total_readings
-from otel_ml_exporter.outcomes.store import OutcomeStore
-from otel_ml_exporter.outcomes.tables import Judge
-from otel_ml_exporter.outcomes.totals import PairTotals
+from otel_ml_exporter.evaluate import (
+    Evaluation,
+    Labelled,
+    Reading,
+    describe,
+    evaluate,
+    evaluate_outcomes,
+    labelled,
+    layout_of,
+    total_readings,
+)
+from otel_ml_exporter.outcomes import cells, readout
+from otel_ml_exporter.outcomes.intake import Intake
+from otel_ml_exporter.outcomes.ledger import Known
+from otel_ml_exporter.outcomes.store import SLOT, OutcomeStore
 from otel_ml_exporter.references import stable_counts
 from otel_ml_exporter.rows.watch import SampledRows
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.prometheus import PrometheusSource
 from otel_ml_exporter.sources.ring import Ring
-from otel_ml_exporter.thresholds import OUTCOMES, PERFORMANCE
+from otel_ml_exporter.thresholds import OUTCOMES
 
 _log = logging.getLogger(__name__)
 _Counts = Mapping[Window, Sequence[ModelCounts]]
@@ -57,9 +68,10 @@ class Exporter:
         self.report: Report | None = None
         self.baselines = BaselineFiles(config.models, config.directory)
         self.database = Database(config.store)
-        self.outcomes = OutcomeStore(self.database)
+        self.outcomes = OutcomeStore(self.database, width=_slot(config.windows[0]))
+        self.outcomes.known = _known(self.baselines.load())
         self.rows = SampledRows(config.rows, config.windows)
-        self._totals = PairTotals(self.database)
+        self.intake = Intake(self.outcomes, config.limits)
         self.otlp: OtlpSource | None = None
         self._source: Source
         if isinstance(config.source, PrometheusSettings):
@@ -72,6 +84,7 @@ class Exporter:
 
     def close(self) -> None:
         """Save what is not saved yet, and let go of the source and the store."""
+        self.intake.close()
         try:
             self._source.close()
         except StoreError as error:
@@ -102,8 +115,9 @@ class Exporter:
         previous = self._previous_counts(at) if problem is None and self.config.previous is not None else {}
         roles = self._roles(at) if problem is None and names.REFERENCE_STABLE in self.config.references else {}
         models = tuple(self._model(watched, counts, previous, loaded.watched, roles) for watched in loaded.watched)
-        self._count_pairs(loaded.watched)
+        self.outcomes.known = _known(loaded)
         readings = [reading for model in models for reading in self._model_readings(model, at)]
+        readings += self._intake_readings(at)
         self._prune(at)
         readings += self._own_readings(loaded, problem, time.perf_counter() - started)
         self.collector.publish(readings)
@@ -158,19 +172,6 @@ class Exporter:
             self._say(f"{_shown(watched)}, window {window.label}", "; ".join(windows[window].problems) or None)
         return ModelReport(watched, windows)
 
-    def _count_pairs(self, models: Sequence[Watched]) -> None:
-        """Bring the totals of joined pairs up to date."""
-        judges = {
-            (*watched.key, watched.baseline.fingerprint): judge_of(watched.baseline) if watched.limits.wants(OUTCOMES) else None
-            for watched in models
-        }
-        try:
-            self._totals.update(judges)
-        except StoreError as error:
-            self._failed("totals of outcomes", error)
-        else:
-            self._say("totals of outcomes", None)
-
     def _model_readings(self, model: ModelReport, at: float) -> Iterator[Reading]:
         yield from describe(model.watched.baseline, model.watched.limits)
         yield from self._outcome_readings(model.watched, at)
@@ -182,7 +183,7 @@ class Exporter:
 
     def _outcome_readings(self, watched: Watched, at: float) -> Iterator[Reading]:
         """Readings that need labels; none for a model without predictions, and none while the store fails."""
-        baseline, judge = watched.baseline, judge_of(watched.baseline)
+        baseline = watched.baseline
         if baseline.task is None:
             return
         try:
@@ -190,28 +191,38 @@ class Exporter:
                 last = self.outcomes.last_outcome(*watched.key)
                 if last is not None:
                     yield Reading(names.OUTCOME_LAST_TIMESTAMP, watched.key, last)
-                if judge is not None:
-                    totals = self._totals.read((*watched.key, baseline.fingerprint), len(judge.edges) + 1)
-                    yield from total_readings(baseline, judge, totals)
+                yield from total_readings(baseline, self.outcomes.totals(*watched.key))
             for window in self.config.windows:
-                known = self._labelled(watched, judge, at - window.seconds, at)
+                known = self._labelled(watched, window, at)
                 yield from evaluate_outcomes(baseline, known, window.label, watched.limits)
             self._say("outcomes", None)
         except OtelMLError as error:
             self._failed("outcomes", error)
 
-    def _labelled(self, watched: Watched, judge: Judge | None, since: float, until: float) -> Labelled:
-        """What the store knows of a window, as far as somebody wants it."""
-        store, baseline, wants = self.outcomes, watched.baseline, watched.limits.wants
-        span = (since, until)
-        performance, outcomes = wants(PERFORMANCE), wants(OUTCOMES)
-        return Labelled(
-            joined=None if judge is None else store.joined(*watched.key, judge, *span),
-            confusion=store.confusion(*watched.key, baseline.classes, *span) if performance and baseline.classes else None,
-            errors=store.errors(*watched.key, *span) if performance and baseline.task == "regression" else None,
-            coverage=store.coverage(*watched.key, *span) if outcomes else None,
-            delays=store.delays(*watched.key, *span) if outcomes else {},
-        )
+    def _labelled(self, watched: Watched, window: Window, at: float) -> Labelled:
+        span = (at - window.seconds, at)
+        arrived, cohort = (self.outcomes.window(*watched.key, clock, *span) for clock in (cells.ARRIVAL, cells.COHORT))
+        return labelled(watched.baseline, arrived, cohort)
+
+    def _intake_readings(self, at: float) -> Iterator[Reading]:
+        """What came in, what of it waits, and what was refused."""
+        for metric, results in (
+            (names.OUTCOME_RECEIVED, self.intake.outcome_results()),
+            (names.PREDICTION_RECEIVED, self.intake.prediction_results()),
+        ):
+            for labels, rows in results.items():
+                yield Reading(metric, labels, rows)
+        for reason, refused in self.intake.refusals().items():
+            yield Reading(names.EXPORTER_REQUESTS_REFUSED, (reason,), refused)
+        yield Reading(names.EXPORTER_STORE_ROWS, (), self.outcomes.rows)
+        yield Reading(names.EXPORTER_STORE_LIMIT, (), self.config.limits.stored)
+        try:
+            for model in sorted(self.outcomes.known.models):
+                for window in self.config.windows:
+                    found = self.outcomes.window(model, "", cells.ARRIVAL, at - window.seconds, at)
+                    yield Reading(names.OUTCOME_UNMATCHED, (model, window.label), readout.count(found, cells.WAITING))
+        except StoreError as error:
+            self._failed("unmatched outcomes", error)
 
     def _mismatch(self, model: ModelReport) -> Reading:
         """Whether the shortest window that has counts of the model has some that were made for another baseline."""
@@ -256,6 +267,15 @@ class Exporter:
             _log.warning("%s: %s", place, problem)
         elif problem is None and before is not None:
             _log.info("%s: well again", place)
+
+
+def _slot(shortest: Window) -> int:
+    """The seconds that a cell covers: so few that the shortest window is not much longer than its name."""
+    return max(1, min(SLOT, int(shortest.seconds / SLOT)))
+
+
+def _known(loaded: Loaded) -> Known:
+    return Known({watched.key: layout_of(watched.baseline) for watched in loaded.watched})
 
 
 def _shown(watched: Watched) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -26,15 +28,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from otel_ml import catalogue as names
 from otel_ml_exporter import landing, otlp_http
 from otel_ml_exporter.database import StoreError
 from otel_ml_exporter.otlp_http import RefusedError
 from otel_ml_exporter.outcomes import ingest
+from otel_ml_exporter.outcomes.ingest import Batch
+from otel_ml_exporter.outcomes.intake import RefusedEntriesError
+from otel_ml_exporter.outcomes.ledger import Received
 from otel_ml_exporter.service import Exporter
 from otel_ml_exporter.shape import UnfitError
 
-IN_FLIGHT = 16
-"""Bodies that are worked on at once; more are asked to come again."""
+NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+
+_Refuse = Callable[[RefusedError, str], Response]
 
 
 def application(exporter: Exporter) -> Starlette:
@@ -47,7 +54,7 @@ class _Endpoints:
         self._exporter = exporter
         self._registry = CollectorRegistry()
         self._registry.register(exporter.collector)
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = asyncio.Semaphore(exporter.config.limits.requests)
 
     def routes(self) -> list[Route]:
         return [
@@ -83,26 +90,34 @@ class _Endpoints:
     async def _slot(self) -> AsyncIterator[None]:
         """One of the places where bodies are worked on; nobody waits for one."""
         if self._slots.locked():
-            raise RefusedError(503, f"{IN_FLIGHT} requests are being worked on; try again")
+            message = f"{self._exporter.config.limits.requests} requests are being worked on; try again"
+            raise RefusedError(429, message, reason=names.DROP_BUSY)
         async with self._slots:
             yield
 
     def _taking(
-        self, take: Callable[[bytes, str], Response], refuse: Callable[[RefusedError, str], Response]
+        self, take: Callable[[bytes, str], Response | Awaitable[Response]], refuse: _Refuse
     ) -> Callable[[Request], Awaitable[Response]]:
         """A handler that reads a body within limits, and lets `take` work on it in a thread."""
+        most = self._exporter.config.limits.body
 
         async def handle(request: Request) -> Response:
             media_type = otlp_http.content_type(request)
             try:
                 async with self._slot():
-                    body = await otlp_http.read_body(request)
+                    body = await otlp_http.read_body(request, most)
                     encoding = request.headers.get("content-encoding", "")
-                    return await run_in_threadpool(lambda: take(otlp_http.decompressed(body, encoding), media_type))
+                    taken = await run_in_threadpool(lambda: take(otlp_http.decompressed(body, encoding, most), media_type))
+                    return taken if isinstance(taken, Response) else await taken
             except RefusedError as error:
-                return refuse(error, media_type)
+                refusal = error
+            except RefusedEntriesError as error:
+                refusal = RefusedError(429, str(error), reason=error.reason, retry_after=error.retry_after)
             except StoreError as error:
-                return refuse(RefusedError(503, str(error)), media_type)
+                refusal = RefusedError(503, str(error), reason=names.DROP_STORE)
+            if refusal.reason:
+                self._exporter.intake.refused(refusal.reason)
+            return refuse(refusal, media_type)
 
         return handle
 
@@ -116,29 +131,43 @@ class _Endpoints:
             success.partial_success.CopyFrom(ExportMetricsPartialSuccess(rejected_data_points=dropped, error_message=message))
         return otlp_http.answer(success, media_type)
 
-    def _take_logs(self, body: bytes, media_type: str) -> Response:
+    def _take_logs(self, body: bytes, media_type: str) -> Awaitable[Response]:
         now, request = time.time(), otlp_http.parse(ExportLogsServiceRequest, body, media_type)
         batch = ingest.from_logs(request, now)
-        self._exporter.outcomes.keep(batch.predictions, batch.outcomes)
+        written = self._exporter.intake.submit(batch)
         self._exporter.rows.take(request, now)
+        return self._logs_taken(batch, written, media_type)
+
+    async def _logs_taken(self, batch: Batch, written: Future[Received], media_type: str) -> Response:
+        await asyncio.wrap_future(written)
         success = ExportLogsServiceResponse()
         if batch.rejected:
             message = "; ".join(map(str, batch.rejected[:10]))
             success.partial_success.CopyFrom(ExportLogsPartialSuccess(rejected_log_records=len(batch.rejected), error_message=message))
         return otlp_http.answer(success, media_type)
 
-    def _take_outcomes(self, body: bytes, _: str) -> Response:
+    def _take_outcomes(self, body: bytes, media_type: str) -> Awaitable[Response]:
+        most = self._exporter.config.limits.rows
         try:
-            batch = ingest.from_json(json.loads(body), time.time())
+            if media_type in NDJSON:
+                batch = ingest.from_lines(body, time.time(), most=most)
+            else:
+                batch = ingest.from_json(json.loads(body), time.time(), most=most)
         except UnfitError as error:
             raise RefusedError(400, f"the body {error.problem}; {error.mend}") from error
         except (ValueError, RecursionError) as error:
             raise RefusedError(400, f"the body is not JSON ({error})") from error
-        rejected = [vars(rejection) for rejection in batch.rejected]
+        return self._outcomes_taken(batch, self._exporter.intake.submit(batch))
+
+    async def _outcomes_taken(self, batch: Batch, written: Future[Received]) -> Response:
+        received = await asyncio.wrap_future(written)
+        rejected = [rejection.shown() for rejection in batch.rejected]
         if not batch.outcomes:
             return otlp_http.problem(RefusedError(400, "no outcome was accepted"), accepted=0, rejected=rejected)
-        self._exporter.outcomes.keep([], batch.outcomes)
-        return JSONResponse({"accepted": len(batch.outcomes), "rejected": rejected})
+        results: Counter[str] = Counter()
+        for (_, result), rows in received.outcomes.items():
+            results[result] += rows
+        return JSONResponse({"accepted": len(batch.outcomes), "results": results, "rejected": rejected})
 
 
 def _otlp_refusal(error: RefusedError, media_type: str) -> Response:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel_ml import Baseline, Monitor, catalogue, record_outcome
 from otel_ml_exporter.counts import ModelCounts
 from otel_ml_exporter.evaluate import Labelled, describe, evaluate, evaluate_outcomes
-from otel_ml_exporter.outcomes.store import Joined
+from otel_ml_exporter.outcomes.readout import Joined
 from otel_ml_exporter.thresholds import Limits
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"

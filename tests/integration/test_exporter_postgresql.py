@@ -1,11 +1,7 @@
 """The store in a real PostgreSQL: the same statements, the same answers."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -13,44 +9,24 @@ import sqlalchemy as sa
 from otel_ml_exporter.config import Window
 from otel_ml_exporter.counts import Series
 from otel_ml_exporter.database import Database
+from otel_ml_exporter.outcomes import cells, readout
+from otel_ml_exporter.outcomes.readout import Judge
 from otel_ml_exporter.outcomes.store import OutcomeStore
-from otel_ml_exporter.outcomes.tables import Judge, Outcome, Prediction
-from otel_ml_exporter.outcomes.totals import PairTotals
+from otel_ml_exporter.outcomes.tables import Outcome, Prediction
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.points import Point
 from otel_ml_exporter.sources.ring import Ring
-from support import free_port
+from support import running_postgresql
 
 pytestmark = pytest.mark.e2e
 
-HALVES = Judge((0.5,), "1")
-
-
-def program(name):
-    """A program of the PostgreSQL server, which Debian keeps off the PATH."""
-    found = shutil.which(name) or next(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
-    assert found, f"{name} is missing; install it: apt-get install postgresql"
-    return found
+JUDGE = Judge(cells.CONFIDENCE_EDGES, "1")
 
 
 @pytest.fixture(scope="module")
 def url():
-    """A server of its own on loopback; PostgreSQL refuses to run as root, so root hands it to the user of its package."""
-    user = {"user": "postgres"} if os.geteuid() == 0 else {}
-    port = free_port()
-    directory = Path(tempfile.mkdtemp())
-    if user:
-        shutil.chown(directory, "postgres")
-
-    def run(name, *options):
-        subprocess.run([program(name), *options], cwd=directory, check=True, stdout=subprocess.DEVNULL, **user)
-
-    run("initdb", "-D", "data", "-U", "otel", "--auth=trust", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory}"
-    run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
-    yield f"postgresql+psycopg://otel@127.0.0.1:{port}/postgres"
-    run("pg_ctl", "-D", "data", "-m", "immediate", "stop")
-    shutil.rmtree(directory)
+    with running_postgresql() as url:
+        yield url
 
 
 @pytest.fixture
@@ -61,46 +37,80 @@ def database(url):
 
 
 def test_outcomes_join_and_repeat_as_in_sqlite(database):
-    store = OutcomeStore(database)
+    store = OutcomeStore(database, width=1)
     store.keep([], [Outcome("churn", "b", "1", 20.0)])
     predictions = [
         Prediction("churn", "3", name, 10.0, "1", None, confidence, 1.0) for name, confidence in (("a", 0.2), ("b", 0.9), ("c", 0.7))
     ]
     for _ in range(2):
         store.keep(predictions, [Outcome("churn", "a", "0", 20.0), Outcome("churn", "b", "1", 25.0)])
-    joined = store.joined("churn", "3", HALVES, 0, 30)
-    assert (joined.outcomes, joined.positives) == ((1, 1), (0, 1))
-    assert joined.squared_errors == pytest.approx((0.04, 0.01))
-    assert store.coverage("churn", "3", 0, 30) == pytest.approx(2 / 3)
+    arrived = store.window("churn", "3", cells.ARRIVAL, 0, 30)
+    joined = readout.joined(arrived, JUDGE)
+    assert (joined.outcomes[2], joined.outcomes[13], joined.samples, sum(joined.positives)) == (1, 1, 2, 1)
+    assert sum(joined.squared_errors) == pytest.approx(0.05)
+    assert readout.coverage(store.window("churn", "3", cells.COHORT, 0, 30)) == pytest.approx(2 / 3)
     assert store.last_outcome("churn", "3") == 20
     assert store.prune(15.0) == 3
     assert store.prune(25.0) == 2
 
 
 def test_scores_and_totals_are_counted_as_in_sqlite(database):
-    store, totals, key = OutcomeStore(database), PairTotals(database), ("price", "1", "id")
+    store = OutcomeStore(database, width=1)
     predictions = [Prediction("price", "1", str(i), 10.0, str(i % 2), float(i), 0.9, 1.0) for i in range(10)]
     for _ in range(2):
         store.keep(predictions, [Outcome("price", str(i), "1", 10.0 + i) for i in range(10)])
-        totals.update({key: HALVES})
-    assert store.confusion("price", "1", ("0", "1"), 0, 30) == {("1", "0"): 5, ("1", "1"): 5}
-    assert store.errors("price", "1", 0, 30) == pytest.approx((10, 35, 37, 205, 10, 10))
-    assert store.delays("price", "1", 0, 30) == {"0.5": 4, "0.9": 8}
-    assert totals.read(key, 2) == ((0, 0, 0), (10, 10, pytest.approx(9)))
+    arrived = store.window("price", "1", cells.ARRIVAL, 0, 30)
+    assert readout.confusion(arrived, ("0", "1")) == {("1", "0"): 5, ("1", "1"): 5}
+    assert readout.errors(arrived) == pytest.approx((10, 35, 37, 205, 10, 10))
+    assert readout.delays(arrived) == {"0.5": pytest.approx(4, rel=0.05), "0.9": pytest.approx(8, rel=0.05)}
     store.keep([], [Outcome("price", "0", "high", 25.0)])
-    totals.update({key: HALVES})
-    assert totals.read(key, 2)[1] == (11, 10, pytest.approx(9.9))
+    assert readout.totals(store.totals("price", "1"), JUDGE)[13] == (11, 10, pytest.approx(9.9))
     store.prune(100.0)
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date(database, url):
+def test_several_exporters_that_write_the_two_halves_at_once_miss_no_pair(database, url):
+    """Each half is written by another exporter at the same moment; a pair that neither saw would never be counted."""
+    databases = [Database(url) for _ in range(2)]
+    stores = [OutcomeStore(each) for each in databases]
+    now = time.time()
+
+    def write(half):
+        for batch in range(20):
+            ids = [f"{batch}-{row}" for row in range(20)]
+            if half:
+                stores[1].keep([], [Outcome("both", name, "1", now) for name in ids])
+            else:
+                stores[0].keep([Prediction("both", "1", name, now, "1", None, 0.9, 1.0) for name in ids], [])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(2)))
+    found = stores[0].window("both", "1", cells.ARRIVAL, now - 120, now)
+    assert readout.count(found, cells.PAIR) == 400
+    for each in databases:
+        each.close()
+
+
+def test_a_store_of_an_older_version_is_taken_in_again(database, url):
     with database.write() as connection:
-        connection.execute(sa.text("ALTER TABLE predictions DROP COLUMN counted"))
-        connection.execute(sa.text("ALTER TABLE outcomes DROP COLUMN number"))
+        for table in ("predictions", "outcomes"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
+        connection.execute(
+            sa.text(
+                "CREATE TABLE predictions (model TEXT, version TEXT, prediction_id TEXT, time DOUBLE PRECISION, class TEXT, "
+                "value DOUBLE PRECISION, confidence DOUBLE PRECISION, weight DOUBLE PRECISION, PRIMARY KEY (model, version, prediction_id))"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "CREATE TABLE outcomes (model TEXT, prediction_id TEXT, label TEXT, time DOUBLE PRECISION, number DOUBLE PRECISION, "
+                "PRIMARY KEY (model, prediction_id))"
+            )
+        )
+        connection.execute(sa.text("INSERT INTO predictions VALUES ('old', '1', 'a', 1, NULL, 2.0, NULL, 1)"))
+        connection.execute(sa.text("INSERT INTO outcomes VALUES ('old', 'a', '1.5', 2)"))
         connection.execute(sa.text("UPDATE schema_version SET version = 1"))
     new = Database(url)
-    OutcomeStore(new).keep([Prediction("old", "1", "a", 1.0, None, 2.0, None, 1.0)], [Outcome("old", "a", "1.5", 2.0)])
-    assert OutcomeStore(new).errors("old", "1", 0, 30).error == 0.5
+    assert readout.errors(OutcomeStore(new).window("old", "1", cells.ARRIVAL, -60, 30)).error == 0.5
     new.close()
 
 

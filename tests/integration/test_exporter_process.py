@@ -218,7 +218,7 @@ def test_no_acknowledged_outcome_is_lost_in_a_kill(exporter):
     rows = [{"model": "churn", "prediction_id": f"p{index}", "label": int(index % 10 > 4)} for index in range(115)]
     answer = httpx.post(f"{exporter.url}/v1/outcomes", json=rows)
     exporter.stop(signal.SIGKILL)
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 115, "rejected": []})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 115, "results": {"matched": 115}, "rejected": []})
     exporter.start()
     exporter.until(lambda: exporter.value(names.WINDOW_SAMPLES, ml_signal="calibration", window="1h") == 115)
     assert exporter.value(names.OUTCOME_COVERAGE_RATIO, window="1h") == pytest.approx(115 / 120)

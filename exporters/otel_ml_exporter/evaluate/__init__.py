@@ -11,7 +11,7 @@ from otel_ml_exporter.counts import ModelCounts
 from otel_ml_exporter.evaluate.describe import describe
 from otel_ml_exporter.evaluate.estimates import estimate_readings
 from otel_ml_exporter.evaluate.features import FeatureScore, feature_readings, scores, unknown_features
-from otel_ml_exporter.evaluate.labels import Labelled, evaluate_outcomes, judge_of, total_readings
+from otel_ml_exporter.evaluate.labels import Labelled, evaluate_outcomes, judge_of, labelled, layout_of, total_readings
 from otel_ml_exporter.evaluate.outputs import output_readings, output_samples
 from otel_ml_exporter.evaluate.readings import Reading
 from otel_ml_exporter.evaluate.segments import segment_readings
@@ -27,6 +27,8 @@ __all__ = [
     "evaluate",
     "evaluate_outcomes",
     "judge_of",
+    "labelled",
+    "layout_of",
     "total_readings",
 ]
 

@@ -12,9 +12,9 @@ from otel_ml import stats
 from otel_ml.baseline import Baseline
 from otel_ml_exporter.evaluate.describe import confidence_labels
 from otel_ml_exporter.evaluate.readings import Reading, Vector
-from otel_ml_exporter.outcomes.store import Confusion, Errors, Joined
-from otel_ml_exporter.outcomes.tables import Judge
-from otel_ml_exporter.outcomes.totals import Total
+from otel_ml_exporter.outcomes import readout
+from otel_ml_exporter.outcomes.cells import CONFIDENCE_EDGES, Layout
+from otel_ml_exporter.outcomes.readout import Cells, Confusion, Errors, Joined, Judge
 from otel_ml_exporter.thresholds import CALIBRATION, OUTCOMES, PERFORMANCE, Limits
 
 
@@ -27,6 +27,25 @@ class Labelled:
     errors: Errors | None = None
     coverage: float | None = None
     delays: Mapping[str, float] = field(default_factory=dict)
+
+
+def labelled(baseline: Baseline, arrived: Cells, cohort: Cells) -> Labelled:
+    """What is known of a window from the outcomes that arrived in it, and from the predictions made in it."""
+    judge = judge_of(baseline)
+    return Labelled(
+        joined=None if judge is None else readout.joined(arrived, judge),
+        confusion=readout.confusion(arrived, baseline.classes) if baseline.classes else None,
+        errors=readout.errors(arrived) if baseline.task == "regression" else None,
+        coverage=readout.coverage(cohort),
+        delays=readout.delays(arrived),
+    )
+
+
+def layout_of(baseline: Baseline) -> Layout:
+    """The bins in which pairs of the model are counted."""
+    judge = judge_of(baseline)
+    numbers = baseline.prediction.edges if baseline.task == "regression" and baseline.prediction is not None else None
+    return Layout(CONFIDENCE_EDGES if judge is None else judge.edges, numbers or (), frozenset(baseline.classes))
 
 
 def judge_of(baseline: Baseline) -> Judge | None:
@@ -125,10 +144,12 @@ def _regression_scores(errors: Errors) -> Iterator[tuple[str, stats.Interval | f
     yield "rmse", scores.rmse
 
 
-def total_readings(baseline: Baseline, judge: Judge, totals: Sequence[Total]) -> Iterator[Reading]:
+def total_readings(baseline: Baseline, totals: Cells) -> Iterator[Reading]:
     """The counters of joined pairs, each bin from 0."""
     identity = (baseline.model, baseline.version, baseline.fingerprint)
-    for label, total in zip(confidence_labels(judge.edges), totals, strict=True):
-        yield Reading(names.OUTCOME_PAIRS, (*identity, label), total.pairs)
-        yield Reading(names.OUTCOME_POSITIVES, (*identity, label), total.positives)
-        yield Reading(names.OUTCOME_CONFIDENCE_SUM, (*identity, label), total.confidence)
+    judge = judge_of(baseline)
+    if judge is not None:
+        for label, total in zip(confidence_labels(judge.edges), readout.totals(totals, judge), strict=True):
+            yield Reading(names.OUTCOME_PAIRS, (*identity, label), total.pairs)
+            yield Reading(names.OUTCOME_POSITIVES, (*identity, label), total.positives)
+            yield Reading(names.OUTCOME_CONFIDENCE_SUM, (*identity, label), total.confidence)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_ml import catalogue as names
 from otel_ml_exporter import shape
+from otel_ml_exporter.outcomes.cells import GREATEST
 from otel_ml_exporter.outcomes.tables import Outcome, Prediction
 from otel_ml_exporter.shape import UnfitError
 from otel_ml_exporter.sources.points import plain
@@ -23,16 +26,22 @@ ROUNDING = 1e-6
 """What a probability may exceed 1 by; models compute in 32 bits."""
 
 _FIELDS = ("model", "prediction_id", "label")
+_OPTIONAL = ("source", "value")
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """An entry that was not accepted: its position, the field, what is wrong with it, and how to mend it."""
+    """An entry that was not accepted: its position, the field, what is wrong with it, how to mend it, and what it was to be."""
 
     row: int
     field: str
     problem: str
     mend: str
+    event: str = names.EVENT_OUTCOME
+
+    def shown(self) -> dict[str, Any]:
+        """The rejection as an answer carries it."""
+        return {"row": self.row, "field": self.field, "problem": self.problem, "mend": self.mend}
 
     def __str__(self) -> str:
         return f"row {self.row}, {self.field}: {self.problem}; {self.mend}"
@@ -73,37 +82,80 @@ def storable(text: str) -> str:
     return text
 
 
-def from_json(document: Any, now: float) -> Batch:
+def from_json(document: Any, now: float, *, most: int = MAX_ROWS) -> Batch:
     """The outcomes of a JSON document: one object, a list, or a list under `outcomes`. Raises `UnfitError` for anything else."""
     entries = document["outcomes"] if isinstance(document, dict) and set(document) == {"outcomes"} else document
     entries = [entries] if isinstance(entries, dict) else entries
     if not isinstance(entries, list) or not entries:
         raise UnfitError(f"is {shape.brief(entries)}", 'send {"model": "churn", "prediction_id": "...", "label": 1}, or a list of such')
-    if len(entries) > MAX_ROWS:
-        raise UnfitError(f"holds {len(entries)} outcomes", f"send at most {MAX_ROWS} at once")
+    return _batch(entries, now, most)
+
+
+def from_lines(body: bytes, now: float, *, most: int = MAX_ROWS) -> Batch:
+    """The outcomes of NDJSON, one object a line; a line that is no JSON is a rejected row. Raises `UnfitError` without lines."""
+    lines = body.splitlines()
+    if not lines:
+        raise UnfitError("is empty", "send one JSON object a line")
+    return _batch(map(_line, lines), now, most, rows=len(lines))
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return line.decode(errors="replace")
+
+
+def _batch(entries: Iterable[Any], now: float, most: int, *, rows: int | None = None) -> Batch:
+    rows = len(entries) if isinstance(entries, list) else rows or 0
+    if rows > most:
+        raise UnfitError(f"holds {rows} outcomes", f"send at most {most} at once")
     batch = Batch()
     for row, entry in enumerate(entries):
-        faults = list(_json_faults(entry, row))
-        batch.rejected += faults
-        if not faults:
-            outcome = Outcome(entry["model"], _text(entry["prediction_id"]), label_text(entry["label"]), now)
-            batch.outcomes.append(outcome)
+        try:
+            batch.outcomes.append(
+                Outcome(
+                    _name(entry["model"]),
+                    _text(entry["prediction_id"]),
+                    label_text(entry["label"]),
+                    now,
+                    _source(entry.get("source")),
+                    _worth(entry.get("value")),
+                )
+            )
+            known = len(_FIELDS) + ("source" in entry) + ("value" in entry)
+            if len(entry) == known:
+                continue
+            batch.outcomes.pop()
+        except (UnfitError, TypeError, KeyError, AttributeError):
+            pass
+        batch.rejected += _json_faults(entry, row)
     return batch
 
 
 def _json_faults(entry: Any, row: int) -> Iterator[Rejection]:
+    """Everything that is wrong with an entry; only asked for one that is not taken."""
     if not isinstance(entry, dict):
         yield Rejection(row, "row", f"is {shape.brief(entry)}", "give an object with model, prediction_id and label")
         return
-    for name, read in zip(_FIELDS, (_name, _text, label_text), strict=True):
+    for name, read in zip((*_FIELDS, *_OPTIONAL), (_name, _text, label_text, _source, _worth), strict=True):
         error = _unfit(read, entry.get(name))
         if error is not None:
             yield Rejection(row, name, error.problem, error.mend)
-    for name in entry.keys() - set(_FIELDS):
-        yield Rejection(row, str(name)[:MAX_LABEL], "is unknown", f"known are {', '.join(_FIELDS)}")
+    for name in entry.keys() - {*_FIELDS, *_OPTIONAL}:
+        yield Rejection(row, str(name)[:MAX_LABEL], "is unknown", f"known are {', '.join((*_FIELDS, *_OPTIONAL))}")
 
 
-def _unfit(read: Callable[[Any], str], value: Any) -> UnfitError | None:
+def _source(value: Any) -> str:
+    """Who says so; nobody in particular where it is absent."""
+    return "" if value is None else _name(value)
+
+
+def _worth(value: Any) -> float | None:
+    return None if value is None else shape.number(-GREATEST, GREATEST)(value)
+
+
+def _unfit(read: Callable[[Any], Any], value: Any) -> UnfitError | None:
     try:
         read(value)
     except UnfitError as error:
@@ -124,18 +176,35 @@ def from_logs(request: ExportLogsServiceRequest, now: float) -> Batch:
 
 
 def _take(record: LogRecord, row: int, now: float, batch: Batch) -> None:
-    attributes = {entry.key: plain(entry.value) for entry in record.attributes}
+    attributes = {entry.key: _value(entry.value) for entry in record.attributes}
     event = record.event_name or attributes.get("event.name")
     if event not in (names.EVENT_PREDICTION, names.EVENT_OUTCOME):
         return
-    reader = _Attributes(attributes)
-    try:
-        if event == names.EVENT_OUTCOME:
-            batch.outcomes.append(reader.outcome(now))
-        else:
-            batch.predictions.append(reader.prediction(record.time_unix_nano or record.observed_time_unix_nano, now))
-    except UnfitError as error:
-        batch.rejected.append(Rejection(row, reader.at, error.problem, error.mend))
+    nanoseconds = record.time_unix_nano or record.observed_time_unix_nano
+    time = min(nanoseconds / 1e9, now) if nanoseconds else now
+    for entry in _unrolled(attributes):
+        reader = _Attributes(entry)
+        try:
+            if event == names.EVENT_OUTCOME:
+                batch.outcomes.append(reader.outcome(now))
+            else:
+                batch.predictions.append(reader.prediction(time))
+        except UnfitError as error:
+            batch.rejected.append(Rejection(row, reader.at, error.problem, error.mend, str(event)))
+
+
+def _value(value: AnyValue) -> Any:
+    return [plain(entry) for entry in value.array_value.values] if value.HasField("array_value") else plain(value)
+
+
+def _unrolled(attributes: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """The entries of a record: one, or as many as there are ids, each taking its part of every other array of that length."""
+    ids = attributes.get(names.PREDICTION_ID)
+    if not isinstance(ids, list):
+        return (attributes,)
+    arrays = {key: value for key, value in attributes.items() if isinstance(value, list)}
+    fitting = {key: value for key, value in arrays.items() if len(value) == len(ids)}
+    return ({**attributes, **{key: value[index] for key, value in fitting.items()}} for index in range(len(ids)))
 
 
 class _Attributes:
@@ -151,21 +220,31 @@ class _Attributes:
 
     def outcome(self, now: float) -> Outcome:
         return Outcome(
-            _name(self._get(names.MODEL_NAME)), _text(self._get(names.PREDICTION_ID)), label_text(self._get(names.OUTCOME_LABEL)), now
+            _name(self._get(names.MODEL_NAME)),
+            _text(self._get(names.PREDICTION_ID)),
+            label_text(self._get(names.OUTCOME_LABEL)),
+            now,
+            _source(self._get(names.OUTCOME_SOURCE)),
+            _worth(self._get(names.OUTCOME_VALUE)),
         )
 
-    def prediction(self, nanoseconds: int, now: float) -> Prediction:
+    def prediction(self, time: float) -> Prediction:
         predicted = self._get(names.PREDICTION_CLASS)
         return Prediction(
             model=_name(self._get(names.MODEL_NAME)),
             version=_text(self._get(names.MODEL_VERSION)),
             prediction_id=_text(self._get(names.PREDICTION_ID)),
-            time=min(nanoseconds / 1e9, now) if nanoseconds else now,
+            time=time,
             class_=None if predicted is None else label_text(predicted),
             value=self._number(names.PREDICTION_VALUE),
             confidence=self._confidence(),
             weight=self._number(names.PREDICTION_WEIGHT) or 1.0,
+            segment=self._segment(),
         )
+
+    def _segment(self) -> str:
+        segment = self._get(names.SEGMENT)
+        return "" if segment is None or segment == "" else label_text(segment)
 
     def _confidence(self) -> float | None:
         confidence = self._number(names.PREDICTION_CONFIDENCE, greatest=1 + ROUNDING)

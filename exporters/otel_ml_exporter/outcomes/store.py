@@ -1,175 +1,131 @@
-"""Predictions and outcomes on disk, and their joined pairs as counts."""
+"""Predictions and outcomes on disk, joined as they come, and counted into cells in the same transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from otel_ml_exporter.database import Database, delete_batches
-from otel_ml_exporter.outcomes.tables import ARRIVALS, OUTCOMES, PREDICTIONS, SAME, Judge, Outcome, Prediction, within
-from otel_ml_exporter.shape import finite
+from otel_ml_exporter.outcomes import cells
+from otel_ml_exporter.outcomes.cells import Cell, Sums
+from otel_ml_exporter.outcomes.ledger import Known, Ledger, Received, Segments
+from otel_ml_exporter.outcomes.tables import CELLS, NEWEST, OUTCOMES, PREDICTIONS, Outcome, Prediction
+from otel_ml_exporter.outcomes.upgrade import take_in_again
 
-DELAYS = {"0.5": 50, "0.9": 90}
-"""The quantiles of the delay that are published, as text and in per cent."""
-GREATEST = 1e100
-"""The greatest magnitude of a predicted number whose square can still be summed."""
+SUMS = tuple(CELLS.c[name] for name in Sums._fields)
+SLOT = 60
+"""Seconds that a cell covers, unless windows are short."""
 
 
-class Joined(NamedTuple):
-    """Pairs of prediction and outcome, counted per confidence bin; all counts are scaled to the effective number of pairs."""
+class Entries(NamedTuple):
+    """The predictions and outcomes of one request, and who sent them."""
 
-    outcomes: tuple[float, ...]
-    positives: tuple[float, ...]
-    confidence: tuple[float, ...]
-    squared_errors: tuple[float, ...]
+    predictions: Sequence[Prediction] = ()
+    outcomes: Sequence[Outcome] = ()
+    writer: str = ""
 
     @property
-    def samples(self) -> float:
-        """The effective number of pairs, which is their number when all weigh the same."""
-        return sum(self.outcomes)
-
-
-Confusion = Mapping[tuple[str, str], float]
-"""Pairs by (label, predicted class), scaled to the effective number of pairs."""
-
-
-class Errors(NamedTuple):
-    """Sums over pairs of numbers, an error being prediction minus truth; scaled to the effective number of pairs."""
-
-    samples: float
-    error: float
-    absolute_error: float
-    squared_error: float
-    truth: float
-    squared_truth: float
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.predictions) + len(self.outcomes)
 
 
 class OutcomeStore:
-    """Keeps predictions and outcomes, in whichever order they come."""
+    """Keeps predictions and outcomes, in whichever order they come; cells are `width` seconds long."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, width: int = SLOT) -> None:
         self._database = database
+        self._width = width
+        self._segments = Segments()
+        self.known = Known()
+        """Replaced as a whole when baselines change; what was counted before stays in the bins of then."""
+        self.rows = 0
+        take_in_again(database, self.keep)
+        with database.read() as connection:
+            counts = [connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in (PREDICTIONS, OUTCOMES)]
+        self.rows = sum(counts)
+        """Predictions and outcomes that are stored."""
 
-    def keep(self, predictions: Sequence[Prediction], outcomes: Sequence[Outcome]) -> None:
-        """Write all or nothing; what returns is on the disk. A repetition changes nothing, of several outcomes the last wins."""
-        if not predictions and not outcomes:
-            return
-        ids = {"model", "prediction_id", "time"}
+    def keep(self, predictions: Sequence[Prediction], outcomes: Sequence[Outcome]) -> Received:
+        """Write all or nothing; what returns is on the disk."""
+        return self.keep_all([Entries(predictions, outcomes)])[0]
+
+    def keep_all(self, requests: Sequence[Entries]) -> list[Received]:
+        """Write the entries of several requests in one transaction, and say what became of each.
+
+        A repetition changes nothing. The first prediction of an id stays; of the labels of a source the last. What was counted
+        of an outcome that is corrected is taken back, except from the totals, which never fall.
+        """
         with self._database.write() as connection:
-            if predictions:
-                rows = [entry._asdict() for entry in predictions]
-                connection.execute(self._database.upsert(PREDICTIONS, untouched=("counted",)), rows)
-            if outcomes:
-                rows = [{**entry._asdict(), "number": finite(entry.label, GREATEST)} for entry in outcomes]
-                connection.execute(self._database.upsert(OUTCOMES, unless_same="label"), rows)
-                arrived = [{name: row[name] for name in ids} for row in rows]
-                connection.execute(self._database.insert_new(ARRIVALS), arrived)
-            if predictions:
-                keys = [{"of_model": entry.model, "of_id": entry.prediction_id} for entry in predictions]
-                connection.execute(self._database.insert_new(ARRIVALS).from_select(list(_WAITING.selected_columns.keys()), _WAITING), keys)
+            ledger = self._ledger(connection, requests)
+            received = [_enter(ledger, entries, self._segments) for entries in requests]
+            self._write(connection, ledger)
+        self.rows += len(ledger.new_predictions) + len(ledger.new_outcomes)
+        return received
 
     def prune(self, before: float) -> int:
         """Delete what is older, and say how many predictions and outcomes it was."""
-        delete_batches(self._database, ARRIVALS, ARRIVALS.c.time < before)
-        return sum(delete_batches(self._database, table, table.c.time < before) for table in (PREDICTIONS, OUTCOMES))
+        delete_batches(self._database, CELLS, sa.and_(CELLS.c.slot < before - self._width, CELLS.c.clock != cells.TOTAL))
+        deleted = sum(delete_batches(self._database, table, table.c.time < before) for table in (PREDICTIONS, OUTCOMES))
+        self.rows -= deleted
+        return deleted
 
-    def joined(self, model: str, version: str, judge: Judge, since: float, until: float) -> Joined:
-        """The pairs whose outcome arrived in `(since, until]`, counted per confidence bin of `judge`.
+    def window(self, model: str, version: str, clock: str, since: float, until: float) -> dict[Cell, Sums]:
+        """What the slots that begin in `(since, until]` hold; an empty version for what belongs to the model alone."""
+        return self._cells(model, version, clock, CELLS.c.slot > since, CELLS.c.slot <= until)
 
-        A pair is positive when its outcome is the class that the confidence belongs to.
-        """
-        confidence, weight = PREDICTIONS.c.confidence, PREDICTIONS.c.weight
-        hit, position = judge.hit, judge.position
-        gap = confidence - hit
-        sums = (weight, weight * hit, weight * confidence, weight * (gap * gap), weight * weight)
-        pairs = _pairs(model, version, since, until, position, *map(sa.func.sum, sums))
-        rows = self._rows(pairs.where(confidence.is_not(None), judge.expected.is_not(None)).group_by(position))
-        scale = _scale(sum(row[1] for row in rows), sum(row[5] for row in rows))
-        by_bin = {row[0]: [term * scale for term in row[1:5]] for row in rows}
-        columns = zip(*(by_bin.get(index, [0.0] * 4) for index in range(len(judge.edges) + 1)), strict=True)
-        return Joined(*(tuple(column) for column in columns))
-
-    def confusion(self, model: str, version: str, classes: Sequence[str], since: float, until: float) -> Confusion:
-        """The pairs of `classes` whose outcome arrived in `(since, until]`, by label and predicted class."""
-        label, predicted, weight = OUTCOMES.c.label, PREDICTIONS.c.class_, PREDICTIONS.c.weight
-        pairs = _pairs(model, version, since, until, label, predicted, sa.func.sum(weight), sa.func.sum(weight * weight))
-        rows = self._rows(pairs.where(label.in_(classes), predicted.in_(classes)).group_by(label, predicted))
-        scale = _scale(sum(row[2] for row in rows), sum(row[3] for row in rows))
-        return {(row[0], row[1]): row[2] * scale for row in rows}
-
-    def errors(self, model: str, version: str, since: float, until: float) -> Errors:
-        """Sums of the errors of the pairs of numbers whose outcome arrived in `(since, until]`."""
-        value, truth, weight = PREDICTIONS.c.value, OUTCOMES.c.number, PREDICTIONS.c.weight
-        error = value - truth
-        terms = (weight, weight * error, weight * sa.func.abs(error), weight * error * error, weight * truth, weight * truth * truth)
-        pairs = _pairs(model, version, since, until, *map(sa.func.sum, (*terms, weight * weight)))
-        (row,) = self._rows(pairs.where(truth.is_not(None), sa.func.abs(value) <= GREATEST))
-        scale = _scale(row[0] or 0.0, row[6] or 0.0)
-        return Errors(*((term or 0.0) * scale for term in row[:6]))
-
-    def coverage(self, model: str, version: str, since: float, until: float) -> float | None:
-        """The share of the predictions made in `(since, until]` whose outcome is known; None without predictions."""
-        counted = (
-            sa.select(sa.func.count(), sa.func.count(OUTCOMES.c.label))
-            .select_from(PREDICTIONS.outerjoin(OUTCOMES, SAME))
-            .where(PREDICTIONS.c.model == model, PREDICTIONS.c.version == version, *within(PREDICTIONS, since, until))
-        )
-        ((predictions, known),) = self._rows(counted)
-        return known / predictions if predictions else None
-
-    def delays(self, model: str, version: str, since: float, until: float) -> dict[str, float]:
-        """Quantiles of the seconds between a prediction and its outcome, of the outcomes that arrived in `(since, until]`.
-
-        A quantile is the smallest delay that at least that share of the pairs do not exceed. Empty without pairs.
-        """
-        waited = OUTCOMES.c.time - PREDICTIONS.c.time
-        delay = sa.case((waited > 0, waited), else_=0.0).label("delay")
-        rank, pairs = sa.func.row_number().over(order_by=delay).label("rank"), sa.func.count().over().label("pairs")
-        ranked = _pairs(model, version, since, until, delay, rank, pairs).subquery()
-        chosen = (ranked.c.rank == _rank(percent, ranked.c.pairs) for percent in DELAYS.values())
-        rows = self._rows(sa.select(ranked).where(sa.or_(*chosen)))
-        return {
-            quantile: next(delay for delay, rank, pairs in rows if rank == _rank(percent, pairs))
-            for quantile, percent in DELAYS.items()
-            if rows
-        }
+    def totals(self, model: str, version: str) -> dict[Cell, Sums]:
+        """What was counted since the beginning."""
+        return self._cells(model, version, cells.TOTAL)
 
     def last_outcome(self, model: str, version: str) -> float | None:
         """When the last outcome of a prediction of this version arrived; None without one."""
-        newest = (
-            sa.select(OUTCOMES.c.time)
-            .join_from(OUTCOMES, PREDICTIONS, SAME)
-            .where(OUTCOMES.c.model == model, PREDICTIONS.c.version == version)
-            .order_by(OUTCOMES.c.time.desc())
-            .limit(1)
-        )
-        rows = self._rows(newest)
-        return rows[0][0] if rows else None
-
-    def _rows(self, query: Any) -> list[tuple[Any, ...]]:
         with self._database.read() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+            newest: float | None = connection.execute(
+                sa.select(NEWEST.c.time).where(NEWEST.c.model == model, NEWEST.c.version == version)
+            ).scalar()
+        return newest
+
+    def _cells(self, model: str, version: str, clock: str, *span: sa.ColumnElement[bool]) -> dict[Cell, Sums]:
+        key = [CELLS.c[name] for name in Cell._fields]
+        of = (CELLS.c.model == model, CELLS.c.version == version, CELLS.c.clock == clock, *span)
+        query = sa.select(*key, *map(sa.func.sum, SUMS)).where(*of).group_by(*key)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        found = ((Cell(*row[: len(key)]), Sums(*row[len(key) :])) for row in rows)
+        return {cell: sums for cell, sums in found if sums.pairs > 0.5}
+
+    def _ledger(self, connection: sa.Connection, requests: Sequence[Entries]) -> Ledger:
+        """What is known of the ids, with nobody else writing for these models: the two halves of a pair must see each other."""
+        ids: dict[str, set[str]] = defaultdict(set)
+        for entries in requests:
+            for prediction in entries.predictions:
+                ids[prediction.model].add(prediction.prediction_id)
+            for outcome in entries.outcomes:
+                ids[outcome.model].add(outcome.prediction_id)
+        self._database.lock(connection, ids)
+        predictions = (Prediction(*row) for row in self._of(connection, PREDICTIONS, Prediction, ids))
+        outcomes = sorted((Outcome(*row) for row in self._of(connection, OUTCOMES, Outcome, ids)), key=lambda outcome: outcome.time)
+        return Ledger(self.known, self._width, predictions, outcomes)
+
+    def _of(self, connection: sa.Connection, table: sa.Table, kind: Any, ids: Mapping[str, Iterable[str]]) -> Iterator[Any]:
+        columns = [table.c[name] for name in kind._fields]
+        for model, wanted in ids.items():
+            query = sa.select(*columns).where(table.c.model == model, self._database.among(table.c.prediction_id, "ids"))
+            yield from connection.execute(query, {"ids": self._database.many(wanted)})
+
+    def _write(self, connection: sa.Connection, ledger: Ledger) -> None:
+        write = self._database.write_rows
+        write(connection, self._database.insert_new(PREDICTIONS), ledger.new_predictions)
+        write(connection, self._database.upsert(OUTCOMES), [outcome for _, outcome in sorted(ledger.new_outcomes.items())])
+        changes = [(*place[:4], *place[4], *sums) for place, sums in sorted(ledger.changes.items()) if any(sums)]
+        write(connection, self._database.add(CELLS, Sums._fields), changes)
+        write(connection, self._database.upsert(NEWEST), [(*of, time) for of, time in sorted(ledger.newest.items())])
 
 
-_WAITING = sa.select(OUTCOMES.c.model, OUTCOMES.c.prediction_id, OUTCOMES.c.time).where(
-    OUTCOMES.c.model == sa.bindparam("of_model"), OUTCOMES.c.prediction_id == sa.bindparam("of_id")
-)
-"""The outcome that came before its prediction."""
-
-
-def _pairs(model: str, version: str, since: float, until: float, *columns: Any) -> sa.Select[Any]:
-    """The pairs of a version whose outcome arrived in `(since, until]`."""
-    joined = sa.select(*columns).join_from(OUTCOMES, PREDICTIONS, SAME)
-    return joined.where(OUTCOMES.c.model == model, PREDICTIONS.c.version == version, *within(OUTCOMES, since, until))
-
-
-def _rank(percent: int, pairs: Any) -> Any:
-    """The rank of a quantile among so many pairs, rounded up; a number, or an expression of the database."""
-    return (pairs * percent + 99) // 100
-
-
-def _scale(weights: float, squares: float) -> float:
-    """What turns sums of weights into an effective number of pairs, `(sum w)^2 / sum w^2`."""
-    return weights / squares if squares else 0.0
+def _enter(ledger: Ledger, entries: Entries, segments: Segments) -> Received:
+    predictions = Counter((entry.model, ledger.predict(segments.bounded(entry))) for entry in entries.predictions)
+    return Received(predictions, Counter((entry.model, ledger.label(entry, entries.writer)) for entry in entries.outcomes))

@@ -185,6 +185,7 @@ def test_the_reference_documents_a_configuration_that_is_valid_and_whole():
         "store",
         "retention",
         "minimum_samples",
+        "limits",
         "minimum_outcomes",
         "signals",
         "models",

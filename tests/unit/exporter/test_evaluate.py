@@ -13,8 +13,8 @@ from otel_ml import stats
 from otel_ml.baseline import Baseline
 from otel_ml_exporter.counts import ModelCounts
 from otel_ml_exporter.evaluate import Labelled, describe, evaluate, evaluate_outcomes, judge_of, total_readings
-from otel_ml_exporter.outcomes.store import Errors, Joined
-from otel_ml_exporter.outcomes.totals import Total
+from otel_ml_exporter.outcomes.cells import Cell, Sums
+from otel_ml_exporter.outcomes.readout import Errors, Joined
 from otel_ml_exporter.thresholds import GROUPS, FeatureLimits, Limits, overridden
 
 LIMITS = Limits()
@@ -438,8 +438,8 @@ def test_a_bin_of_the_baseline_without_outcomes_has_no_ratio(baseline):
 
 
 def test_totals_are_counters_in_the_bins_of_the_confidence(baseline):
-    totals = [Total(0.0, 0.0, 0.0)] * 14 + [Total(4.0, 3.0, 3.9)]
-    readings = list(total_readings(baseline, judge_of(baseline), totals))
+    totals = {Cell("pair", "", "1", label, 14): Sums(pairs, pairs, pairs, pairs * 0.975) for label, pairs in (("1", 3.0), ("0", 1.0))}
+    readings = list(total_readings(baseline, totals))
     assert {reading.labels[:3] for reading in readings} == {("churn", "3", baseline.fingerprint)}
     last = {reading.metric: reading.value for reading in readings if reading.labels[3] == baseline.confidence.labels[14]}
     assert last == {names.OUTCOME_PAIRS: 4.0, names.OUTCOME_POSITIVES: 3.0, names.OUTCOME_CONFIDENCE_SUM: 3.9}

@@ -10,6 +10,7 @@ from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import WINDOW, model_variables
 from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.truth import truth
 from otel_ml_exporter.mixin.promql import BIN, SIGNAL, Queries, equal
 
 
@@ -30,6 +31,7 @@ def quality(queries: Queries) -> models.Dashboard:
         _classes(queries, 53),
         parts.row("Other references", 61),
         *_references(queries, 62),
+        *truth(queries, 80),
     )
     for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
