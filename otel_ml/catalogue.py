@@ -602,6 +602,22 @@ BASELINE_SAMPLES = Metric(
     "ml.baseline.samples", "gauge", "", "Samples in the baseline's histogram of a signal.", (*_BINNED, SIGNAL, FEATURE_NAME), _OF_A_FEATURE
 )
 BASELINE_LABEL_RATIO = Metric("ml.baseline.label.ratio", "gauge", "", "Share of a true class in the baseline.", (*_BINNED, OUTCOME_LABEL))
+BASELINE_SMOOTHING = Metric(
+    "ml.baseline.smoothing",
+    "gauge",
+    "",
+    "Added to each count before PSI: 0.5, times the rows that say what one independent row would.",
+    (*_BINNED, SIGNAL, FEATURE_NAME),
+    _OF_A_FEATURE,
+)
+BASELINE_NOISE_SCALE = Metric(
+    "ml.baseline.noise_scale",
+    "gauge",
+    "",
+    "Noise floor of PSI in units of 1/n + 1/m, design effect included; n samples in the window, m in the baseline.",
+    (*_BINNED, SIGNAL, FEATURE_NAME),
+    _OF_A_FEATURE,
+)
 BASELINE_CALIBRATION_RATIO = Metric(
     "ml.baseline.calibration.ratio", "gauge", "", "Share of the baseline's outcomes in a confidence bin that came true.", (*_BINNED, BIN)
 )

@@ -45,7 +45,7 @@ def gamma_tail(shape: float, x: float) -> float:
     return scale / _continued_fraction(x + 1 - shape, lambda i: (-i * (i - shape), x + 2 * i + 1 - shape))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 15)
 def chi2_quantile(probability: float, degrees: float) -> float:
     """The value that a chi-square variable with `degrees` of freedom stays below with `probability`."""
     if degrees <= 0 or probability <= 0:

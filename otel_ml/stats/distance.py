@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from otel_ml.errors import StatisticsError
+from otel_ml.stats import table
 from otel_ml.stats._counts import Counts, Vector, as_counts, as_degrees, as_effect, both_shares, total
 from otel_ml.stats._special import chi2_quantile
 
@@ -56,9 +57,7 @@ def psi(
     m, n = total("expected", q_counts), total("actual", p_counts)
     bins = q_counts.size
     smoothing = SMOOTHING * as_effect("key", key_effect)
-    q = (q_counts + smoothing) / (m + smoothing * bins)
-    p = (p_counts + smoothing) / (n + smoothing * bins)
-    contributions = (p - q) * np.log(p / q)
+    contributions = table.psi_terms(q_counts[None], p_counts[None], smoothing)[0]
     noise_floor = psi_noise_scale(bins, alpha=alpha, design_effect=design_effect, degrees=degrees) * (1 / n + 1 / m)
     return PSI(float(contributions.sum()), noise_floor, contributions, n)
 
@@ -90,12 +89,6 @@ class Distance(NamedTuple):
     samples: float
 
 
-def _divergence(p: Vector, q: Vector) -> float:
-    """Kullback-Leibler divergence in bits; bins that are empty in `p` add nothing."""
-    seen = (p > 0) & (q > 0)
-    return float((p[seen] * np.log2(p[seen] / q[seen])).sum())
-
-
 def js_distance(expected: Counts, actual: Counts) -> Distance:
     """Jensen-Shannon distance: the square root of the divergence in bits of both shares from their mean, in [0, 1].
 
@@ -109,8 +102,7 @@ def js_distance(expected: Counts, actual: Counts) -> Distance:
     (0.329, 1.0)
     """
     q, p, n = both_shares(expected, actual)
-    middle = (p + q) / 2
-    return Distance(math.sqrt(min(max((_divergence(p, middle) + _divergence(q, middle)) / 2, 0.0), 1.0)), n)
+    return Distance(float(table.js_distances(q[None], p[None])[0]), n)
 
 
 def ks(expected: Counts, actual: Counts) -> Distance:
@@ -126,7 +118,7 @@ def ks(expected: Counts, actual: Counts) -> Distance:
     0.25
     """
     q, p, n = both_shares(expected, actual)
-    return Distance(min(float(np.abs(np.cumsum(p) - np.cumsum(q)).max()), 1.0), n)
+    return Distance(float(table.ks_distances(q[None], p[None])[0]), n)
 
 
 def l_infinity(expected: Counts, actual: Counts) -> Distance:
@@ -166,12 +158,4 @@ def wasserstein(expected: Counts, actual: Counts, *, edges: Sequence[float], min
         raise StatisticsError("edges, minimum and maximum must be finite and ascending")
     if not 0 < std < math.inf:
         raise StatisticsError(f"the standard deviation must be above 0 and finite, got {std}; a constant has no such distance")
-    gaps = np.concatenate([[0.0], np.cumsum(p - q)[:-1], [0.0]])
-    return Distance(float((_mean_height(gaps[:-1], gaps[1:]) * np.diff(bounds)).sum()) / std, n)
-
-
-def _mean_height(left: Vector, right: Vector) -> Vector:
-    """The mean of `|f|` over an interval where f goes straight from `left` to `right`."""
-    heights = np.abs(left) + np.abs(right)
-    crossing = left * right < 0
-    return np.where(crossing, np.divide(left**2 + right**2, 2 * heights, out=heights / 2, where=crossing), heights / 2)
+    return Distance(float(table.wasserstein_distances(q[None], p[None], bounds[None])[0]) / std, n)

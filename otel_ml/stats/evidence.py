@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml.errors import StatisticsError
+from otel_ml.stats import table
 from otel_ml.stats._counts import Counts, Vector, as_counts, as_degrees, as_effect, total
 from otel_ml.stats._special import chi2_quantile, exceedance_tail, gamma_tail
 
@@ -45,11 +47,14 @@ def range_check(
     >>> range_check(50, 1000, 5000).broken, range_check(9, 1000, 5000).broken, range_check(1, 50, 500).broken
     (True, False, False)
     """
-    n = total("samples", as_counts("samples", [samples]))
-    m = total("baseline_samples", as_counts("baseline_samples", [baseline_samples]))
+    for name, count in (("outside", outside), ("samples", samples), ("baseline_samples", baseline_samples), ("singletons", singletons)):
+        if not 0 <= count < math.inf:
+            raise StatisticsError(f"{name} must be finite and not negative")
+    if not (samples and baseline_samples):
+        raise StatisticsError("the window or the baseline holds no samples")
     d = as_effect("design", design_effect)
-    x = min(float(as_counts("outside", [outside])[0]), n)
-    beyond = max(round(float(as_counts("singletons", [singletons])[0])), 2)
+    n, m, x = samples, baseline_samples, min(outside, samples)
+    beyond = max(round(singletons), 2)
     p_value = exceedance_tail(x / d, n / d, m / d, beyond) if x > 0 else 1.0
     return RangeCheck(x / n, p_value, x / n >= least and p_value < alpha)
 
@@ -64,7 +69,12 @@ class Test(NamedTuple):
 
 
 def chi_square(
-    expected: Counts, actual: Counts, *, design_effect: float = 1.0, degrees: float | None = None, least_expected: float = 5.0
+    expected: Counts,
+    actual: Counts,
+    *,
+    design_effect: float = 1.0,
+    degrees: float | None = None,
+    least_expected: float = table.LEAST_EXPECTED,
 ) -> Test:
     """Pearson's chi-square test of homogeneity: whether two sets of counts come from the same shares.
 
@@ -83,16 +93,15 @@ def chi_square(
     """
     q_counts = as_counts("expected", expected)
     p_counts = as_counts("actual", actual, like=q_counts)
-    m, n = total("expected", q_counts), total("actual", p_counts)
+    n = total("actual", p_counts)
+    total("expected", q_counts)
     effect = as_effect("design", design_effect)
-    table = _pooled(np.stack([q_counts, p_counts]), least_expected * (m + n) / min(m, n))
-    if table.shape[1] < 2:
+    (statistic,), (most,) = table.chi_squares(q_counts[None], p_counts[None], least_expected)
+    if most == 0:
         return Test(0.0, 0.0, 1.0, n)
-    fair = np.outer([m, n], table.sum(axis=0) / (m + n))
-    statistic = float(((table - fair) ** 2 / fair).sum()) / effect
-    most = float(table.shape[1] - 1)
-    fewer = as_degrees(degrees, most)
-    return Test(statistic, most, gamma_tail(fewer / 2, statistic * fewer / most / 2), n)
+    fewer = as_degrees(degrees, float(most))
+    statistic /= effect
+    return Test(float(statistic), float(most), gamma_tail(fewer / 2, float(statistic) * fewer / float(most) / 2), n)
 
 
 def chi_square_noise_floor(degrees: float, *, alpha: float = 0.01) -> float:
@@ -102,19 +111,6 @@ def chi_square_noise_floor(degrees: float, *, alpha: float = 0.01) -> float:
     3.841
     """
     return chi2_quantile(1 - alpha, degrees)
-
-
-def _pooled(table: Vector, least: float) -> Vector:
-    """The columns of `table`, those with a sum below `least` added up into one that is not; empty columns are dropped."""
-    kept = table[:, table.sum(axis=0) > 0]
-    ordered = kept[:, np.lexsort((kept[0], kept.sum(axis=0)))]
-    sums = ordered.sum(axis=0)
-    rare = int((sums < least).sum())
-    while 0 < rare < sums.size and sums[:rare].sum() < least:
-        rare += 1
-    if rare < 2:
-        return ordered
-    return np.column_stack([ordered[:, :rare].sum(axis=1), ordered[:, rare:]])
 
 
 def benjamini_hochberg(p_values: Sequence[float] | Vector) -> npt.NDArray[np.float64]:

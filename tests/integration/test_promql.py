@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from otel_ml import catalogue as names
 from otel_ml import stats
-from otel_ml_exporter.mixin.groups.noise import ALPHA
+from otel_ml.stats.distance import SMOOTHING
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
 from support import eventually, running_prometheus
@@ -50,6 +50,12 @@ RATES = {
 OUTCOMES = {CONFIDENCES[0]: (100, 0, 10), CONFIDENCES[1]: (200, 90, 100), CONFIDENCES[2]: (100, 70, 90)}
 """Pairs, positives and sums of confidence a second; the first bin has no series of positives."""
 RELIABILITY = {CONFIDENCES[0]: 0.1, CONFIDENCES[1]: 0.4, CONFIDENCES[2]: 0.85}
+NOISE = {
+    (names.SIGNAL_FEATURE, "age"): {"design_effect": 7.5, "degrees": 1.3, "key_effect": 20.0},
+    (names.SIGNAL_PREDICTION, ""): {"design_effect": 3.0, "key_effect": 3.0},
+}
+"""What the baseline measured of rows that are not independent; nothing where a quantity is not named."""
+ALPHA = 0.01 / 3
 SPEED = {"churn": 1.0, "digits": 0.5, "quiet": 0.01}
 TASKS = {"churn": "binary", "digits": "multiclass", "quiet": "binary"}
 COUNTERS = {
@@ -111,6 +117,11 @@ class Exporter:
                 for label, count in bins.items()
             },
         )
+        noise = {quantity: dict(NOISE.get(quantity, {})) for quantity in BASELINE}
+        smoothing = {quantity: SMOOTHING * known.pop("key_effect", 1.0) for quantity, known in noise.items()}
+        scale = {quantity: stats.psi_noise_scale(len(BASELINE[quantity]), alpha=ALPHA, **known) for quantity, known in noise.items()}
+        for metric, found in ((names.BASELINE_SMOOTHING, smoothing), (names.BASELINE_NOISE_SCALE, scale)):
+            yield family(metric, {(*model, *quantity): value for model in models for quantity, value in found.items()})
         yield family(names.BASELINE_CALIBRATION_RATIO, {(*model, label): share for model in models for label, share in RELIABILITY.items()})
         age = time.time() - self.started
         for index, metric in enumerate((names.OUTCOME_PAIRS, names.OUTCOME_POSITIVES, names.OUTCOME_CONFIDENCE_SUM)):
@@ -204,13 +215,13 @@ def test_psi_and_its_noise_floor_are_those_of_the_library(recorded, model, signa
     expected = BASELINE[signal, feature]
     counted = window_counts(recorded, model, signal, feature, window)
     assert counted.keys() == expected.keys()
-    features = sum(of == names.SIGNAL_FEATURE for of, _ in BASELINE) if signal == names.SIGNAL_FEATURE else 1
-    psi = stats.psi(list(expected.values()), [counted[label] for label in expected], alpha=ALPHA / features)
+    noise = NOISE.get((signal, feature), {})
+    psi = stats.psi(list(expected.values()), [counted[label] for label in expected], alpha=ALPHA, **noise)
     value, floor = (
         score(recorded, metric, model, window, feature=feature, reference=names.REFERENCE_BASELINE) for metric in METRICS[signal]
     )
     assert value == pytest.approx(psi.value, abs=1e-9)
-    assert floor == pytest.approx(psi.noise_floor, rel=1e-3)
+    assert floor == pytest.approx(psi.noise_floor, rel=1e-9)
 
 
 @pytest.mark.parametrize("window", [KNOBS.short_window, KNOBS.long_window])

@@ -41,8 +41,9 @@ def exposition(models: int, features: int, bins: int, replicas: int, end: int) -
             )
     yield "# TYPE ml_baseline_bin_ratio gauge\n"
     yield from (f'ml_baseline_bin_ratio{{{label},ml_signal="feature"}} {1 / bins} {t}\n' for label in labels for t in fresh)
-    yield "# TYPE ml_baseline_samples gauge\n"
-    yield from (f'ml_baseline_samples{{{quantity},ml_signal="feature"}} 50000 {t}\n' for quantity in of for t in fresh)
+    for metric, value in (("samples", 50_000), ("smoothing", 0.5), ("noise_scale", 33.5)):
+        yield f"# TYPE ml_baseline_{metric} gauge\n"
+        yield from (f'ml_baseline_{metric}{{{quantity},ml_signal="feature"}} {value} {t}\n' for quantity in of for t in fresh)
     record = "model_version_quantity_bin:ml_observations:increase_step"
     yield f"# TYPE {record} gauge\n"
     for index, label in enumerate(labels):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from otel_ml import catalogue as names
 from otel_ml.baseline import Baseline, Histogram
+from otel_ml_exporter.evaluate.noise import Noise, of_feature, of_output
 from otel_ml_exporter.evaluate.outputs import signals
 from otel_ml_exporter.evaluate.readings import Reading
 from otel_ml_exporter.thresholds import BASELINE, Limits
@@ -23,10 +24,12 @@ def describe(baseline: Baseline, limits: Limits) -> tuple[Reading, ...]:
 
 
 def _content(baseline: Baseline, identity: tuple[str, str, str]) -> Iterator[Reading]:
-    for signal, feature, histogram in _histograms(baseline):
-        samples = histogram.samples
-        yield Reading(names.BASELINE_SAMPLES, (*identity, signal, feature), samples)
+    for signal, feature, histogram, noise in _histograms(baseline):
+        samples, quantity = histogram.samples, (*identity, signal, feature)
+        yield Reading(names.BASELINE_SAMPLES, quantity, samples)
         if samples:
+            yield Reading(names.BASELINE_SMOOTHING, quantity, noise.smoothing)
+            yield Reading(names.BASELINE_NOISE_SCALE, quantity, noise.scale(len(histogram.counts)))
             for label, count in zip(histogram.labels, histogram.counts, strict=True):
                 yield Reading(names.BASELINE_BIN_RATIO, (*identity, signal, feature, label), count / samples)
     if baseline.confusion is not None:
@@ -46,8 +49,8 @@ def confidence_labels(edges: tuple[float, ...]) -> tuple[str, ...]:
     return Histogram(edges, (), ()).labels[: len(edges) + 1]
 
 
-def _histograms(baseline: Baseline) -> Iterator[tuple[str, str, Histogram]]:
+def _histograms(baseline: Baseline) -> Iterator[tuple[str, str, Histogram, Noise]]:
     for feature in baseline.features:
-        yield names.SIGNAL_FEATURE, feature.name, feature.histogram
+        yield names.SIGNAL_FEATURE, feature.name, feature.histogram, of_feature(feature, baseline)
     for signal, histogram, _, _ in signals(baseline):
-        yield signal, "", histogram
+        yield signal, "", histogram, of_output(baseline, signal)

@@ -29,7 +29,7 @@ def estimate_readings(baseline: Baseline, counts: ModelCounts, window: str, limi
         confidences = aligned(histogram, counts.confidences)[:-RESERVED]
     except StatisticsError:
         return
-    if confidences.sum() < limits.minimum_samples or sum(known.outcomes) < limits.minimum_outcomes:
+    if sum(confidences) < limits.minimum_samples or sum(known.outcomes) < limits.minimum_outcomes:
         return
     labels = (baseline.model, baseline.version, window)
     for estimate, function in _ESTIMATES.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,21 +11,21 @@ import numpy as np
 from otel_ml import catalogue as names
 from otel_ml import stats
 from otel_ml.baseline import Baseline, Feature
+from otel_ml.catalogue import Metric
 from otel_ml.errors import StatisticsError
-from otel_ml_exporter.counts import ModelCounts
-from otel_ml_exporter.evaluate.readings import RESERVED, Reading, Vector, aligned
+from otel_ml.stats import table
+from otel_ml_exporter.counts import Counts, ModelCounts
+from otel_ml_exporter.evaluate.noise import ALPHA, Noise, of_feature
+from otel_ml_exporter.evaluate.readings import RESERVED, Reading, Vector, aligned, checked_counts
 from otel_ml_exporter.thresholds import DISTANCES, Limits
-
-ALPHA = 0.01
-"""How often chance alone may raise a verdict, over all features of a model together."""
 
 
 class FeatureScore(NamedTuple):
     """What one feature looks like in a window, `actual`, beside what is `expected`.
 
-    `p_value` is adjusted over the features of the model. `range` is None where the reference is not the baseline. `drifted`
-    is the verdict on this feature alone; `counted` whether it counts among the drifted ones, where more of them are
-    evidence for each other. A feature that is `ignored` is neither.
+    `p_value` is adjusted over the features of the model. `range` is None where the reference is not the baseline, and
+    `distances`, which decide nothing, are empty there. `drifted` is the verdict on this feature alone; `counted` whether it
+    counts among the drifted ones, where more of them are evidence for each other. A feature that is `ignored` is neither.
     """
 
     feature: Feature
@@ -34,9 +35,19 @@ class FeatureScore(NamedTuple):
     p_value: float
     range: stats.RangeCheck | None
     missing: float
+    distances: Mapping[Metric, float]
     ignored: bool
     drifted: bool
     counted: bool
+
+
+class _Row(NamedTuple):
+    """The counts of a feature with enough samples, in the order of the baseline's bins."""
+
+    feature: Feature
+    noise: Noise
+    expected: Sequence[float]
+    actual: Sequence[float]
 
 
 def unknown_features(baseline: Baseline, counts: ModelCounts) -> list[str]:
@@ -49,63 +60,109 @@ def scores(
     baseline: Baseline, counts: ModelCounts, earlier: ModelCounts | None, limits: Limits, problems: list[str]
 ) -> tuple[FeatureScore, ...]:
     """Each feature with enough samples, against the baseline or against `earlier` counts; `problems` says what is wrong."""
-    found = []
-    alpha = ALPHA / max(len(baseline.features), 1)
-    for feature in baseline.features:
-        score = _score_or_problem(feature, counts, earlier, alpha, limits)
-        if isinstance(score, FeatureScore):
-            found.append(score)
-        elif score is not None:
-            problems.append(score)
+    alike: dict[tuple[str, int], list[_Row]] = defaultdict(list)
+    for row in _rows(baseline, counts, earlier, limits, problems):
+        alike[row.feature.type, len(row.actual)].append(row)
+    found = {
+        score.feature.name: score
+        for rows in alike.values()
+        for score in _scores(rows, None if earlier is not None else counts.violations, limits)
+    }
     if not found:
         return ()
-    adjusted = stats.benjamini_hochberg([score.p_value for score in found]).tolist()
-    return tuple(_counted(score, p_value, limits) for score, p_value in zip(found, adjusted, strict=True))
+    in_order = [found[feature.name] for feature in baseline.features if feature.name in found]
+    adjusted = stats.benjamini_hochberg([score.p_value for score in in_order]).tolist()
+    return tuple(_counted(score, p_value, limits) for score, p_value in zip(in_order, adjusted, strict=True))
 
 
-def _score_or_problem(
-    feature: Feature, counts: ModelCounts, earlier: ModelCounts | None, alpha: float, limits: Limits
-) -> FeatureScore | str | None:
-    try:
-        return _score(feature, counts, earlier, alpha, limits)
-    except StatisticsError as error:
-        return f"feature {feature.name!r}: {error}"
+def _rows(baseline: Baseline, counts: ModelCounts, earlier: ModelCounts | None, limits: Limits, problems: list[str]) -> Iterator[_Row]:
+    for feature in baseline.features:
+        try:
+            actual = aligned(feature.histogram, counts.features.get(feature.name, {}))
+            if sum(actual) < limits.minimum_samples:
+                continue
+            known: Sequence[float] = feature.histogram.counts
+            if earlier is not None:
+                known = aligned(feature.histogram, earlier.features.get(feature.name, {}))
+                if sum(known) < limits.minimum_samples:
+                    continue
+            checked_counts(actual, known)
+        except StatisticsError as error:
+            problems.append(f"feature {feature.name!r}: {error}")
+        else:
+            yield _Row(feature, of_feature(feature, baseline), known, actual)
 
 
-def _score(feature: Feature, counts: ModelCounts, earlier: ModelCounts | None, alpha: float, limits: Limits) -> FeatureScore | None:
-    """The verdict on one feature: its PSI matters and is no chance, or too many values lie outside what was observed."""
-    bins, histogram = counts.features.get(feature.name, {}), feature.histogram
-    actual = aligned(histogram, bins)
-    samples = float(actual.sum())
-    if samples < limits.minimum_samples:
-        return None
-    expected = np.array(histogram.counts, float) if earlier is None else aligned(histogram, earlier.features.get(feature.name, {}))
-    if earlier is not None and expected.sum() < limits.minimum_samples:
-        return None
-    effect, degrees = feature.design_effect, feature.noise_degrees
-    psi = stats.psi(expected, actual, alpha=alpha, design_effect=effect, degrees=degrees, key_effect=feature.key_effect)
-    p_value = stats.chi_square(expected, actual, design_effect=effect, degrees=degrees).p_value
-    check = _range_check(feature, counts, samples, alpha) if earlier is None else None
-    ignored = limits.ignores(feature.name)
-    far = psi.value > max(limits.feature_psi(feature.name), psi.noise_floor)
-    drifted = not ignored and (far or (check is not None and check.broken))
-    return FeatureScore(feature, expected, actual, psi, p_value, check, bins.get(names.MISSING, 0.0) / samples, ignored, drifted, drifted)
+def _scores(rows: Sequence[_Row], violations: Mapping[str, Counts] | None, limits: Limits) -> Iterator[FeatureScore]:
+    """The scores of features of one type with the same number of bins; all arithmetic over bins is done here, for all at once.
+
+    `violations` are None where the reference is not the baseline. The verdict on a feature: its PSI matters and is no chance,
+    or too many values lie outside what was observed.
+    """
+    expected, actual = (np.array([getattr(row, side) for row in rows], float) for side in ("expected", "actual"))
+    samples = actual.sum(axis=1)
+    noise = [row.noise for row in rows]
+    smoothing = np.array([[each.smoothing] for each in noise])
+    terms = table.psi_terms(expected, actual, smoothing)
+    floors = np.array([each.scale(actual.shape[1]) for each in noise]) * (1 / samples + 1 / expected.sum(axis=1))
+    statistics, degrees = table.chi_squares(expected, actual)
+    statistics /= [each.design_effect for each in noise]
+    p_values = table.chi_square_tails(statistics, degrees, np.array([each.degrees or np.inf for each in noise]))
+    missing = actual[:, -RESERVED] / samples
+    distances = _distances(rows, expected, actual, limits) if violations is not None and limits.wants(DISTANCES) else [{}] * len(rows)
+    columns = (terms.sum(axis=1), floors, samples, p_values, missing)
+    for index, (row, psi, floor, n, p_value, gone) in enumerate(zip(rows, *(column.tolist() for column in columns), strict=True)):
+        feature = row.feature
+        check = None if violations is None else _range_check(feature, violations.get(feature.name, {}), n, row.noise)
+        ignored = limits.ignores(feature.name)
+        drifted = not ignored and (psi > max(limits.feature_psi(feature.name), floor) or (check is not None and check.broken))
+        score = stats.PSI(psi, floor, terms[index], n)
+        yield FeatureScore(
+            feature, expected[index], actual[index], score, p_value, check, gone, distances[index], ignored, drifted, drifted
+        )
 
 
-def _range_check(feature: Feature, counts: ModelCounts, samples: float, alpha: float) -> stats.RangeCheck:
+def _range_check(feature: Feature, violations: Counts, samples: float, noise: Noise) -> stats.RangeCheck:
     """Values outside what was observed; a season may pass the bounds, but not by far, and it brings no category.
 
     So the effect of time stretches the number of values that are just out of range, and that of keys all numbers.
     """
-    violations, known = counts.violations.get(feature.name, {}), feature.histogram.samples
-    infinite = violations.get(names.VIOLATION_INFINITE, 0.0)
+    known, infinite = feature.histogram.samples, violations.get(names.VIOLATION_INFINITE, 0.0)
     if feature.type == "categorical":
         unseen = violations.get(names.VIOLATION_UNSEEN, 0.0)
-        return stats.range_check(unseen, samples, known, singletons=feature.singletons, alpha=alpha, design_effect=feature.key_effect)
+        return stats.range_check(unseen, samples, known, singletons=feature.singletons, alpha=noise.alpha, design_effect=noise.key_effect)
     outside, far = (violations.get(kind, 0.0) + infinite for kind in (names.VIOLATION_OUT_OF_RANGE, names.VIOLATION_FAR))
-    check = stats.range_check(outside, samples, known, alpha=alpha, design_effect=feature.design_effect)
-    by_far = stats.range_check(far, samples, known, alpha=alpha, design_effect=feature.key_effect)
+    check = stats.range_check(outside, samples, known, alpha=noise.alpha, design_effect=noise.design_effect)
+    by_far = stats.range_check(far, samples, known, alpha=noise.alpha, design_effect=noise.key_effect)
     return by_far._replace(ratio=check.ratio) if by_far.broken else check
+
+
+def _distances(rows: Sequence[_Row], expected: Vector, actual: Vector, limits: Limits) -> list[dict[Metric, float]]:
+    """Other distances of each feature; those that need an order of the bins only of intervals with enough values."""
+    q, p = (counts / counts.sum(axis=1, keepdims=True) for counts in (expected, actual))
+    found = [{names.FEATURE_JS_DISTANCE: value} for value in table.js_distances(q, p).tolist()]
+    if rows[0].feature.histogram.edges is None:
+        return found
+    there = (expected[:, :-RESERVED], actual[:, :-RESERVED])
+    enough = np.flatnonzero((there[0].sum(axis=1) > 0) & (there[1].sum(axis=1) >= max(limits.minimum_samples, 1))).tolist()
+    q, p = (counts[enough] / counts[enough].sum(axis=1, keepdims=True) for counts in there)
+    for index, value in zip(enough, table.ks_distances(q, p).tolist(), strict=True):
+        found[index][names.FEATURE_KS] = value
+    spread = [at for at, index in enumerate(enough) if rows[index].feature.std]
+    if spread:
+        features = [rows[enough[at]].feature for at in spread]
+        bounds = np.array([_bounds(feature) for feature in features])
+        areas = table.wasserstein_distances(q[spread], p[spread], bounds) / [feature.std for feature in features]
+        for at, value in zip(spread, areas.tolist(), strict=True):
+            found[enough[at]][names.FEATURE_WASSERSTEIN] = value
+    return found
+
+
+def _bounds(feature: Feature) -> tuple[float, ...]:
+    """Where the bins of a feature that varies end: the outer ones at the least and greatest value."""
+    assert feature.minimum is not None and feature.maximum is not None  # noqa: PT018 - it has a standard deviation
+    edges = feature.histogram.edges or ()
+    return min(feature.minimum, *edges[:1]), *edges, max(feature.maximum, *edges[-1:])
 
 
 def _counted(score: FeatureScore, p_value: float, limits: Limits) -> FeatureScore:
@@ -128,27 +185,10 @@ def feature_readings(baseline: Baseline, found: Sequence[FeatureScore], window: 
             yield Reading(names.FEATURE_MISSING_RATIO, labels, score.missing)
             yield Reading(outside, labels, score.range.ratio)
             if limits.wants(DISTANCES):
-                yield from _distance_readings(score, labels, limits)
+                yield Reading(names.FEATURE_DRIFT_PVALUE, labels, score.p_value)
+                if score.feature.importance is not None:
+                    yield Reading(names.FEATURE_IMPACT, labels, score.feature.importance * score.psi.value)
+            yield from (Reading(metric, labels, distance) for metric, distance in score.distances.items())
     counted = [score.counted for score in found if not score.ignored]
     if counted:
         yield Reading(names.DRIFTED_FEATURES_RATIO, (*model, window, reference), sum(counted) / len(counted))
-
-
-def _distance_readings(score: FeatureScore, labels: tuple[str, ...], limits: Limits) -> Iterator[Reading]:
-    yield Reading(names.FEATURE_DRIFT_PVALUE, labels, score.p_value)
-    yield Reading(names.FEATURE_JS_DISTANCE, labels, stats.js_distance(score.expected, score.actual).value)
-    if score.feature.importance is not None:
-        yield Reading(names.FEATURE_IMPACT, labels, score.feature.importance * score.psi.value)
-    if score.feature.histogram.edges is not None:
-        yield from _interval_readings(score.feature, score.expected[:-RESERVED], score.actual[:-RESERVED], labels, limits)
-
-
-def _interval_readings(feature: Feature, expected: Vector, actual: Vector, labels: tuple[str, ...], limits: Limits) -> Iterator[Reading]:
-    """What needs an order of the bins: of the values that are there, as long as they are enough."""
-    if not expected.any() or actual.sum() < limits.minimum_samples:
-        return
-    yield Reading(names.FEATURE_KS, labels, stats.ks(expected, actual).value)
-    edges = feature.histogram.edges
-    if edges is not None and feature.std and feature.minimum is not None and feature.maximum is not None:
-        span = {"minimum": feature.minimum, "maximum": feature.maximum, "std": feature.std}
-        yield Reading(names.FEATURE_WASSERSTEIN, labels, stats.wasserstein(expected, actual, edges=edges, **span).value)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Iterator, Sequence
 
 from otel_ml import catalogue as names
 from otel_ml import stats
@@ -12,8 +10,8 @@ from otel_ml.baseline import Baseline, Histogram
 from otel_ml.catalogue import Metric
 from otel_ml.errors import StatisticsError
 from otel_ml_exporter.counts import Counts, ModelCounts, Segment
-from otel_ml_exporter.evaluate.features import ALPHA
-from otel_ml_exporter.evaluate.readings import Reading, Vector, aligned
+from otel_ml_exporter.evaluate.noise import of_output
+from otel_ml_exporter.evaluate.readings import Reading, aligned
 from otel_ml_exporter.thresholds import OUTPUTS, Limits
 
 
@@ -50,10 +48,9 @@ def output_readings(
         try:
             actual = aligned(histogram, counts_of(counts, signal))
             expected = _expected(histogram, other, signal)
-            if actual.sum() < limits.minimum_samples or (other is not None and expected.sum() < limits.minimum_samples):
+            if sum(actual) < limits.minimum_samples or (other is not None and sum(expected) < limits.minimum_samples):
                 continue
-            effect, degrees, key_effect = noise(baseline, signal)
-            psi = stats.psi(expected, actual, alpha=ALPHA, design_effect=effect, degrees=degrees, key_effect=key_effect)
+            psi = stats.psi(expected, actual, **of_output(baseline, signal)._asdict())
         except StatisticsError as error:
             problems.append(f"{signal}: {error}")
         else:
@@ -61,15 +58,8 @@ def output_readings(
             yield Reading(floor_metric, labels, psi.noise_floor)
 
 
-def noise(baseline: Baseline, signal: str) -> tuple[float, float | None, float]:
-    """Design effect, degrees of freedom and key effect of an output; only predictions are replayed when a baseline is built."""
-    if signal != names.SIGNAL_PREDICTION:
-        return 1.0, None, 1.0
-    return baseline.prediction_design_effect, baseline.prediction_noise_degrees, baseline.prediction_key_effect
-
-
-def _expected(histogram: Histogram, other: ModelCounts | None, signal: str) -> Vector:
-    return np.array(histogram.counts, float) if other is None else aligned(histogram, counts_of(other, signal))
+def _expected(histogram: Histogram, other: ModelCounts | None, signal: str) -> Sequence[float]:
+    return histogram.counts if other is None else aligned(histogram, counts_of(other, signal))
 
 
 def counts_of(counts: ModelCounts | Segment, signal: str) -> Counts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +27,18 @@ class Reading(NamedTuple):
     value: float
 
 
-def aligned(histogram: Histogram, bins: Counts) -> Vector:
+def aligned(histogram: Histogram, bins: Counts) -> list[float]:
     """Counts in the order of the baseline's bins. Raises `StatisticsError` for a bin that the baseline does not have."""
     counts = [bins.get(label, 0.0) for label in histogram.labels]
     if len(bins) > len(counts) - counts.count(0.0):
         strange = [label for label in bins if label not in histogram.labels]
         if strange:
             raise StatisticsError(f"bin {min(strange)!r} is not in the baseline")
-    return np.array(counts)
+    return counts
+
+
+def checked_counts(*sides: Sequence[float]) -> None:
+    """Raises `StatisticsError` unless each side has counts that are finite and not negative, and some above 0."""
+    for counts in sides:
+        if min(counts) < 0 or not 0 < sum(counts) < math.inf:
+            raise StatisticsError("counts must be finite and not negative, and some above 0")

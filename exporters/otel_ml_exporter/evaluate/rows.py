@@ -12,7 +12,7 @@ from otel_ml import catalogue as names
 from otel_ml import stats
 from otel_ml.baseline import Baseline, Feature
 from otel_ml.errors import StatisticsError
-from otel_ml_exporter.evaluate.features import ALPHA
+from otel_ml_exporter.evaluate.noise import ALPHA
 from otel_ml_exporter.evaluate.readings import Reading, Vector
 from otel_ml_exporter.rows.codes import ABSENT, Codes
 from otel_ml_exporter.thresholds import Limits

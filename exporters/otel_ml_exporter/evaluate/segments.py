@@ -12,8 +12,8 @@ from otel_ml.baseline import Baseline, Histogram
 from otel_ml.catalogue import Metric
 from otel_ml.errors import StatisticsError
 from otel_ml_exporter.counts import Counts, ModelCounts
-from otel_ml_exporter.evaluate.features import ALPHA
-from otel_ml_exporter.evaluate.outputs import counts_of, noise, signals
+from otel_ml_exporter.evaluate.noise import of_output
+from otel_ml_exporter.evaluate.outputs import counts_of, signals
 from otel_ml_exporter.evaluate.readings import Reading, Vector, aligned
 from otel_ml_exporter.thresholds import OUTPUTS, Limits
 
@@ -38,20 +38,19 @@ def segment_readings(baseline: Baseline, counts: ModelCounts, window: str, limit
 def _aligned(histogram: Histogram, bins: Mapping[str, Counts]) -> dict[str, Vector]:
     """The counts of each segment in the order of the baseline's bins; nothing where one is in a bin that the baseline does not have."""
     try:
-        return {name: aligned(histogram, counted) for name, counted in bins.items()}
+        return {name: np.array(aligned(histogram, counted)) for name, counted in bins.items()}
     except StatisticsError:
         return {}
 
 
 def _against_rest(baseline: Baseline, signal: str, parts: Mapping[str, Vector], window: str, limits: Limits) -> Iterator[Reading]:
     whole = np.sum(list(parts.values()), axis=0)
-    effect, degrees, key_effect = noise(baseline, signal)
+    noise = of_output(baseline, signal)
     chosen = sorted(parts, key=lambda name: (-parts[name].sum(), name))[:MAX_SEGMENTS]
     for name in chosen:
         actual, rest = parts[name], np.maximum(whole - parts[name], 0.0)
         if min(actual.sum(), rest.sum()) >= limits.minimum_samples:
-            alpha = ALPHA / len(chosen)
-            psi = stats.psi(rest, actual, alpha=alpha, design_effect=effect, degrees=degrees, key_effect=key_effect)
+            psi = stats.psi(rest, actual, **noise._replace(alpha=noise.alpha / len(chosen))._asdict())
             labels = (baseline.model, baseline.version, name, window, names.REFERENCE_REST)
             for metric, value in zip(_METRICS[signal], (psi.value, psi.noise_floor), strict=True):
                 yield Reading(metric, labels, value)

@@ -10,8 +10,6 @@ from typing import Final
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
-from otel_ml.stats.distance import SMOOTHING
-from otel_ml_exporter.mixin.groups.noise import BINS, CHI_SQUARE
 from otel_ml_exporter.mixin.groups.steps import step, summed
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.pack import Recording
@@ -31,7 +29,10 @@ from otel_ml_exporter.mixin.promql import (
 QUANTITY_BIN: Final = f"{QUANTITY}, {BIN}"
 
 _STEP: Final = "model_version_quantity_bin:ml_observations:increase_step"
+_BINS: Final = "model_version_quantity:ml_baseline_bins:count"
 _SAMPLES: Final = "model_version_quantity:ml_baseline_samples:max"
+_SMOOTHING: Final = "model_version_quantity:ml_baseline_smoothing:max"
+_SCALE: Final = "model_version_quantity:ml_baseline_noise_scale:max"
 _EXPECTED: Final = "model_version_quantity_bin:ml_baseline_bin_ratio:smoothed"
 _COUNTED: Final = (
     (names.SIGNAL_FEATURE, names.FEATURE_OBSERVATIONS),
@@ -55,12 +56,17 @@ def observed(queries: Queries) -> Iterator[Recording]:
 
 
 def expected(queries: Queries) -> Iterator[Recording]:
-    """The baseline: samples and bins of each quantity, and the share of each bin, smoothed as counts are."""
+    """The baseline: samples, bins and noise of each quantity, and the share of each bin, smoothed as counts are."""
     ratio = f"max by ({QUANTITY_BIN}) ({queries.series(names.BASELINE_BIN_RATIO)})"
-    share = f"({ratio} * on ({QUANTITY}) group_left () {_SAMPLES} + {SMOOTHING})"
-    yield Recording(_SAMPLES, f"max by ({QUANTITY}) ({queries.series(names.BASELINE_SAMPLES)})")
-    yield Recording(BINS, f"count by ({QUANTITY}) (\n    {ratio}\n)")
-    yield Recording(_EXPECTED, f"{share}\n/ on ({QUANTITY}) group_left ()\n  ({_SAMPLES} + {SMOOTHING} * {BINS})")
+    for record, metric in (
+        (_SAMPLES, names.BASELINE_SAMPLES),
+        (_SMOOTHING, names.BASELINE_SMOOTHING),
+        (_SCALE, names.BASELINE_NOISE_SCALE),
+    ):
+        yield Recording(record, f"max by ({QUANTITY}) ({queries.series(metric)})")
+    yield Recording(_BINS, f"count by ({QUANTITY}) (\n    {ratio}\n)")
+    share = f"(\n    {ratio} * on ({QUANTITY}) group_left () {_SAMPLES}\n  + on ({QUANTITY}) group_left ()\n    {_SMOOTHING}\n)"
+    yield Recording(_EXPECTED, f"{share}\n/ on ({QUANTITY}) group_left ()\n  ({_SAMPLES} + {_SMOOTHING} * {_BINS})")
 
 
 def counts(window: str) -> str:
@@ -75,9 +81,10 @@ def compared(knobs: Knobs, window: str) -> Iterator[Recording]:
     enough = f"({samples} >= {knobs.minimum_samples})"
     yield Recording(counts(window), f"{summed(_STEP, window, knobs)}\nor\n  0 * {_EXPECTED}")
     yield Recording(samples, f"sum by ({QUANTITY}) ({counts(window)})")
-    yield Recording(shares, f"({counts(window)} + {SMOOTHING})\n/ on ({QUANTITY}) group_left ()\n  ({enough} + {SMOOTHING} * {BINS})")
+    smoothed = f"({counts(window)} + on ({QUANTITY}) group_left () {_SMOOTHING})"
+    yield Recording(shares, f"{smoothed}\n/ on ({QUANTITY}) group_left ()\n  ({enough} + {_SMOOTHING} * {_BINS})")
     yield Recording(_psi(window), f"sum by ({QUANTITY}) (\n    ({shares} - {_EXPECTED})\n  * ln({shares} / {_EXPECTED})\n)")
-    yield Recording(_floor(window), f"{CHI_SQUARE}\n* (1 / {enough} + 1 / {_SAMPLES})")
+    yield Recording(_floor(window), f"{_SCALE}\n* (1 / {enough} + 1 / {_SAMPLES})")
 
 
 def _psi(window: str) -> str:
