@@ -21,7 +21,7 @@ from otel_ml._derive import Derivation, times
 from otel_ml._frames import joined, picked
 from otel_ml._outputs import TASKS, Task, infer_task
 from otel_ml._values import label_of
-from otel_ml.baseline import Baseline, Batch
+from otel_ml.baseline import Baseline, Batch, Feature, Source
 from otel_ml.errors import BaselineError, Fault
 
 _PREDICTION = ""
@@ -33,24 +33,24 @@ def build(batch: Batch, options: Options, feature_names: Sequence[str] | None, p
     rows = understand(batch, feature_names)
     tally = Tally(rows, options, len(rows))
     if predict is not None and not options.importance:
-        found = permutation_importance(
-            predict,
-            batch.data,
-            list(rows.columns),
-            rows.labels,
-            task=tally.task,
-            classes=tally.classes,
-            threshold=options.threshold,
-        )
-        tally.importance = normalised(found)
+        tally.ask(predict, batch.data, rows)
     tally.add(rows)
     return tally.baseline()
 
 
-def build_batches(read: Callable[[], Iterable[Batch]], options: Options, feature_names: Sequence[str] | None, size: int) -> Baseline:
+def build_batches(
+    read: Callable[[], Iterable[Batch]],
+    options: Options,
+    feature_names: Sequence[str] | None,
+    size: int,
+    predict: Callable[[Any], Any] | None,
+) -> Baseline:
     """See `Baseline.from_batches`."""
     sample, total = sampled((complete(understand(batch, feature_names)) for batch in read()), size)
     tally = Tally(sample, options, total)
+    if predict is not None and not options.importance:
+        first = next(iter(read()))
+        tally.ask(predict, first.data, understand(first, feature_names))
     if total <= size:
         tally.add(sample)
     else:
@@ -112,10 +112,12 @@ class Tally:
         self.importance = normalised(options.importance)
         self._samples = 0
         self._sources = features_of(sample.columns, dict.fromkeys(options.categorical, "categorical"), _moments(sample))
+        self._sources = {name: _kept(source, options.like_feature(name)) for name, source in self._sources.items()}
         self._derive = Derivation(self._sources.items())
         columns = self._columns(sample)
         self._features = {
-            name: feature_tally(name, column, code=name in options.categorical, bins=options.bins) for name, column in columns.items()
+            name: feature_tally(name, column, code=name in options.categorical, bins=options.bins, like=options.like_feature(name))
+            for name, column in columns.items()
         }
         numbers = [name for name, tally in self._features.items() if isinstance(tally, NumberTally)]
         self._outliers = OutlierTally({name: columns[name] for name in numbers})
@@ -130,7 +132,16 @@ class Tally:
         if predictions is None or self.task is None:
             return None
         options = self._options
-        return OutputTally(predictions, task=self.task, classes=self.classes, threshold=options.threshold, bins=options.bins)
+        like = None if options.like is None else options.like.prediction
+        return OutputTally(predictions, task=self.task, classes=self.classes, threshold=options.threshold, bins=options.bins, like=like)
+
+    def ask(self, predict: Callable[[Any], Any], data: Any, rows: Rows) -> None:
+        """Ask the model itself for the importance of each column, with rows in the form that it knows."""
+        options = self._options
+        found = permutation_importance(
+            predict, data, list(rows.columns), rows.labels, task=self.task, classes=self.classes, threshold=options.threshold
+        )
+        self.importance = normalised(found)
 
     def add(self, rows: Rows) -> None:
         """Count rows."""
@@ -198,6 +209,14 @@ class Tally:
         return replace(baseline, **fields)
 
 
+def _kept(source: Source | None, like: Feature | None) -> Source | None:
+    """How the other baseline makes the same feature, where it does: of the same column, with axes of the same length."""
+    old = None if like is None else like.source
+    if source is None or old is None or (old.column, old.how, len(old.axis)) != (source.column, source.how, len(source.axis)):
+        return source
+    return old
+
+
 def _moments(rows: Rows) -> Any:
     """When each row was, in seconds since 1970; None where that is not known, or no time of the calendar."""
     if rows.time is None:
@@ -217,6 +236,8 @@ def _outputs_of(sample: Rows, options: Options) -> tuple[Task | None, tuple[str,
     if faults:
         raise BaselineError("the data", faults)
     named = tuple(map(label_of, classes)) if classes is not None else classes_of(task, predictions, sample.labels)
+    if classes is None and options.like is not None and set(named) == set(options.like.classes):
+        named = options.like.classes
     if task == "binary" and predictions is not None and len(named) != 2:
         mend = "give task='multiclass', or classes= with the negative and the positive one"
         raise BaselineError("the data", [Fault("classes", f"are {', '.join(named) or 'none'} where a binary model has two", mend)])

@@ -14,7 +14,7 @@ from otel_ml._baseline_derive import kind_of
 from otel_ml._frames import column_of, columns_of
 from otel_ml._outputs import TASKS, Task, as_array
 from otel_ml._values import is_missing
-from otel_ml.baseline import Batch
+from otel_ml.baseline import Baseline, Batch, Feature
 from otel_ml.errors import BaselineError, Fault
 
 
@@ -30,6 +30,11 @@ class Options:
     classes: Sequence[Any] | None
     threshold: float
     bins: int
+    like: Baseline | None = None
+
+    def like_feature(self, name: str) -> Feature | None:
+        """What the other baseline knows under this name."""
+        return None if self.like is None else next((feature for feature in self.like.features if feature.name == name), None)
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,11 @@ class FeatureTally(Protocol):
         """What was counted."""
 
 
-def feature_tally(name: str, sample: Any, *, code: bool, bins: int) -> FeatureTally:
-    """An empty tally of a feature, with the bins that a sample of its values gives."""
-    return CategoryTally(name, sample) if code or not _is_numeric(sample) else NumberTally(name, sample, bins)
+def feature_tally(name: str, sample: Any, *, code: bool, bins: int, like: Feature | None = None) -> FeatureTally:
+    """An empty tally of a feature, with the bins that it has in another baseline or else that a sample of its values gives."""
+    if code or not _is_numeric(sample):
+        return CategoryTally(name, sample, like.histogram.categories if like is not None and like.type == "categorical" else None)
+    return NumberTally(name, sample, bins, like.histogram.edges if like is not None else None)
 
 
 def as_floats(column: Any) -> Floats:
@@ -60,9 +62,9 @@ def as_floats(column: Any) -> Floats:
 class NumberTally:
     """Counts numbers; mean and spread are joined as Chan, Golub and LeVeque (1979) do it."""
 
-    def __init__(self, name: str, sample: Any, bins: int) -> None:
+    def __init__(self, name: str, sample: Any, bins: int, edges: tuple[float, ...] | None = None) -> None:
         self._name = name
-        self._edges = quantile_edges(as_floats(sample), bins)
+        self._edges = quantile_edges(as_floats(sample), bins) if edges is None else edges
         self.bins = len(self._edges) + 3
         self._counts = np.zeros(self.bins - 1, dtype=np.int64)
         self._range = (math.inf, -math.inf)
@@ -112,10 +114,11 @@ class NumberTally:
 class CategoryTally:
     """Counts categories, and learns those that the sample did not have until the vocabulary is full."""
 
-    def __init__(self, name: str, sample: Any) -> None:
+    def __init__(self, name: str, sample: Any, categories: tuple[str, ...] | None = None) -> None:
         self._name = name
-        self._categories, vocabulary = categories_of(tally(_values(sample)))
-        self._vocabulary = set(vocabulary)
+        frequent, vocabulary = categories_of(tally(_values(sample)))
+        self._categories = frequent if categories is None else categories
+        self._vocabulary = {*vocabulary, *self._categories}
         self.bins = len(self._categories) + 2
         self._counts = np.zeros(self.bins, dtype=np.int64)
         self._owner: dict[str, int] = {}

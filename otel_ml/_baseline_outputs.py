@@ -43,10 +43,13 @@ def classes_of(task: Task | None, predictions: Any, labels: Any) -> tuple[str, .
 class OutputTally:
     """Counts predictions into the bins that a sample of them gives, and what labels say about them."""
 
-    def __init__(self, sample: Any, *, task: Task, classes: tuple[str, ...], threshold: float, bins: int) -> None:
+    def __init__(
+        self, sample: Any, *, task: Task, classes: tuple[str, ...], threshold: float, bins: int, like: Histogram | None = None
+    ) -> None:
         self._task, self._classes, self._threshold = task, classes, threshold
         value = self.understand(sample).value
-        self._edges = None if value is None else quantile_edges(value, bins)
+        kept = None if like is None else like.edges
+        self._edges = None if value is None else quantile_edges(value, bins) if kept is None else kept
         self.bins = len(classes) + 2 if self._edges is None else len(self._edges) + 3
         self._counts = np.zeros(self.bins, dtype=np.int64)
         self._confidence: Indices | None = None

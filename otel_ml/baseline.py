@@ -164,6 +164,7 @@ class Baseline:
         classes: Sequence[Any] | None = None,
         threshold: float = 0.5,
         bins: int = 10,
+        like: Baseline | None = None,
     ) -> Baseline:
         """Summarise held-out data: `data` are rows x features (pandas, polars, pyarrow, numpy, or a list of dicts or objects).
 
@@ -180,6 +181,8 @@ class Baseline:
         noise floors grow with it. Both are the name of a column, which then is no feature unless `feature_names` has it, or one
         entry a row.
 
+        `like` is the baseline of another version: features and predictions that both have keep its bins, so that versions compare.
+
         Raises `BaselineError`, which lists everything that is wrong with the data.
 
         >>> import numpy as np
@@ -191,7 +194,7 @@ class Baseline:
         from otel_ml._baseline_build import build
         from otel_ml._baseline_checks import Options
 
-        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins)
+        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins, like)
         return build(Batch(data, predictions, labels, time, key), options, feature_names, predict)
 
     @classmethod
@@ -205,16 +208,18 @@ class Baseline:
         feature_names: Sequence[str] | None = None,
         categorical: Iterable[str] = (),
         importance: Mapping[str, float] | None = None,
+        predict: Callable[[Any], Any] | None = None,
         classes: Sequence[Any] | None = None,
         threshold: float = 0.5,
         bins: int = 10,
+        like: Baseline | None = None,
         sample: int = 200_000,
     ) -> Baseline:
         """Summarise data larger than memory: each call of `read` gives the same batches, all with the same columns.
 
         A random `sample` of rows (the same each time) gives the bins, classes and the reference of outliers; then all rows are
-        counted. Data no larger than the sample are read once and give what `from_data` gives. The other options, and the
-        errors, are those of `from_data`.
+        counted. Data no larger than the sample are read once and give what `from_data` gives. `predict` is asked with rows of
+        the first batch. The other options, and the errors, are those of `from_data`.
 
         >>> tables = [Batch({"age": [20, 30]}), Batch({"age": [40, 50]})]
         >>> Baseline.from_batches(lambda: tables, model="churn", version="3").samples
@@ -223,8 +228,8 @@ class Baseline:
         from otel_ml._baseline_build import build_batches
         from otel_ml._baseline_checks import Options
 
-        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins)
-        return build_batches(read, options, feature_names, sample)
+        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins, like)
+        return build_batches(read, options, feature_names, sample, predict)
 
     @classmethod
     def load(cls, path: str | Path) -> Baseline:

@@ -32,11 +32,14 @@ def stable_counts(watched: Watched, others: Sequence[Watched], counts: Sequence[
 
 def comparable(baseline: Baseline, other: Baseline, counts: ModelCounts) -> ModelCounts:
     """Those counts of the `other` baseline's version whose bins are the same in both; distances of rows never are."""
-    theirs = {feature.name: feature.histogram for feature in other.features}
+    theirs = {feature.name: feature for feature in other.features}
     features = {
         feature.name: counts.features[feature.name]
         for feature in baseline.features
-        if feature.name in counts.features and _same(feature.histogram, theirs.get(feature.name))
+        if feature.name in counts.features
+        and (twin := theirs.get(feature.name)) is not None
+        and twin.source == feature.source
+        and _same(feature.histogram, twin.histogram)
     }
     return replace(
         counts,

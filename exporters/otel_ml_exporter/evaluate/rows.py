@@ -76,12 +76,12 @@ def _or_nothing(scores: _Scores, both: _Both, labels: tuple[str, ...]) -> list[R
 
 
 def _aligned(features: Sequence[Feature], sample: Codes, rows: Codes) -> _Both | None:
-    """The columns that vary, of each feature that a row names; one that none of them names was not sent, and is no drift."""
+    """The columns that vary, of each feature that rows of both sides name; one that was not sent is no drift."""
     sent: list[Feature] = []
     pairs: list[tuple[Vector, Vector]] = []
     owners: list[int] = []
     for place, feature in enumerate(features):
-        if (rows[:, place] == ABSENT).all():
+        if any((side[:, place] == ABSENT).all() for side in (sample, rows)):
             continue
         old, new = (np.where(side[:, place] == ABSENT, np.nan, side[:, place]) for side in (sample, rows))
         for pair in _columns(feature, old, new):

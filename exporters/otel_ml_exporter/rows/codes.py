@@ -39,9 +39,13 @@ class Coder:
         """The codes of one row, a map from feature to value; other names are passed over."""
         return np.array([self._code(feature, values[feature.name]) if feature.name in values else ABSENT for feature in self.features])
 
-    def rows(self, columns: Mapping[str, Iterable[Any]]) -> Codes:
-        """The codes of many rows, given by columns of one length; shape (rows, features)."""
-        return np.column_stack([[self._code(feature, value) for value in columns[feature.name]] for feature in self.features])
+    def rows(self, columns: Mapping[str, Iterable[Any]], number: int) -> Codes:
+        """The codes of so many rows, given by columns of that length; shape (rows, features). A column may be absent."""
+        codes = np.full((number, len(self.features)), ABSENT)
+        for place, feature in enumerate(self.features):
+            if feature.name in columns:
+                codes[:, place] = [self._code(feature, value) for value in columns[feature.name]]
+        return codes
 
     def _code(self, feature: Feature, value: Any) -> float:
         if value is None or value != value:  # noqa: PLR0124 - NaN is not equal to itself

@@ -25,7 +25,7 @@ class SampleError(OtelMLError):
 
 
 def write(path: Path, baseline: Baseline, rows: pa.Table) -> None:
-    """Write the features of `rows` as the sample of a baseline, at once or not at all.
+    """Write the features of `rows` as the sample of a baseline, at once or not at all; what is made from a column is left out.
 
     Categories that have no bin of their own are written as `__other__`: a rare one may name a person.
     """
@@ -34,6 +34,8 @@ def write(path: Path, baseline: Baseline, rows: pa.Table) -> None:
 
     columns = {}
     for feature in baseline.features:
+        if feature.source is not None:
+            continue
         if feature.type == "numeric":
             columns[feature.name] = rows[feature.name].cast(pa.float64())
         else:
@@ -60,11 +62,12 @@ def fingerprint_of(path: Path) -> str:
 def read(path: Path, baseline: Baseline) -> Codes:
     """The rows of a file as codes, shape (rows, features). Raises `SampleError` for a file that does not fit, or `OSError`."""
     with _opened(path) as file:
-        absent = [feature.name for feature in baseline.features if feature.name not in file.schema_arrow.names]
+        wanted = [feature.name for feature in baseline.features if feature.source is None]
+        absent = [name for name in wanted if name not in file.schema_arrow.names]
         if absent:
             raise SampleError(f"has no column {', '.join(absent)}; build it again with the baseline")
-        table = file.read([feature.name for feature in baseline.features])
-    return Coder(baseline).rows({name: table[name].to_pylist() for name in table.column_names})
+        table = file.read(wanted)
+    return Coder(baseline).rows({name: table[name].to_pylist() for name in wanted}, table.num_rows)
 
 
 @contextmanager

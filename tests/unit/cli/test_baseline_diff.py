@@ -71,7 +71,16 @@ def test_categories_are_compared_in_the_bins_that_both_have(saved, capsys):
 def test_intervals_that_differ_are_said_to_be_incomparable(saved, capsys):
     found = changes(capsys, saved("a", {"x": range(100)}), saved("b", {"x": range(50, 200)}), 1)["x"]
     assert (found["verdict"], found["psi"]) == ("incomparable", None)
-    assert found["notes"] == ["the bins differ", "range 0 .. 99 -> 50 .. 199"]
+    assert found["notes"] == ["the bins differ; build B with --like A", "range 0 .. 99 -> 50 .. 199"]
+
+
+def test_intervals_with_common_edges_are_joined_and_compared(saved, capsys):
+    """Quarters and eighths have three edges in common; nothing is assumed about where in an interval values lie."""
+    fours, eights = (saved(name, {"x": range(800)}, bins=bins) for name, bins in (("a", 4), ("b", 8)))
+    assert changes(capsys, fours, eights, 0)["x"]["psi"] == 0
+    moved = saved("c", {"x": [*range(400)] * 2 + [*range(400, 800)]}, bins=12)
+    half = saved("d", {"x": [*range(400)] * 2 + [*range(400, 800)]}, bins=6)
+    assert changes(capsys, moved, half, 0)["x"]["psi"] == 0
 
 
 def test_people_see_a_table_and_how_quality_moved(saved, capsys):

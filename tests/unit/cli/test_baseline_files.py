@@ -106,7 +106,8 @@ def test_files_that_do_not_go_together_are_refused(tmp_path, capsys, names, said
         ([], "give DATA"),
         (["a.csv", "--from-prometheus=http://127.0.0.1:1"], "one of the two"),
         (["a.csv", "--model=m"], "give --model and --version"),
-        (["a.csv", "--model=m", "--version=1", "--like=b.json"], "--like belongs to --from-prometheus"),
+        (["a.csv", "--like=b.json"], "give --version"),
+        (["--from-prometheus=http://127.0.0.1:1", "--like=b.json", "--importance=i.json"], "--importance needs DATA"),
     ],
 )
 def test_options_that_contradict_each_other_are_wrong_usage(arguments, said, capsys):
@@ -114,3 +115,28 @@ def test_options_that_contradict_each_other_are_wrong_usage(arguments, said, cap
         main(["baseline", "build", "-o", "b.json", *arguments])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("i.json", '{"age": 3, "visits": 1}'), ("i.csv", "feature,importance\nage,0.75\nvisits,0.25\n")]
+)
+def test_importance_is_read_from_a_file_and_bins_from_another_version(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    data = tmp_path / "data.csv"
+    data.write_text("age,visits\n" + "".join(f"{20 + i % 50},{i % 3}\n" for i in range(200)))
+    build = ["baseline", "build", str(data), "--importance", str(tmp_path / name)]
+    assert main([*build, "-o", str(tmp_path / "old.json"), "--model", "churn", "--version", "1", "--bins", "4"]) == 0
+    assert main([*build, "-o", str(tmp_path / "new.json"), "--version", "2", "--like", str(tmp_path / "old.json")]) == 0
+    old, new = (Baseline.load(tmp_path / f"{age}.json") for age in ("old", "new"))
+    assert (new.model, new.version) == ("churn", "2")
+    assert [feature.histogram for feature in new.features] == [feature.histogram for feature in old.features]
+    assert new.feature("age").importance == 0.75
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"age": -1}', '{"age": "much"}', "{}", "{"])
+def test_importance_that_is_none_is_said(tmp_path, text, capsys):
+    (tmp_path / "i.json").write_text(text)
+    (tmp_path / "data.csv").write_text("age\n1\n2\n")
+    build = ["baseline", "build", str(tmp_path / "data.csv"), "-o", str(tmp_path / "b.json"), "--model", "m", "--version", "1"]
+    assert main([*build, "--importance", str(tmp_path / "i.json")]) == 1
+    assert "importance" in capsys.readouterr().err

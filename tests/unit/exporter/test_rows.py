@@ -58,7 +58,7 @@ def watched(built):
 
 
 def scores(watched, data):
-    rows = Coder(watched.baseline).rows({name: data[name].tolist() for name in data.columns})
+    rows = Coder(watched.baseline).rows({name: data[name].tolist() for name in data.columns}, len(data))
     return row_readings(watched.baseline, watched.sample, rows, "1h", Limits())
 
 
@@ -97,7 +97,7 @@ def test_a_feature_that_moved_is_what_the_classifier_goes_by(watched):
 
 def test_features_that_were_not_sent_are_not_compared(watched):
     """Of two that go together one alone is as it was."""
-    rows = Coder(watched.baseline).rows({name: column.tolist() for name, column in frame(1_000, 99, related=0.0).items()})
+    rows = Coder(watched.baseline).rows({name: column.tolist() for name, column in frame(1_000, 99, related=0.0).items()}, 1_000)
     rows[:, 1] = ABSENT
     assert over(row_readings(watched.baseline, watched.sample, rows, "1h", Limits())) == set()
     rows[:, :] = ABSENT

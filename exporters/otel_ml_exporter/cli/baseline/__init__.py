@@ -49,15 +49,19 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     build.add_argument("--features", type=_names, metavar="A,B,C", help="the model's inputs (default: all other columns)")
     build.add_argument("--categorical", type=_names, default=[], metavar="A,B", help="numeric columns that are codes")
     build.add_argument("--task", choices=("binary", "multiclass", "regression"), help="inferred when it can be")
+    build.add_argument("--importance", type=Path, metavar="FILE", help="how much the model uses each feature (JSON or CSV)")
     build.add_argument("--bins", type=int, default=10, help="quantile bins of a numeric feature (default: %(default)s)")
     build.add_argument("--sample", type=Path, metavar="FILE", help="also write a random sample of the rows (Parquet), for the exporter")
     build.add_argument("--sample-rows", type=int, default=5_000, metavar="N", help="rows of the sample (default: %(default)s)")
+    build.add_argument(
+        "--like",
+        type=Path,
+        metavar="OLD",
+        help="keep the bins of another version's baseline, so that versions compare; with --from-prometheus the one that is served",
+    )
     history = build.add_argument_group("from what a served model emitted, instead of DATA")
     history.add_argument("--from-prometheus", metavar="URL", help="count what the model was given, as Prometheus has it")
     history.add_argument("--range", default="7d", help="how far to look back (default: %(default)s)")
-    history.add_argument(
-        "--like", type=Path, metavar="OLD", help="the baseline that the model is served with; keeps its exact bins and ranges"
-    )
     build.set_defaults(run=_build, fail=build.error)
 
 
@@ -68,14 +72,16 @@ def _names(text: str) -> list[str]:
 def _build(options: argparse.Namespace) -> int:
     if bool(options.data) == bool(options.from_prometheus):
         options.fail("give DATA (CSV or Parquet files), or --from-prometheus URL; one of the two")
-    if options.like and not options.from_prometheus:
-        options.fail("--like belongs to --from-prometheus")
+    if options.importance and options.from_prometheus:
+        options.fail("--importance needs DATA; with --like OLD a baseline keeps that of the old one")
     if options.sample and not 0 < options.sample_rows <= MAX_ROWS:
         options.fail(f"--sample-rows is {options.sample_rows}; give a number from 1 to {MAX_ROWS}")
     if options.sample and options.from_prometheus:
         options.fail("--sample needs DATA: Prometheus has counts, not rows")
     if not (options.model and options.version) and not options.like:
         options.fail("give --model and --version")
+    if not options.version and options.data:
+        options.fail("give --version; that of --like is of another one")
     if options.from_prometheus:
         from otel_ml_exporter.cli.baseline.history import from_prometheus as make
     else:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import json
+import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,14 +30,33 @@ def from_files(options: argparse.Namespace) -> Baseline:
         for table in files.tables(list(dict.fromkeys([*features, *beside]))):
             yield _batch(table, features, options)
 
+    like = Baseline.load(options.like) if options.like else None
     return Baseline.from_batches(
         read,
-        model=options.model,
+        model=options.model or (like.model if like else ""),
         version=options.version,
         task=options.task,
         categorical=options.categorical,
+        importance=_importance(options.importance) if options.importance else None,
         bins=options.bins,
+        like=like,
     )
+
+
+def _importance(path: Path) -> dict[str, float]:
+    """The weight of each feature: a JSON object, or CSV with the columns `feature` and `importance`."""
+    mend = 'write {"age": 0.6, "plan": 0.4}, or CSV with the columns feature and importance'
+    try:
+        if path.suffix.lower() == ".csv":
+            with path.open(encoding="utf-8", newline="") as file:
+                found = {row["feature"]: float(row["importance"]) for row in csv.DictReader(file)}
+        else:
+            found = {str(name): float(weight) for name, weight in json.loads(path.read_text("utf-8")).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BaselineError(str(path), [Fault("importance", f"cannot be read ({type(error).__name__}: {error})", mend)]) from error
+    if not found or not all(0 <= weight < math.inf for weight in found.values()):
+        raise BaselineError(str(path), [Fault("importance", "holds a weight that is no number of 0 or more, or none", mend)])
+    return found
 
 
 def _check(files: Files, wanted: Sequence[str]) -> None:

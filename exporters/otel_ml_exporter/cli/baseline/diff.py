@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from otel_ml import Baseline, stats
 from otel_ml.baseline import Feature, Histogram
@@ -89,7 +90,7 @@ def _notes(old: Feature, new: Feature) -> Iterator[str]:
 def _distance(name: str, old: Histogram, new: Histogram, *, alpha: float, design_effect: float, notes: tuple[str, ...] = ()) -> Change:
     counts = _common_bins(old, new)
     if counts is None:
-        return Change(name, "incomparable", notes=("the bins differ", *notes))
+        return Change(name, "incomparable", notes=("the bins differ; build B with --like A", *notes))
     if not (old.samples and new.samples):
         return Change(name, "same" if old.samples == new.samples else "incomparable", notes=("one counted nothing", *notes))
     psi = stats.psi(*counts, alpha=alpha, design_effect=design_effect)
@@ -98,11 +99,26 @@ def _distance(name: str, old: Histogram, new: Histogram, *, alpha: float, design
 
 
 def _common_bins(old: Histogram, new: Histogram) -> tuple[list[float], list[float]] | None:
-    """Both counts in bins that both have; categories that only one has go to `__other__`. None for intervals that differ."""
+    """Both counts in bins that both have; categories that only one has go to `__other__`, intervals are joined at common edges.
+
+    None for a number and a category, or where fewer than two edges are common: nothing would be left to see.
+    """
+    if old.edges is not None and new.edges is not None:
+        edges = [edge for edge in old.edges if edge in new.edges]
+        same = old.edges == new.edges
+        return (_between(old, edges), _between(new, edges)) if same or len(edges) >= 2 else None
     if old.edges is not None or new.edges is not None:
-        return ([*old.counts], [*new.counts]) if old.edges == new.edges else None
+        return None
     common = [label for label in old.categories if label in new.categories]
     return _folded(old, common), _folded(new, common)
+
+
+def _between(histogram: Histogram, edges: Sequence[float]) -> list[float]:
+    """Counts of the intervals between `edges`, each the sum of whole intervals, then of the reserved bins."""
+    assert histogram.edges is not None
+    bounds = [0, *(histogram.edges.index(edge) + 1 for edge in edges), len(histogram.edges) + 1]
+    joined = [float(sum(histogram.counts[first:last])) for first, last in pairwise(bounds)]
+    return [*joined, *map(float, histogram.counts[-2:])]
 
 
 def _folded(histogram: Histogram, kept: list[str]) -> list[float]:

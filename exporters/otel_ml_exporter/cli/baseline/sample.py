@@ -14,7 +14,8 @@ from otel_ml_exporter.rows.sample import write
 
 def write_sample(options: argparse.Namespace, baseline: Baseline) -> int:
     """Write the sample of a baseline that was built from files; the number of its rows."""
-    rows = _chosen(Files(options.data), [feature.name for feature in baseline.features], options.sample_rows)
+    files = Files(options.data)
+    rows = _chosen(files, [feature.name for feature in baseline.features if feature.source is None], options.sample_rows)
     write(options.sample, baseline, rows)
     return int(rows.num_rows)
 
