@@ -66,6 +66,8 @@ def test_the_command_line_helps_without_extras_and_names_the_one_that_is_missing
     for command, extra in (
         (("exporter", "run", "--config", "exporter.yaml"), "exporter"),
         (("demo",), "demo"),
+        (("doctor", "--model=m"), "exporter"),
+        (("backtest",), "exporter"),
         (("render", "rules", "-o", "out"), "render"),
         (("baseline", "build", "x.csv", "-o", "b.json", "--model=m", "--version=1"), "data"),
     ):

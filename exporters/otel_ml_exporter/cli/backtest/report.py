@@ -13,6 +13,8 @@ from otel_ml_exporter.cli.words import clock
 from otel_ml_exporter.cli.words import span as length
 
 WIDTH = 60
+LEAST = 6 * 3_600.0
+"""Seconds under which a past says nothing about a week."""
 _FIRES, _SILENT = "█", "·"
 
 
@@ -50,8 +52,8 @@ def as_text(variants: Sequence[Variant], span: Span, silent: Sequence[str]) -> s
         parts.append(table(list(_timeline(found, variants, span))))
     if silent:
         parts.append(f"never: {', '.join(silent)}")
-    weekly = (("", *(variant.name for variant in variants)), *(_totals(variants, span)))
-    return "\n\n".join([*parts, table(weekly)])
+    totals = (("", *(variant.name for variant in variants)), *_totals(variants, span))
+    return "\n\n".join([*parts, table(totals)])
 
 
 def _told(found: Sequence[Row], variants: Sequence[Variant]) -> Iterator[tuple[str, ...]]:
@@ -68,8 +70,10 @@ def _cell(outcome: Outcome | None) -> str:
 
 
 def _totals(variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]]:
-    for word, severity in (("pages a week", names.CRITICAL), ("tickets a week", names.WARNING)):
-        yield word, *(f"{variant.weekly(severity, span):.1f}" for variant in variants)
+    """Pages and tickets in a week; in the past itself where that is too short to speak of weeks."""
+    weeks, rate = (span.weeks, f"in {length(span.end - span.start)}") if span.end - span.start < LEAST else (1.0, "a week")
+    for word, severity in (("pages", names.CRITICAL), ("tickets", names.WARNING)):
+        yield f"{word} {rate}", *(f"{variant.weekly(severity, span) * weeks:.1f}" for variant in variants)
 
 
 def _timeline(found: Sequence[Row], variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]]:

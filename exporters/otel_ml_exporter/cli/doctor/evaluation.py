@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
+from otel_ml import Baseline
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, unchecked
 from otel_ml_exporter.cli.words import ago, span
@@ -19,32 +21,46 @@ _STALE_RULES = 300.0
 
 def fingerprint(case: Case) -> Finding:
     """Service, exporter and file have the same baseline."""
-    served = _ids(case, names.MODEL_INFO.prometheus)
-    bare = sorted(version for version, identity in served.items() if not identity)
+    served, known = _ids(case, names.MODEL_INFO.prometheus), _ids(case, names.BASELINE_INFO.prometheus)
+    bare = sorted(version for version, ids in served.items() if "" in ids)
     if bare:
         return broken(f"version {', '.join(bare)} is served without a baseline", "give otel_ml.monitor the file that Baseline.save wrote")
-    known = _ids(case, names.BASELINE_INFO.prometheus)
-    for version, identity in sorted(served.items()):
-        if version in known and known[version] != identity:
-            mend = "give both the same file; compare with `otel-ml baseline show`"
-            return broken(f"version {version} counts with baseline {identity}, the exporter has {known[version]}", mend)
+    for version, ids in sorted(served.items()):
+        if version in known and not ids <= known[version]:
+            found = f"version {version} counts with baseline {_listed(ids)}, the exporter has {_listed(known[version])}"
+            return broken(found, "give both the same file; compare with `otel-ml baseline show`")
     if case.baseline is not None:
-        expected = case.baseline.fingerprint
-        if served.get(case.baseline.version) != expected:
-            found = served.get(case.baseline.version, "nothing")
-            return broken(
-                f"version {case.baseline.version} counts with baseline {found}, the file is {expected}", "give the service this file"
-            )
-        return ok(f"service and file have baseline {expected}")
+        return _against_file(case.baseline, served)
+    if not known:
+        return unchecked(f"the service has baseline {_listed(set().union(*served.values()))}; give --baseline FILE to compare it")
     unknown = sorted(set(served) - set(known))
     if unknown:
-        return look(f"nobody else has a baseline of version {', '.join(unknown)}", "add it to `models` of the exporter's configuration")
-    return ok(f"service and exporter have baseline {', '.join(sorted(set(served.values())))}")
+        return look(f"the exporter has no baseline of version {', '.join(unknown)}", "add it to `models` of the exporter's configuration")
+    return ok(f"service and exporter have baseline {_listed(set().union(*served.values()))}")
 
 
-def _ids(case: Case, metric: str) -> Mapping[str, str]:
-    found = case.prometheus.vector(f"group by ({VERSION}, {BASELINE}) ({metric}{{{case.matcher}}})")
-    return {sample.labels.get(VERSION, ""): sample.labels.get(BASELINE, "") for sample in found}
+def _against_file(baseline: Baseline, served: Mapping[str, set[str]]) -> Finding:
+    """Whether the version of a file counts with it, and only with it."""
+    version, expected = baseline.version, baseline.fingerprint
+    if version not in served:
+        return broken(f"the file is of version {version}, and version {_listed(set(served))} serves", "give the file of a served version")
+    if served[version] != {expected}:
+        return broken(
+            f"version {version} counts with baseline {_listed(served[version])}, the file is {expected}", "give the service this file"
+        )
+    return ok(f"service and file have baseline {expected}")
+
+
+def _ids(case: Case, metric: str) -> dict[str, set[str]]:
+    """The baselines of each version."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    for sample in case.prometheus.vector(f"group by ({VERSION}, {BASELINE}) ({metric}{{{case.matcher}}})"):
+        ids[sample.labels.get(VERSION, "")].add(sample.labels.get(BASELINE, ""))
+    return ids
+
+
+def _listed(values: set[str]) -> str:
+    return ", ".join(sorted(values))
 
 
 def exporter(case: Case) -> Finding:

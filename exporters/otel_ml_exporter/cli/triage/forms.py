@@ -27,7 +27,7 @@ def as_text(report: Report) -> str:
     for title, lines in _sections(report):
         parts.append("\n".join([title, *(f"  {line}" for line in lines)]))
     if report.moved:
-        rows = table([_MOVED, *(_cells(moved, report.at) for moved in report.moved)])
+        rows = table([_MOVED, *(_cells(moved, report) for moved in report.moved)])
         parts.insert(-2, "\n".join([f"what moved, over {report.window}", *(f"  {line}" for line in rows.splitlines())]))
     return "\n\n".join(parts)
 
@@ -39,23 +39,28 @@ def as_markdown(report: Report) -> str:
         parts.append("\n".join([f"### {title[0].upper()}{title[1:]}", *(f"- {line.strip()}" for line in lines)]))
     if report.moved:
         head = f"| {' | '.join(_MOVED)} |\n|{' --- |' * len(_MOVED)}"
-        rows = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in _cells(moved, report.at))} |" for moved in report.moved]
+        rows = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in _cells(moved, report))} |" for moved in report.moved]
         parts.insert(-2, "\n".join([f"### What moved, over {report.window}\n", head, *rows]))
     return "\n\n".join(parts)
 
 
 def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     """Titles and lines, without the table; the last two are what changed and what to do."""
-    serving = [_version(version, report.at) for version in report.versions] + list(report.serving) + list(report.gaps)
+    serving = [_version(version, report) for version in report.versions] + list(report.serving) + list(report.gaps)
     yield "serving", serving
     yield "fires", [line for alert in report.alerts for line in _alert(alert, report.at)] or ["nothing"]
-    changed = [f"{clock(change.at)} ({span(report.at - change.at)} ago)  {change.what}" for change in report.changes]
+    changed = [f"{clock(change.at)} ({_ago(change.at, report)} ago)  {change.what}" for change in report.changes]
     yield "what changed before", changed or ["no version, no baseline, no number of replicas"]
     yield "what to do", list(_advice(report))
 
 
-def _version(version: Version, at: float) -> str:
-    since = "for longer than was looked back" if version.since is None else f"for {span(at - version.since)}"
+def _ago(at: float, report: Report) -> str:
+    """How long ago something was seen first or last, as well as that is known."""
+    return span(report.at - at) if report.at - at >= report.step else f"less than {span(report.step)}"
+
+
+def _version(version: Version, report: Report) -> str:
+    since = "for longer than was looked back" if version.since is None else f"for {_ago(version.since, report)}"
     role = f" {version.role}" if version.role else ""
     return f"version {version.version}{role}, {counted(version.replicas, 'replica')}, baseline {version.baseline or 'none'}, {since}"
 
@@ -68,20 +73,20 @@ def _alert(alert: Firing, at: float) -> Iterator[str]:
         yield f"    {alert.description}"
 
 
-def _cells(moved: Moved, at: float) -> tuple[str, ...]:
+def _cells(moved: Moved, report: Report) -> tuple[str, ...]:
     limit, floor = ("-" if number is None else f"{number:.3g}" for number in (moved.limit, moved.floor))
     samples = "-" if moved.samples is None else f"{moved.samples:.0f}"
-    return moved.what, moved.version, f"{moved.value:.3g}", limit, floor, samples, "; ".join((_judged(moved, at), *moved.notes))
+    return moved.what, moved.version, f"{moved.value:.3g}", limit, floor, samples, "; ".join((_judged(moved, report), *moved.notes))
 
 
-def _judged(moved: Moved, at: float) -> str:
+def _judged(moved: Moved, report: Report) -> str:
     """Effect and evidence in words."""
     if moved.real:
         bounds = [(bound, word) for bound, word in ((moved.limit, "the limit"), (moved.floor, "chance")) if bound]
         times = [f"{moved.value / bound:.1f} x {word}" for bound, word in bounds if moved.value > bound] or [
             "values that the baseline never saw"
         ]
-        since = "" if moved.since is None else f", for {span(at - moved.since)}"
+        since = "" if moved.since is None else f", for {_ago(moved.since, report)}"
         return f"yes: {', '.join(times)}{since}"
     if moved.floor is None:
         return "unknown: no noise floor"

@@ -113,7 +113,7 @@ def gather(
     moved = list(_moved(asking, top, baseline)) if asking.window else []
     if not moved:
         gaps.append("there are no scores: too few samples, or no exporter; `otel-ml doctor` knows")
-    return Report(model, now, asking.window, versions, list(_serving(asking)), alerts, moved, changes, gaps)
+    return Report(model, now, asking.step, asking.window, versions, list(_serving(asking)), alerts, moved, changes, gaps)
 
 
 def _shortest(server: Prometheus, model: str) -> str:

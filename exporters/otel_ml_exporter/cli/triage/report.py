@@ -62,10 +62,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Report:
-    """The incident report of a model at a Unix time; `window` is that of the scores, `gaps` what could not be asked."""
+    """The incident report of a model at a Unix time; `window` is that of the scores, `gaps` what could not be asked.
+
+    The past was looked at every `step` seconds: no time in it is known better.
+    """
 
     model: str
     at: float
+    step: float
     window: str
     versions: Sequence[Version]
     serving: Sequence[str]
