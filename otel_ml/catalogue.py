@@ -40,6 +40,9 @@ OUTCOME_LABEL: Final = "ml.outcome.label"
 OUTCOME_SOURCE: Final = "ml.outcome.source"
 OUTCOME_VALUE: Final = "ml.outcome.value"
 
+OVERFLOW: Final = "otel.metric.overflow"
+"""OpenTelemetry's own mark of the series into which the SDK merged what was beyond its budget."""
+
 # Labels that only the exporter adds
 WINDOW: Final = "window"
 REFERENCE: Final = "reference"
@@ -108,6 +111,17 @@ SIGNAL_OUTPUT_SHARE: Final = "output_share"
 SIGNAL_ERROR_BUDGET: Final = "error_budget"
 SIGNAL_LATENCY: Final = "latency"
 SIGNAL_LATENCY_BUDGET: Final = "latency_budget"
+SIGNAL_UNSEEN_VALUES: Final = "unseen_values"
+SIGNAL_INPUT_SHARE: Final = "input_share"
+SIGNAL_CONFIDENCE_DROP: Final = "confidence_drop"
+SIGNAL_OUTLIER_SHARE: Final = "outlier_share"
+SIGNAL_ABSTENTION_SHARE: Final = "abstention_share"
+SIGNAL_SHADOW_DISAGREEMENT: Final = "shadow_disagreement"
+SIGNAL_SEGMENT_GAP: Final = "segment_gap"
+SIGNAL_ESTIMATED_DROP: Final = "estimated_drop"
+SIGNAL_LABEL_DELAY: Final = "label_delay"
+SIGNAL_LABEL_COVERAGE: Final = "label_coverage"
+SIGNAL_BASELINE_AGE: Final = "baseline_age"
 
 # Values of reference: what a window is compared with
 REFERENCE_BASELINE: Final = "baseline"
@@ -324,7 +338,7 @@ ATTRIBUTES: Final = (
             SIGNAL_CONFIDENCE: "Confidences.",
             SIGNAL_OUTLIER: "Squared Mahalanobis distances.",
             SIGNAL_CALIBRATION: "Confidences with their outcomes.",
-            SIGNAL_PERFORMANCE: "Predictions with their outcomes.",
+            SIGNAL_PERFORMANCE: "Predictions with their outcomes; as a limit the least accuracy.",
             SIGNAL_ROWS: "Sampled rows.",
             SIGNAL_FEATURE_PSI: "Limit of a feature's PSI.",
             SIGNAL_DRIFTED_FEATURES: "Limit of the share of drifted features.",
@@ -336,6 +350,17 @@ ATTRIBUTES: Final = (
             SIGNAL_ERROR_BUDGET: "Share of calls that may fail.",
             SIGNAL_LATENCY: "Seconds a call may take.",
             SIGNAL_LATENCY_BUDGET: "Share of calls that may take longer.",
+            SIGNAL_UNSEEN_VALUES: "Limit of the share of a feature's values outside the baseline's vocabulary.",
+            SIGNAL_INPUT_SHARE: "Limit of the share of one bin among a feature's values.",
+            SIGNAL_CONFIDENCE_DROP: "How much less sure the model may be than in its baseline.",
+            SIGNAL_OUTLIER_SHARE: "Limit of the share of rows beyond 99.9 % of the baseline's.",
+            SIGNAL_ABSTENTION_SHARE: "Limit of the share of rows without a prediction.",
+            SIGNAL_SHADOW_DISAGREEMENT: "Limit of the share of rows on which the shadow says something else.",
+            SIGNAL_SEGMENT_GAP: "How much less accurate a segment may be than the whole.",
+            SIGNAL_ESTIMATED_DROP: "How much the estimated accuracy may lie below the baseline's.",
+            SIGNAL_LABEL_DELAY: "Seconds within which nine outcomes in ten arrive.",
+            SIGNAL_LABEL_COVERAGE: "Least share of predictions that get an outcome.",
+            SIGNAL_BASELINE_AGE: "Seconds after which a baseline is old.",
         },
     ),
     Attribute(
@@ -482,6 +507,7 @@ FEATURE_UNSEEN_RATIO = Metric("ml.feature.unseen.ratio", "gauge", "", "Share of 
 FEATURE_OUT_OF_RANGE_RATIO = Metric(
     "ml.feature.out_of_range.ratio", "gauge", "", "Share of values outside the range the baseline observed.", _PER_FEATURE
 )
+FEATURE_TOP_BIN_RATIO = Metric("ml.feature.top_bin.ratio", "gauge", "", "Share of the fullest bin of a feature.", _PER_FEATURE)
 FEATURE_DRIFTED = Metric("ml.feature.drifted", "gauge", "", "The verdict: 1 when the feature drifted, else 0.", _PER_FEATURE)
 PREDICTION_PSI = Metric("ml.prediction.psi", "gauge", "", "PSI of the predictions.", _WINDOWED)
 PREDICTION_PSI_NOISE_FLOOR = Metric(
@@ -490,6 +516,9 @@ PREDICTION_PSI_NOISE_FLOOR = Metric(
 CONFIDENCE_PSI = Metric("ml.confidence.psi", "gauge", "", "PSI of the confidences.", _WINDOWED)
 CONFIDENCE_PSI_NOISE_FLOOR = Metric(
     "ml.confidence.psi.noise_floor", "gauge", "", "PSI of confidences that chance alone stays below.", _WINDOWED
+)
+CONFIDENCE_MEAN = Metric(
+    "ml.confidence.mean", "gauge", "", "How sure the model was of the class it predicted, on average; from bins.", _OUTCOMES
 )
 OUTLIER_PSI = Metric("ml.outlier.psi", "gauge", "", "PSI of the rows' squared Mahalanobis distances.", _WINDOWED)
 OUTLIER_PSI_NOISE_FLOOR = Metric(
@@ -559,6 +588,9 @@ BRIER_SCORE = Metric("ml.brier_score", "gauge", "", "Mean squared error of the c
 PERFORMANCE = Metric("ml.performance", "gauge", "", "A score of the predictions, measured with labels or estimated without.", _PERFORMANCE)
 PERFORMANCE_LOW = Metric("ml.performance.low", "gauge", "", "Lower end of the 95 % interval of the score.", _PERFORMANCE)
 PERFORMANCE_HIGH = Metric("ml.performance.high", "gauge", "", "Upper end of the 95 % interval of the score.", _PERFORMANCE)
+SEGMENT_PERFORMANCE = Metric(
+    "ml.segment.performance", "gauge", "", "A score of the predictions of one segment, measured with labels.", (*_OUTCOMES, SEGMENT, METRIC)
+)
 WINDOW_SAMPLES = Metric(
     "ml.window.samples", "gauge", "", "Samples in the window; under the minimum a score is absent.", (*_MODEL, WINDOW, SIGNAL)
 )
@@ -620,6 +652,10 @@ BASELINE_NOISE_SCALE = Metric(
 )
 BASELINE_CALIBRATION_RATIO = Metric(
     "ml.baseline.calibration.ratio", "gauge", "", "Share of the baseline's outcomes in a confidence bin that came true.", (*_BINNED, BIN)
+)
+BASELINE_CONFIDENCE_MEAN = Metric("ml.baseline.confidence.mean", "gauge", "", "The baseline's `ml_confidence_mean`.", _BINNED)
+BASELINE_PERFORMANCE = Metric(
+    "ml.baseline.performance", "gauge", "", "A score of the predictions that the baseline was built from.", (*_BINNED, METRIC)
 )
 BASELINE_INFO = Metric("ml.baseline.info", "gauge", "", "1 for each baseline the exporter has loaded.", (*_BINNED, MODEL_TASK), _OF_A_TASK)
 BASELINE_CREATED = Metric("ml.baseline.created_timestamp", "gauge", "s", "When the baseline was made, Unix time.", _BINNED)

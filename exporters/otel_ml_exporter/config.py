@@ -252,7 +252,7 @@ def _model(section: Section, common: Limits) -> ModelSettings:
         section.fault("baseline", "is absent", "write the path of the file that Baseline.save wrote")
     limits = section.section("thresholds")
     limits.only(threshold.signal for threshold in DEFAULTS)
-    values = {t.signal: limits.take(t.signal, shape.number(0, t.greatest), t.value) for t in DEFAULTS}
+    values = {t.signal: limits.take(t.signal, shape.duration if t.unit == "s" else shape.number(0, t.greatest), t.value) for t in DEFAULTS}
     features = section.section("features")
     own = {name: _feature(features.section(name)) for name in features.texts()}
     return ModelSettings(

@@ -5,18 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from otel_ml import catalogue as names
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The limit of one signal, how severe it is to cross it, and the greatest limit that makes sense."""
+    """The limit of one signal, how severe it is to cross it, and the greatest limit that makes sense.
+
+    A limit that nobody can guess is None until a model states it; one in seconds is written as a duration.
+    """
 
     signal: str
-    value: float
+    value: float | None
     severity: str
     greatest: float = 1.0
+    unit: Literal["", "s"] = ""
+
+
+DAY = 86_400.0
 
 
 DEFAULTS = (
@@ -28,8 +36,20 @@ DEFAULTS = (
     Threshold(names.SIGNAL_INPUT_VIOLATIONS, 0.2, names.CRITICAL),
     Threshold(names.SIGNAL_OUTPUT_SHARE, 0.99, names.CRITICAL),
     Threshold(names.SIGNAL_ERROR_BUDGET, 0.01, names.CRITICAL),
-    Threshold(names.SIGNAL_LATENCY, 1.0, names.CRITICAL, math.inf),
+    Threshold(names.SIGNAL_LATENCY, 1.0, names.CRITICAL, unit="s"),
     Threshold(names.SIGNAL_LATENCY_BUDGET, 0.01, names.CRITICAL),
+    Threshold(names.SIGNAL_UNSEEN_VALUES, 0.05, names.WARNING),
+    Threshold(names.SIGNAL_INPUT_SHARE, 0.99, names.WARNING),
+    Threshold(names.SIGNAL_CONFIDENCE_DROP, 0.1, names.WARNING),
+    Threshold(names.SIGNAL_OUTLIER_SHARE, 0.02, names.WARNING),
+    Threshold(names.SIGNAL_ABSTENTION_SHARE, 0.2, names.WARNING),
+    Threshold(names.SIGNAL_SHADOW_DISAGREEMENT, 0.05, names.WARNING),
+    Threshold(names.SIGNAL_PERFORMANCE, None, names.CRITICAL),
+    Threshold(names.SIGNAL_SEGMENT_GAP, 0.1, names.WARNING),
+    Threshold(names.SIGNAL_ESTIMATED_DROP, 0.02, names.WARNING),
+    Threshold(names.SIGNAL_LABEL_DELAY, DAY, names.WARNING, unit="s"),
+    Threshold(names.SIGNAL_LABEL_COVERAGE, 0.5, names.WARNING),
+    Threshold(names.SIGNAL_BASELINE_AGE, 90 * DAY, names.WARNING, unit="s"),
 )
 
 DISTANCES = "distances"
@@ -65,14 +85,15 @@ class Limits:
     features: Mapping[str, FeatureLimits] = field(default_factory=dict)
     off: frozenset[str] = frozenset()
 
-    def threshold(self, signal: str) -> float:
-        """The limit of a signal."""
+    def threshold(self, signal: str) -> float | None:
+        """The limit of a signal; None where nobody stated it."""
         return next(threshold.value for threshold in self.thresholds if threshold.signal == signal)
 
     def feature_psi(self, feature: str) -> float:
         """The limit of a feature's PSI."""
         own = self.features[feature].psi if feature in self.features else None
-        return self.threshold(names.SIGNAL_FEATURE_PSI) if own is None else own
+        limit = self.threshold(names.SIGNAL_FEATURE_PSI) if own is None else own
+        return math.inf if limit is None else limit
 
     def ignores(self, feature: str) -> bool:
         """Whether a feature may drift in peace."""
@@ -83,6 +104,6 @@ class Limits:
         return group not in self.off
 
 
-def overridden(values: Mapping[str, float]) -> tuple[Threshold, ...]:
+def overridden(values: Mapping[str, float | None]) -> tuple[Threshold, ...]:
     """The defaults with the limits of some signals replaced."""
     return tuple(replace(threshold, value=values.get(threshold.signal, threshold.value)) for threshold in DEFAULTS)

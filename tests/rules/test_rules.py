@@ -106,7 +106,7 @@ def test_every_page_says_what_to_do_and_leads_to_a_dashboard_that_exists(alert: 
 def test_every_alert_carries_the_labels_that_routes_and_inhibitions_need(alert: Alert):
     labels = alert.render(Knobs(labels={"team": "risk"}))["labels"]
     assert labels["severity"] in {"critical", "warning", "none"}
-    assert labels["category"] in {"serving", "input", "output", "drift", "quality", "monitor"}
+    assert labels["category"] in {"serving", "input", "output", "drift", "quality", "labels", "rollout", "monitor"}
     assert labels["team"] == "risk"
     assert "ml_model_name" in labels or "ml_model_name" in alert.expr
     assert not any("$value" in str(value) for value in labels.values())
@@ -121,6 +121,8 @@ def test_only_consequences_page():
         "ModelLatencyBudgetBurn",
         "ModelInputDataBroken",
         "ModelOutputCollapsed",
+        "ModelAccuracyBelowFloor",
+        "ModelCanaryWorse",
     }
 
 

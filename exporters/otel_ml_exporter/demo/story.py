@@ -21,11 +21,11 @@ from otel_ml_exporter.demo.picture import Record, draw
 from otel_ml_exporter.demo.stack import ALERTMANAGER, PROMETHEUS, WINDOW, Stack, running
 from otel_ml_exporter.demo.traffic import Change, Traffic, celsius, unchanged
 from otel_ml_exporter.programs import find
-from otel_ml_exporter.thresholds import DEFAULTS
+from otel_ml_exporter.thresholds import Limits
 
 SEASON_MONTH = 9
 _SHOWN_FEATURES = 6
-_PSI_LIMIT = next(limit.value for limit in DEFAULTS if limit.signal == names.SIGNAL_FEATURE_PSI)
+_PSI_LIMIT = Limits().feature_psi("temp")
 
 
 @dataclass(frozen=True)

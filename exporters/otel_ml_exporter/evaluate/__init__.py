@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from otel_ml import catalogue as names
 from otel_ml.baseline import Baseline
 from otel_ml_exporter.counts import ModelCounts
+from otel_ml_exporter.evaluate.confidence import confidence_readings
 from otel_ml_exporter.evaluate.describe import describe
 from otel_ml_exporter.evaluate.estimates import estimate_readings
 from otel_ml_exporter.evaluate.features import FeatureScore, feature_readings, scores, unknown_features
@@ -80,6 +81,7 @@ def evaluate(
         found = scores(baseline, ours, None, limits, problems)
         readings += feature_readings(baseline, found, window, names.REFERENCE_BASELINE, limits)
         readings += output_readings(baseline, ours, None, window, limits, reference=names.REFERENCE_BASELINE, problems=problems)
+        readings += confidence_readings(baseline, ours, window, limits)
         readings += estimate_readings(baseline, ours, window, limits)
         readings += share_readings(baseline, ours, window, limits)
         for reference, other in ((names.REFERENCE_PREVIOUS, earlier), (names.REFERENCE_STABLE, stable)):

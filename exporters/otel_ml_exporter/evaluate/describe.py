@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from otel_ml import catalogue as names
 from otel_ml.baseline import Baseline, Histogram
+from otel_ml_exporter.evaluate.confidence import mean_confidence
 from otel_ml_exporter.evaluate.noise import Noise, of_feature, of_output
 from otel_ml_exporter.evaluate.outputs import signals
 from otel_ml_exporter.evaluate.readings import Reading
 from otel_ml_exporter.thresholds import BASELINE, Limits
+
+_SCORES = next(frozenset(attribute.values) for attribute in names.ATTRIBUTES if attribute.name == names.METRIC)
 
 
 def describe(baseline: Baseline, limits: Limits) -> tuple[Reading, ...]:
@@ -19,8 +22,14 @@ def describe(baseline: Baseline, limits: Limits) -> tuple[Reading, ...]:
         Reading(names.BASELINE_INFO, (*identity, baseline.task or ""), 1.0),
         Reading(names.BASELINE_CREATED, identity, baseline.created.timestamp()),
         *(_content(baseline, identity) if limits.wants(BASELINE) else ()),
-        *(Reading(names.THRESHOLD, (*identity[:2], limit.signal, limit.severity), limit.value) for limit in limits.thresholds),
+        *_limits(identity, limits),
     )
+
+
+def _limits(identity: tuple[str, str, str], limits: Limits) -> Iterator[Reading]:
+    for limit in limits.thresholds:
+        if limit.value is not None:
+            yield Reading(names.THRESHOLD, (*identity[:2], limit.signal, limit.severity), limit.value)
 
 
 def _content(baseline: Baseline, identity: tuple[str, str, str]) -> Iterator[Reading]:
@@ -32,16 +41,27 @@ def _content(baseline: Baseline, identity: tuple[str, str, str]) -> Iterator[Rea
             yield Reading(names.BASELINE_NOISE_SCALE, quantity, noise.scale(len(histogram.counts)))
             for label, count in zip(histogram.labels, histogram.counts, strict=True):
                 yield Reading(names.BASELINE_BIN_RATIO, (*identity, signal, feature, label), count / samples)
-    if baseline.confusion is not None:
-        truths = [sum(row) for row in baseline.confusion]
-        for name, truth in zip(baseline.classes, truths, strict=True) if sum(truths) else ():
-            yield Reading(names.BASELINE_LABEL_RATIO, (*identity, name), truth / sum(truths))
+    yield from _answers(baseline, identity)
     known = baseline.calibration
     if known is not None:
         yield Reading(names.BASELINE_SAMPLES, (*identity, names.SIGNAL_CALIBRATION, ""), sum(known.outcomes))
         for label, outcomes, positives in zip(confidence_labels(known.edges), known.outcomes, known.positives, strict=True):
             if outcomes:
                 yield Reading(names.BASELINE_CALIBRATION_RATIO, (*identity, label), positives / outcomes)
+
+
+def _answers(baseline: Baseline, identity: tuple[str, str, str]) -> Iterator[Reading]:
+    """How often each class was true, how good the predictions were, and how sure."""
+    if baseline.confusion is not None:
+        truths = [sum(row) for row in baseline.confusion]
+        for name, truth in zip(baseline.classes, truths, strict=True) if sum(truths) else ():
+            yield Reading(names.BASELINE_LABEL_RATIO, (*identity, name), truth / sum(truths))
+    for metric, score in baseline.performance.items():
+        if metric in _SCORES:
+            yield Reading(names.BASELINE_PERFORMANCE, (*identity, metric), score)
+    sure = mean_confidence(baseline, None)
+    if sure is not None:
+        yield Reading(names.BASELINE_CONFIDENCE_MEAN, identity, sure)
 
 
 def confidence_labels(edges: tuple[float, ...]) -> tuple[str, ...]:

@@ -182,6 +182,7 @@ def feature_readings(baseline: Baseline, found: Sequence[FeatureScore], window: 
         yield Reading(names.FEATURE_DRIFTED, labels, float(score.drifted))
         if score.range is not None:
             outside = names.FEATURE_UNSEEN_RATIO if score.feature.type == "categorical" else names.FEATURE_OUT_OF_RANGE_RATIO
+            yield Reading(names.FEATURE_TOP_BIN_RATIO, labels, float(score.actual.max() / score.actual.sum()))
             yield Reading(names.FEATURE_MISSING_RATIO, labels, score.missing)
             yield Reading(outside, labels, score.range.ratio)
             if limits.wants(DISTANCES):

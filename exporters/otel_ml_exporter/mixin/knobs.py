@@ -32,6 +32,9 @@ _SHARES = (
     "input_violations",
     "output_share",
     "usual_share",
+    "outlier_share",
+    "abstention_share",
+    "shadow_disagreement",
     "dropped_ratio",
 )
 _COUNTS = ("minimum_calls", "minimum_samples", "minimum_outcomes")
@@ -85,6 +88,9 @@ class Knobs:
     usual_share: float = field(
         default=0.9, metadata=_why("a model whose commonest answer is usually above this share never counts as collapsed")
     )
+    outlier_share: float = field(default=0.02, metadata=_why("share of rows beyond 99.9 % of the baseline's that is too much"))
+    abstention_share: float = field(default=0.2, metadata=_why("share of withheld predictions that the fallback can stand"))
+    shadow_disagreement: float = field(default=0.05, metadata=_why("share of rows on which a shadow may say something else"))
     dropped_ratio: float = field(default=0.01, metadata=_why("share of uncounted rows above which the monitor itself needs mending"))
     minimum_calls: int = field(
         default=100, metadata=_why("fewer calls in the short window are no evidence about a budget; lower for rare, precious calls")

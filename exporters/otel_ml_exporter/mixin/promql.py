@@ -15,6 +15,7 @@ FEATURE: Final = prometheus(names.FEATURE_NAME)
 BASELINE: Final = prometheus(names.BASELINE_ID)
 BIN: Final = prometheus(names.BIN)
 SIGNAL: Final = prometheus(names.SIGNAL)
+SEGMENT: Final = prometheus(names.SEGMENT)
 VIOLATION: Final = prometheus(names.VIOLATION_TYPE)
 ROLE: Final = prometheus(names.MODEL_ROLE)
 ERROR: Final = prometheus(names.ERROR_TYPE)
@@ -49,6 +50,12 @@ class Queries:
         site = self.knobs.selector if metric in names.PLUGIN_METRICS else self.knobs.exporter_selector
         inside = ", ".join(part for part in (*matchers, site) if part)
         return f"{metric.prometheus}{suffix}" + (f"{{{inside}}}" if inside else "")
+
+    def every(self, metrics: tuple[Metric, ...], *matchers: str) -> str:
+        """The selector of any of several metrics of the plugin."""
+        any_of = "|".join(f"{metric.prometheus}.*" for metric in metrics)
+        inside = ", ".join(part for part in (f'__name__=~"{any_of}"', *matchers, self.knobs.selector) if part)
+        return f"{{{inside}}}"
 
     def windowed(self, metric: Metric, window: str, *matchers: str) -> str:
         """The selector of a score over a window, against the baseline where the metric has references."""

@@ -6,16 +6,18 @@ from typing import Any
 
 from otel_ml_exporter.mixin.groups.drift import drift
 from otel_ml_exporter.mixin.groups.inputs import inputs
+from otel_ml_exporter.mixin.groups.labels import labels
 from otel_ml_exporter.mixin.groups.monitor import monitor
 from otel_ml_exporter.mixin.groups.outputs import outputs
 from otel_ml_exporter.mixin.groups.quality import quality
+from otel_ml_exporter.mixin.groups.rollout import rollout
 from otel_ml_exporter.mixin.groups.scores import scores
 from otel_ml_exporter.mixin.groups.serving import serving
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.pack import Group
 from otel_ml_exporter.mixin.promql import Queries
 
-_GROUPS = (serving, inputs, outputs, drift, quality, monitor, scores)
+_GROUPS = (serving, inputs, outputs, drift, quality, labels, rollout, monitor, scores)
 
 
 def groups(knobs: Knobs) -> tuple[Group, ...]:

@@ -67,6 +67,10 @@ def _print(code: str) -> str:
     return "{{ " + code + " }}"
 
 
+MODEL_AND_VERSION: Final = f"model {label(MODEL)} version {label(VERSION)}"
+SUBJECT: Final = f"Model {label(MODEL)} version {label(VERSION)}"
+"""What the alert is about, within a sentence and at its beginning."""
+
 _UNKNOWN: Final = _print("else") + "unknown" + _print("end")
 
 

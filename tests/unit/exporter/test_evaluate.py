@@ -195,6 +195,39 @@ def test_each_threshold_is_one_series_for_each_model(baseline):
     assert ("churn", "3", "input_violations", "critical") in series
 
 
+def test_a_floor_for_the_accuracy_is_published_only_where_somebody_stated_one(baseline):
+    def floors(limits):
+        return [reading.value for reading in describe(baseline, limits) if reading.labels[2:] == ("performance", "critical")]
+
+    assert floors(LIMITS) == []
+    assert floors(replace(LIMITS, thresholds=overridden({"performance": 0.8}))) == [0.8]
+
+
+def test_the_fullest_bin_of_a_feature_has_its_share(baseline, counts):
+    stuck = dict.fromkeys(counts().features["age"], 0.0) | {next(iter(counts().features["age"])): 500.0}
+    evaluation = evaluate(baseline, [counts(features={**counts().features, "age": stuck})], "1h", LIMITS)
+    assert value(evaluation, names.FEATURE_TOP_BIN_RATIO, "age") == 1.0
+
+
+def test_a_binary_model_is_sure_of_either_class(baseline, counts):
+    low, *_, high = baseline.confidence.labels[:-2]
+    sure = {
+        label: value(evaluate(baseline, [counts(confidences={label: 500.0})], "1h", LIMITS), names.CONFIDENCE_MEAN) for label in (low, high)
+    }
+    edges = baseline.confidence.edges
+    assert sure == {low: pytest.approx(1 - edges[0] / 2), high: pytest.approx((1 + edges[-1]) / 2)}
+    few = evaluate(baseline, [counts(confidences={low: 5.0})], "1h", LIMITS)
+    assert not [reading for reading in few.readings if reading.metric is names.CONFIDENCE_MEAN]
+
+
+def test_the_baseline_says_how_sure_and_how_good_it_was(baseline):
+    said = {
+        reading.metric: reading for reading in describe(baseline, LIMITS) if reading.labels[-1] == "accuracy" or len(reading.labels) == 3
+    }
+    assert said[names.BASELINE_PERFORMANCE].value == baseline.performance["accuracy"]
+    assert 0.5 <= said[names.BASELINE_CONFIDENCE_MEAN].value <= 1
+
+
 def test_distances_are_those_of_stats(baseline, counts):
     ages = wobbling(counts().features["age"], 0.5)
     evaluation = evaluate(baseline, [counts(features={**counts().features, "age": ages})], "1h", LIMITS)
@@ -410,6 +443,7 @@ def test_groups_of_metrics_can_be_switched_off(baseline, counts):
         "ml.feature.psi",
         "ml.feature.psi.noise_floor",
         "ml.feature.drifted",
+        "ml.feature.top_bin.ratio",
         "ml.feature.missing.ratio",
         "ml.feature.unseen.ratio",
         "ml.feature.out_of_range.ratio",

@@ -30,6 +30,9 @@ def test_defaults_are_those_of_the_exporter():
     assert knobs.error_budget == published[catalogue.SIGNAL_ERROR_BUDGET]
     assert knobs.latency_objective == published[catalogue.SIGNAL_LATENCY]
     assert knobs.latency_budget == published[catalogue.SIGNAL_LATENCY_BUDGET]
+    assert knobs.outlier_share == published[catalogue.SIGNAL_OUTLIER_SHARE]
+    assert knobs.abstention_share == published[catalogue.SIGNAL_ABSTENTION_SHARE]
+    assert knobs.shadow_disagreement == published[catalogue.SIGNAL_SHADOW_DISAGREEMENT]
     assert knobs.input_violations == published[catalogue.SIGNAL_INPUT_VIOLATIONS]
     assert knobs.output_share == published[catalogue.SIGNAL_OUTPUT_SHARE]
 

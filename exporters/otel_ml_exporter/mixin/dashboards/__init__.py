@@ -21,12 +21,14 @@ def dashboards(knobs: Knobs) -> dict[str, Any]:
         raise
 
     from otel_ml_exporter.mixin.dashboards.drift import drift  # noqa: PLC0415
+    from otel_ml_exporter.mixin.dashboards.monitor import monitor  # noqa: PLC0415
     from otel_ml_exporter.mixin.dashboards.overview import overview  # noqa: PLC0415
     from otel_ml_exporter.mixin.dashboards.quality import quality  # noqa: PLC0415
+    from otel_ml_exporter.mixin.dashboards.rollout import rollout  # noqa: PLC0415
     from otel_ml_exporter.mixin.dashboards.serving import serving  # noqa: PLC0415
 
     encoder = JSONEncoder()
-    built = (json.loads(encoder.encode(build(Queries(knobs)))) for build in (overview, serving, drift, quality))
+    built = (json.loads(encoder.encode(build(Queries(knobs)))) for build in (overview, serving, drift, quality, rollout, monitor))
     return {dashboard["uid"]: _numbered(dashboard) for dashboard in built}
 
 

@@ -11,10 +11,12 @@ from otel_ml.catalogue import Metric
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
 from otel_ml_exporter.mixin.dashboards.rows import sampled_rows
+from otel_ml_exporter.mixin.groups.limits import limit
 from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, SIGNAL, VERSION, VIOLATION, Queries, equal
 
 WINDOW = "$window"
 THIS = (*CHOSEN, equal(FEATURE, "$feature"))
+OF_VERSION = ", ".join(CHOSEN)
 SHOWN = 20
 """Features in the table and in the variable: more would neither be read nor be drawn."""
 
@@ -33,7 +35,7 @@ def drift(queries: Queries) -> models.Dashboard:
         *_feature(queries),
         parts.row("Rows as a whole", 38),
         *_outliers(queries),
-        *sampled_rows(queries, 47),
+        *sampled_rows(queries, 53),
     )
     for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
@@ -114,17 +116,18 @@ def _table(queries: Queries) -> Panel:
         "Impact": names.FEATURE_IMPACT,
         "Missing": names.FEATURE_MISSING_RATIO,
         "Unseen": names.FEATURE_UNSEEN_RATIO,
+        "Fullest bin": names.FEATURE_TOP_BIN_RATIO,
         "Out of range": names.FEATURE_OUT_OF_RANGE_RATIO,
     }
     panel = parts.grid_table("Features", f"The {SHOWN} features that moved most, furthest first.", Place(9, 4, 15, 11))
-    for ref, metric in zip("ABCDEFG", columns.values(), strict=True):
+    for ref, metric in zip("ABCDEFGH", columns.values(), strict=True):
         score = f"max by ({FEATURE}) ({queries.windowed(metric, WINDOW, *CHOSEN)}) and on ({FEATURE}) topk({SHOWN}, {psi})"
         panel = panel.with_target(parts.query(score, ref, rows=True))
     panel = panel.with_transformation(parts.transformation("merge"))
-    renamed = {FEATURE: "Feature", **{f"Value #{ref}": title for ref, title in zip("ABCDEFG", columns, strict=True)}}
+    renamed = {FEATURE: "Feature", **{f"Value #{ref}": title for ref, title in zip("ABCDEFGH", columns, strict=True)}}
     panel = panel.with_transformation(parts.transformation("organize", excludeByName={"Time": True}, renameByName=renamed))
     panel = panel.sort_by([common.TableSortByFieldState().display_name("PSI").desc(True)])
-    for title in ("Missing", "Unseen", "Out of range"):
+    for title in ("Missing", "Unseen", "Fullest bin", "Out of range"):
         panel = panel.override_by_name(title, [DynamicConfigValue(id_val="unit", value="percentunit")])
     url = "/d/otel-ml-drift?${__url_time_range}&${__all_variables}&var-feature=${__data.fields.Feature}"
     panel = panel.override_by_name("Feature", [DynamicConfigValue(id_val="links", value=[{"title": "Show it below", "url": url}])])
@@ -206,5 +209,14 @@ def _outliers(queries: Queries) -> list[Panel]:
             Place(12, 39, 12, 8),
             Line(_best(queries, names.OUTLIER_PSI), "PSI", parts.BLUE),
             Line(_best(queries, names.OUTLIER_PSI_NOISE_FLOOR), "noise floor", parts.BLACK, dashed=True),
+        ),
+        parts.lines(
+            "Rows unlike any in the baseline",
+            "Share of rows beyond 99.9 % of the baseline's; over the dashed line ModelOutliersRising fires.",
+            "percentunit",
+            Place(0, 47, 24, 6),
+            Line(f"model_version:ml_outliers:ratio{queries.knobs.rate_window}{{{OF_VERSION}}}", queries.knobs.rate_window, parts.SKY),
+            Line(f"model_version:ml_outliers:ratio{queries.knobs.short_window}{{{OF_VERSION}}}", queries.knobs.short_window, parts.BLUE),
+            Line(f"{limit(names.SIGNAL_OUTLIER_SHARE)}{{{OF_VERSION}}}", "limit", parts.VERMILION, dashed=True),
         ),
     ]

@@ -20,16 +20,17 @@ DURATION = names.INFERENCE_DURATION
 def overview(queries: Queries) -> models.Dashboard:
     """Every model and version, the one in trouble first."""
     built = parts.frame("otel-ml-overview", "Models: overview", "Every model and version, worst first.", carry=False)
-    built = built.with_variable(_several("model", "Model", f"label_values({queries.series(names.MODEL_INFO)}, {MODEL})"))
+    built = built.with_variable(several("model", "Model", f"label_values({queries.series(names.MODEL_INFO)}, {MODEL})"))
     versions = queries.series(names.MODEL_INFO, MODELS[0])
-    built = built.with_variable(_several("version", "Version", f"label_values({versions}, {VERSION})"))
-    panels = (*_states(queries), _models(queries), _alerts(), *_serving(queries), parts.row("The monitor itself", 24), *_monitor(queries))
-    for panel in (*panels, parts.row("Rollout and abstention", 35), *_rollout(queries)):
+    built = built.with_variable(several("version", "Version", f"label_values({versions}, {VERSION})"))
+    panels = (*_states(queries), _models(queries), _alerts(), *_serving(queries))
+    for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
     return built.build()
 
 
-def _several(name: str, label: str, query: str) -> dashboard.QueryVariable:
+def several(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """A variable of which several values, or all, are shown at once."""
     variable = parts.chooser(name, label, f"{label}s to show.", query).multi(True).include_all(True).all_value(".*")
     return variable.current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
 
@@ -145,72 +146,5 @@ def _serving(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Latency p99", "One call in a hundred is slower.", "s", Place(16, 18, 8, 6), Line(_latency(queries, 0.99, interval), LEGEND)
-        ),
-    ]
-
-
-def _monitor(queries: Queries) -> list[Panel]:
-    last = f"time() - max({queries.series(names.EXPORTER_LAST_EVALUATION)})"
-    duration = f"max({queries.series(names.EXPORTER_EVALUATION_DURATION)})"
-    failed = f"sum(increase({queries.series(names.EXPORTER_EVALUATION_ERRORS)}[$__range])) or vector(0)"
-
-    def total(metric: names.Metric) -> str:
-        return f"sum(rate({queries.series(metric, *MODELS)}[$__rate_interval])) or vector(0)"
-
-    return [
-        parts.number("Last evaluation", "How long ago the exporter ended its last evaluation.", "s", Place(0, 25, 6, 4), last),
-        parts.number("Evaluation time", "How long the last evaluation took.", "s", Place(6, 25, 6, 4), duration),
-        parts.number("Failed evaluations", "In the shown time.", "short", Place(12, 25, 6, 4), failed),
-        parts.number(
-            "Sources of counts that answer",
-            "Share of the exporter's sources that answered its last query.",
-            "percentunit",
-            Place(18, 25, 6, 4),
-            f"avg({queries.series(names.EXPORTER_SOURCE_UP)})",
-        ),
-        parts.lines(
-            "Rows not counted, faults of the monitor",
-            "Rows that the monitor could not count and faults inside it, each second; both should be zero.",
-            "short",
-            Place(0, 29, 24, 6),
-            Line(total(names.MONITOR_DROPPED), "rows not counted", parts.ORANGE),
-            Line(total(names.MONITOR_ERRORS), "faults", parts.VERMILION),
-        ),
-    ]
-
-
-def _rollout(queries: Queries) -> list[Panel]:
-    interval = "$__rate_interval"
-
-    def rows(metric: names.Metric, *matchers: str) -> str:
-        return f"sum by ({MODEL_VERSION}) (rate({queries.series(metric, *MODELS, *matchers)}[{interval}]))"
-
-    def compared(result: str) -> str:
-        return rows(names.SHADOW_COMPARISONS, equal(names.prometheus(names.SHADOW_RESULT), result))
-
-    both = f"({compared(names.SHADOW_AGREE)} + on ({MODEL_VERSION}) {compared(names.SHADOW_DISAGREE)} > 0)"
-    failed = f"{compared(names.SHADOW_ERROR)} + on ({MODEL_VERSION}) {compared(names.SHADOW_DROPPED)}"
-    withheld = f"{rows(names.PREDICTION_ABSTENTIONS)} / on ({MODEL_VERSION}) ({rows(names.INFERENCE_ROWS)} > 0)"
-    return [
-        parts.lines(
-            "Shadows that disagree",
-            "Share of compared rows for which a shadow answers otherwise than the version that serves.",
-            "percentunit",
-            Place(0, 36, 8, 6),
-            Line(f"{compared(names.SHADOW_DISAGREE)} / on ({MODEL_VERSION}) {both}", LEGEND),
-        ),
-        parts.lines(
-            "Rows not compared",
-            "Rows each second for which a shadow raised an error, or was left out because it was busy or late.",
-            "rps",
-            Place(8, 36, 8, 6),
-            Line(failed, LEGEND),
-        ),
-        parts.lines(
-            "Withheld predictions",
-            "Share of rows for which the caller got the fallback.",
-            "percentunit",
-            Place(16, 36, 8, 6),
-            Line(withheld, LEGEND),
         ),
     ]

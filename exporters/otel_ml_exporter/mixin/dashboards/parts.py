@@ -28,6 +28,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColorScale
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.promql import BIN, MODEL, VERSION, Queries, equal
 from otel_ml_exporter.mixin.yaml_text import MARK
 
@@ -119,16 +120,19 @@ def state_map() -> ValueMap:
     return ValueMap(options=results)
 
 
-def bars(title: str, description: str, place: Place, by: str, *, live: str, baseline: str) -> Panel:
-    """Shares of bins now beside those of the baseline."""
+def bars(title: str, description: str, place: Place, by: str, **columns: str) -> Panel:
+    """Shares of bins side by side, each column a query."""
     panel = _placed(barchart.Panel(), title, description, "percentunit", place).x_field(by).legend(_legend()).min(0).no_value("no data")
-    panel = panel.with_target(query(live, "A", rows=True)).with_target(query(baseline, "B", rows=True))
+    for ref, expr in zip("ABC", columns.values(), strict=False):
+        panel = panel.with_target(query(expr, ref, rows=True))
     panel = panel.with_transformation(transformation("joinByField", byField=by, mode="outer"))
-    hidden = {"Time": True, "Time 1": True, "Time 2": True}
-    named = {"Value #A": "live", "Value #B": "baseline"}
+    hidden = {"Time": True, **{f"Time {number}": True for number in range(1, len(columns) + 1)}}
+    named = {f"Value #{ref}": name for ref, name in zip("ABC", columns, strict=False)}
     panel = panel.with_transformation(transformation("organize", excludeByName=hidden, renameByName=named))
     panel = panel.with_transformation(transformation("sortBy", sort=[{"field": by}]))
-    return panel.override_by_name("live", [fixed(BLUE)]).override_by_name("baseline", [fixed(ORANGE)])
+    for name, color in zip(columns, (BLUE, ORANGE, GREEN), strict=False):
+        panel = panel.override_by_name(name, [fixed(color)])
+    return panel
 
 
 def heat(title: str, description: str, place: Place, expr: str, legend: str) -> Panel:
@@ -193,10 +197,18 @@ def frame(uid: str, title: str, description: str, *, carry: bool = True) -> dash
     links = dashboard.DashboardLink("Model dashboards").type(DashboardLinkType.DASHBOARDS).tags(["otel-ml"])
     built = built.link(links.include_vars(carry).keep_time(True))
     built = built.with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-    return built.annotation(_alert_marks())
+    return built.annotation(_alert_marks()).annotation(_deployments())
 
 
 def _alert_marks() -> dashboard.AnnotationQuery:
     firing = f'ALERTS{{alertstate="firing", {MODEL}=~"$model"}}'
     marks = dashboard.AnnotationQuery().name("Firing alerts").enable(True).datasource(DATASOURCE).icon_color(VERMILION)
     return marks.expr(firing)
+
+
+def _deployments() -> dashboard.AnnotationQuery:
+    """A version that reports, and did not a moment ago."""
+    info = f'{names.MODEL_INFO.prometheus}{{{MODEL}=~"$model"}}'
+    new = f"group by ({MODEL}, {VERSION}) ({info}) unless on ({MODEL}, {VERSION}) group by ({MODEL}, {VERSION}) ({info} offset 5m)"
+    marks = dashboard.AnnotationQuery().name("Deployments").enable(True).datasource(DATASOURCE).icon_color(SKY)
+    return marks.expr(new)

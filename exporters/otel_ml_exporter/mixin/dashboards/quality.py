@@ -10,6 +10,7 @@ from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import WINDOW, model_variables
 from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.sureness import sureness
 from otel_ml_exporter.mixin.dashboards.truth import truth
 from otel_ml_exporter.mixin.promql import BIN, SIGNAL, Queries, equal
 
@@ -31,7 +32,8 @@ def quality(queries: Queries) -> models.Dashboard:
         _classes(queries, 53),
         parts.row("Other references", 61),
         *_references(queries, 62),
-        *truth(queries, 80),
+        *sureness(queries, 80),
+        *truth(queries, 97),
     )
     for panel in panels:
         built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
@@ -92,17 +94,19 @@ def _calibration(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Outcomes that arrived",
-            "Share of predictions with an outcome, over time: quality is about these only.",
+            "Share of predictions with an outcome: quality is about these only. Under the dashed line ModelLabelCoverageLow fires.",
             "percentunit",
             Place(0, 12, 8, 7),
             Line(score(names.OUTCOME_COVERAGE_RATIO), "coverage", parts.PURPLE),
+            Line(queries.limit(names.SIGNAL_LABEL_COVERAGE, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
         ),
         parts.lines(
             "Delay of outcomes",
-            "Time between a prediction and its outcome, by quantile: quality is known that much later.",
+            "Time between a prediction and its outcome, by quantile. With 0.9 over the dashed line ModelLabelDelayHigh fires.",
             "s",
             Place(8, 12, 8, 7),
             Line(_by(queries, names.OUTCOME_DELAY, names.QUANTILE), f"{{{{{names.QUANTILE}}}}}"),
+            Line(queries.limit(names.SIGNAL_LABEL_DELAY, names.WARNING, *CHOSEN), "expected", parts.VERMILION, dashed=True),
         ),
         _performance(queries),
     ]
@@ -111,18 +115,21 @@ def _calibration(queries: Queries) -> list[Panel]:
 def _performance(queries: Queries) -> Panel:
     """What was measured beside what is estimated without labels, each with its interval."""
     estimate = prometheus(names.ESTIMATE)
+    of_accuracy = equal(prometheus(names.METRIC), "accuracy")
 
     def accuracy(metric: Metric) -> str:
-        return _by(queries, metric, estimate, equal(prometheus(names.METRIC), "accuracy"))
+        return _by(queries, metric, estimate, of_accuracy)
 
     return parts.lines(
         "Accuracy",
-        "Realized with labels, estimated without; dashed lines bound the 95 % interval. An estimate assumes that the concept stays.",
+        "Realized with labels, estimated without; dashed lines bound the 95 % interval, or are the floor that pages and the baseline.",
         "percentunit",
         Place(16, 12, 8, 7),
         Line(accuracy(names.PERFORMANCE), f"{{{{{estimate}}}}}"),
         Line(accuracy(names.PERFORMANCE_LOW), f"{{{{{estimate}}}}}, low", dashed=True),
         Line(accuracy(names.PERFORMANCE_HIGH), f"{{{{{estimate}}}}}, high", dashed=True),
+        Line(queries.limit(names.SIGNAL_PERFORMANCE, names.CRITICAL, *CHOSEN), "floor", parts.VERMILION, dashed=True),
+        Line(f"max({queries.series(names.BASELINE_PERFORMANCE, *CHOSEN, of_accuracy)})", "baseline", parts.BLACK, dashed=True),
     )
 
 

@@ -6,7 +6,7 @@ from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.verdicts import both, enough
 from otel_ml_exporter.mixin.pack import Alert, Group
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, MODEL_VERSION_FEATURE, VERSION, Queries
-from otel_ml_exporter.mixin.wording import COUNT, PERCENT, SCORE, label, look_up, of, top_three, value
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, label, look_up, of, top_three, value
 
 CATEGORY = "drift"
 
@@ -38,7 +38,7 @@ def _dataset(queries: Queries) -> Alert:
         category=CATEGORY,
         summary=f"Many features of model {label(MODEL)} drift",
         description=(
-            f"{value(PERCENT)} of the features of model {label(MODEL)} version {label(VERSION)} drifted over {short} "
+            f"{value(PERCENT)} of the features of {MODEL_AND_VERSION} drifted over {short} "
             f"(limit {look_up(shown, *model, form=PERCENT)}; {look_up(samples, *model, form=COUNT)} rows). "
             f"Features that moved most, by PSI: {top_three(features, *model, by=FEATURE, form=SCORE)}."
         ),
@@ -65,7 +65,7 @@ def _feature(queries: Queries) -> Alert:
         category=CATEGORY,
         summary=f"A feature of model {label(MODEL)} drifts",
         description=(
-            f"Feature {label(FEATURE)} of model {label(MODEL)} version {label(VERSION)} has PSI {value(SCORE)} over {short} "
+            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION} has PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *feature, form=SCORE)}; "
             f"{look_up(samples, *model, form=COUNT)} rows); {look_up(outside, *feature, form=PERCENT)} of its values are out of the "
             f"baseline's range, {look_up(unseen, *feature, form=PERCENT)} out of its vocabulary."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.shares import Share
+from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
-from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION_FEATURE, VERSION, VIOLATION, Queries
-from otel_ml_exporter.mixin.wording import COUNT, PERCENT, label, look_up, of, top_three, value
+from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, MODEL_VERSION_FEATURE, SIGNAL, VERSION, VIOLATION, Queries, equal
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, top_three, value
 
 CATEGORY = "input"
 
@@ -26,7 +27,8 @@ def inputs(queries: Queries) -> Group:
     recordings = [violations.threshold()]
     for window in queries.knobs.rate_windows:
         recordings += _values(violations, window)
-    return Group(CATEGORY, "Does the model still get what it was trained on?", (*recordings, _broken(violations)))
+    alerts = (_broken(violations), _unknown(queries), _stuck(queries))
+    return Group(CATEGORY, "Does the model still get what it was trained on?", (*recordings, *alerts))
 
 
 def _values(violations: Share, window: str) -> tuple[Recording, Recording]:
@@ -54,10 +56,70 @@ def _broken(violations: Share) -> Alert:
         category=CATEGORY,
         summary=f"Model {label(MODEL)} gets broken input",
         description=(
-            f"Feature {label(FEATURE)} of model {label(MODEL)} version {label(VERSION)}: {value(PERCENT)} of its values over {fast} break "
+            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values over {fast} break "
             f"the baseline's schema (limit {look_up(limit, *of_model, form=PERCENT)}; {look_up(samples, *of_feature, form=COUNT)} values "
             f"in {slow}). Kinds and counts: {top_three(kinds, *of_feature, by=VIOLATION, form=COUNT)}."
         ),
         action="Call the owner of the feature's source; until it is mended, serve the fallback or a version without the feature.",
         dashboard="otel-ml-drift?model&version&feature",
     )
+
+
+def _enough(queries: Queries) -> str:
+    return enough(queries, names.SIGNAL_FEATURE, queries.knobs.short_window, queries.knobs.minimum_samples)
+
+
+def _unknown(queries: Queries) -> Alert:
+    short = queries.knobs.short_window
+    of_feature = (MODEL, VERSION, FEATURE)
+    limit = queries.limit(names.SIGNAL_UNSEEN_VALUES, names.WARNING)
+    shown = queries.limit(names.SIGNAL_UNSEEN_VALUES, names.WARNING, *of(MODEL, VERSION))
+    samples = queries.samples(names.SIGNAL_FEATURE, short, *of(MODEL, VERSION))
+    return Alert(
+        name="ModelUnknownCategories",
+        expr=both(past(queries.score(names.FEATURE_UNSEEN_RATIO, short), ">", limit), _enough(queries)),
+        hold="30m",
+        keep="15m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} gets categories it does not know",
+        description=(
+            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values over {short} are "
+            f"outside the baseline's vocabulary (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; "
+            f"{look_up(samples, MODEL, VERSION, form=COUNT)} rows). Commonest bins: {_fullest(queries, *of_feature)}."
+        ),
+        action="Ask the owner of the feature's source for new or renamed values; map them, or train with them.",
+        dashboard="otel-ml-drift?model&version&feature",
+    )
+
+
+def _stuck(queries: Queries) -> Alert:
+    """Not where the baseline's own fullest bin holds nearly all."""
+    short = queries.knobs.short_window
+    of_feature = (MODEL, VERSION, FEATURE)
+    limit = queries.limit(names.SIGNAL_INPUT_SHARE, names.WARNING)
+    usual = f"{queries.series(names.BASELINE_BIN_RATIO, equal(SIGNAL, names.SIGNAL_FEATURE))} >= {queries.knobs.usual_share}"
+    full = f"{past(queries.score(names.FEATURE_TOP_BIN_RATIO, short), '>', limit)}\nunless on ({MODEL_VERSION_FEATURE})\n  {usual}"
+    shown = queries.limit(names.SIGNAL_INPUT_SHARE, names.WARNING, *of(MODEL, VERSION))
+    samples = queries.samples(names.SIGNAL_FEATURE, short, *of(MODEL, VERSION))
+    return Alert(
+        name="ModelStuckInput",
+        expr=both(full, _enough(queries)),
+        hold="15m",
+        keep="15m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"An input of model {label(MODEL)} is stuck",
+        description=(
+            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: one bin holds {value(PERCENT)} of its values over "
+            f"{short} (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; {look_up(samples, MODEL, VERSION, form=COUNT)} rows). "
+            f"Fullest bins: {_fullest(queries, *of_feature)}."
+        ),
+        action="Look at the feature's source: a sensor that repeats itself, a join that finds nothing, a default that became the rule.",
+        dashboard="otel-ml-drift?model&version&feature",
+    )
+
+
+def _fullest(queries: Queries, *labels: str) -> str:
+    counts = queries.series(names.FEATURE_OBSERVATIONS, *of(*labels))
+    return top_three(f"sum by ({BIN}) (increase({counts}[{queries.knobs.short_window}])) > 0", *labels, by=BIN, form=COUNT)

@@ -7,9 +7,10 @@ from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import limit_or
 from otel_ml_exporter.mixin.groups.serving import WITHIN, bound, objective
+from otel_ml_exporter.mixin.groups.verdicts import both, past, served
 from otel_ml_exporter.mixin.pack import Alert, Group, about_the_pack
-from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries
-from otel_ml_exporter.mixin.wording import AGE, COUNT, PERCENT, label, look_up, of, value
+from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
 CATEGORY = "monitor"
 PROBLEM = "ml_problem"
@@ -17,9 +18,9 @@ PROBLEM = "ml_problem"
 
 def monitor(queries: Queries) -> Group:
     """The monitor itself, without which no other alert can be trusted."""
-    of_models = (_baseline, _dropped, _errors, _mismatch, _objective)
-    of_exporter = (_stale, _failed, _source, _unusable, _refused)
-    alerts = tuple(alert(queries) for alert in (*of_models, *of_exporter))
+    of_models = (_baseline, _old, _dropped, _errors, _mismatch, _objective)
+    of_pack = (_overflow, _stale, _failed, _source, _unusable, _refused)
+    alerts = tuple(alert(queries) for alert in (*of_models, *of_pack))
     return Group(CATEGORY, "Can the other alerts be trusted?", ((_watchdog(),) if queries.knobs.watchdog else ()) + alerts)
 
 
@@ -33,7 +34,7 @@ def _watchdog() -> Alert:
         summary="Alerting works",
         description="This alert always fires. When the dead man's switch stops hearing it, no other alert arrives either.",
         action="Nothing while it arrives; when it stops, follow the path from Prometheus to Alertmanager to the switch.",
-        dashboard="otel-ml-overview",
+        dashboard="otel-ml-monitor",
     )
 
 
@@ -58,6 +59,48 @@ def _baseline(queries: Queries) -> Alert:
     )
 
 
+def _old(queries: Queries) -> Alert:
+    model = (MODEL, VERSION)
+    age = f"(time() - max by ({MODEL_VERSION}) ({queries.series(names.BASELINE_CREATED)}))"
+    limit = queries.limit(names.SIGNAL_BASELINE_AGE, names.WARNING)
+    shown = queries.limit(names.SIGNAL_BASELINE_AGE, names.WARNING, *of(*model))
+    features = queries.windowed(names.FEATURE_PSI, queries.knobs.short_window, *of(*model))
+    return Alert(
+        name="ModelBaselineStale",
+        expr=both(past(age, ">", limit), served(queries)),
+        hold="1h",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"The baseline of model {label(MODEL)} is old",
+        description=(
+            f"The baseline of {MODEL_AND_VERSION} was made {value(AGE)} ago (limit "
+            f"{look_up(shown, *model, form=AGE)}). What it calls normal may be a season of the past. "
+            f"Features that moved most, by PSI: {top_three(f'max by ({FEATURE}) ({features})', *model, by=FEATURE, form=SCORE)}."
+        ),
+        action="Build a baseline from recent, labelled data and look at `otel-ml baseline diff OLD NEW` before it replaces the old one.",
+        dashboard="otel-ml-drift?model&version",
+    )
+
+
+def _overflow(queries: Queries) -> Alert:
+    overflowing = queries.every(names.PLUGIN_METRICS, equal(prometheus(names.OVERFLOW), "true"))
+    return Alert(
+        name="ModelSeriesOverflow",
+        expr=f"count by (job) (\n    group by (job, __name__) ({overflowing})\n)",
+        hold="10m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        labels=about_the_pack(),
+        summary="A model server has more series than its SDK keeps apart",
+        description=(
+            f"{value(COUNT)} metrics of job {label('job')} have an overflow series (limit 0): OpenTelemetry merged what was beyond its "
+            "budget of series, 2,000 a metric and model by default. Counts of the merged bins are lost to every score."
+        ),
+        action="Raise the reader's cardinality limits, or watch fewer features; `otel-ml baseline show` says what a baseline costs.",
+        dashboard="otel-ml-monitor",
+    )
+
+
 def _problem(problem: str, *, expr: str, summary: str, description: str, action: str, of_pack: bool = False) -> Alert:
     """One way in which the monitor is unhealthy; what belongs to no model carries the label of all."""
     return Alert(
@@ -70,7 +113,7 @@ def _problem(problem: str, *, expr: str, summary: str, description: str, action:
         summary=summary,
         description=description,
         action=action,
-        dashboard="otel-ml-overview" if of_pack else "otel-ml-overview?model&version",
+        dashboard="otel-ml-monitor" if of_pack else "otel-ml-monitor?model&version",
     )
 
 
@@ -90,7 +133,7 @@ def _dropped(queries: Queries) -> Alert:
         ),
         summary=f"The monitor of model {label(MODEL)} drops rows",
         description=(
-            f"The monitor of model {label(MODEL)} version {label(VERSION)} left {value(PERCENT)} of the rows over {knobs.short_window} "
+            f"The monitor of {MODEL_AND_VERSION} left {value(PERCENT)} of the rows over {knobs.short_window} "
             f"uncounted (limit {knobs.dropped_ratio:g}; {look_up(counted, MODEL, VERSION, form=COUNT)} rows counted). "
             "Its scores are of a part."
         ),
@@ -105,7 +148,7 @@ def _errors(queries: Queries) -> Alert:
         expr=f"{_increase(queries, names.MONITOR_ERRORS)} > 0",
         summary=f"The monitor of model {label(MODEL)} has faults",
         description=(
-            f"{value(COUNT)} faults inside the monitor of model {label(MODEL)} version {label(VERSION)} over {window} (limit 0). "
+            f"{value(COUNT)} faults inside the monitor of {MODEL_AND_VERSION} over {window} (limit 0). "
             "Predictions are not harmed; counts may be incomplete."
         ),
         action="Read the one-time warning of otel_ml in the model server's log and report it with its traceback.",
@@ -119,7 +162,7 @@ def _mismatch(queries: Queries) -> Alert:
         expr=f"max by ({MODEL_VERSION}) ({mismatches}) > 0",
         summary=f"Model {label(MODEL)} counts with another baseline than the exporter's",
         description=(
-            f"Model {label(MODEL)} version {label(VERSION)} is served with {value(COUNT)} baseline that the exporter has not loaded "
+            f"{SUBJECT} is served with {value(COUNT)} baseline that the exporter has not loaded "
             "(limit 0). Counts of different bins are never compared, so the version has no drift scores."
         ),
         action="Give the exporter the baseline file that the model server loaded; compare fingerprints with `otel-ml baseline show`.",
@@ -138,7 +181,7 @@ def _objective(queries: Queries) -> Alert:
         expr=f"{asked}\nunless on ({by})\n  {bounds}\nand on ({MODEL_VERSION})\n  {buckets}",
         summary=f"The latency objective of model {label(MODEL)} cannot be judged",
         description=(
-            f"Model {label(MODEL)} version {label(VERSION)} should answer within {label(WITHIN)} seconds, which is no bucket bound of its "
+            f"{SUBJECT} should answer within {label(WITHIN)} seconds, which is no bucket bound of its "
             f"duration histogram ({look_up(f'count(count by ({WITHIN}) ({known}))', MODEL, VERSION, form=COUNT)} bounds). "
             "ModelLatencyBudgetBurn cannot fire."
         ),

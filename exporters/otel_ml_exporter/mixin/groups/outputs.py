@@ -3,24 +3,68 @@
 from __future__ import annotations
 
 from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric
 from otel_ml_exporter.mixin.groups.shares import Share
-from otel_ml_exporter.mixin.groups.verdicts import both, enough, over
+from otel_ml_exporter.mixin.groups.verdicts import both, enough, over, past
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, MODEL_VERSION, SIGNAL, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, PERCENT, SCORE, label, look_up, of, top_three, value
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, NUMBER, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
 CATEGORY = "output"
+BEYOND = f'{BIN}=~".*, inf]"'
+"""The last interval: of outlier scores the one that 0.1 % of the baseline's rows are in."""
 USUAL = "model_version:ml_prediction_top_answer:usual_ratio"
 
 
 def outputs(queries: Queries) -> Group:
     """The output, compared with what the model used to answer."""
-    answers = _answers(queries)
-    recordings = [answers.threshold()]
+    answers, outliers, abstentions = _answers(queries), _outliers(queries), _abstentions(queries)
+    recordings = [share.threshold() for share in (answers, outliers, abstentions)]
     for window in queries.knobs.rate_windows:
         recordings += _top_answer(answers, window)
+        recordings += outliers.recordings(
+            window,
+            part=_increase(queries, names.OUTLIER_OBSERVATIONS, window, BEYOND),
+            whole=_increase(queries, names.OUTLIER_OBSERVATIONS, window),
+        )
+        recordings += abstentions.recordings(
+            window, part=_increase(queries, names.PREDICTION_ABSTENTIONS, window), whole=_increase(queries, names.INFERENCE_ROWS, window)
+        )
     recordings.append(_usual(answers))
-    return Group(CATEGORY, "Does the model still answer as it used to?", (*recordings, _collapsed(answers), _shifted(queries)))
+    alerts = (_collapsed(answers), _shifted(queries), _unsure(queries), _outlying(outliers), _abstaining(abstentions))
+    return Group(CATEGORY, "Does the model still answer as it used to?", (*recordings, *alerts))
+
+
+def _increase(queries: Queries, metric: Metric, window: str, *matchers: str) -> str:
+    return f"sum by ({MODEL_VERSION}) (increase({queries.series(metric, *matchers)}[{window}]))"
+
+
+def _outliers(queries: Queries) -> Share:
+    return Share(
+        level="model_version",
+        by=MODEL_VERSION,
+        part="ml_outliers",
+        whole="ml_outlier_observations",
+        signal=names.SIGNAL_OUTLIER_SHARE,
+        default=queries.knobs.outlier_share,
+        minimum=queries.knobs.minimum_samples,
+        queries=queries,
+        severity=names.WARNING,
+    )
+
+
+def _abstentions(queries: Queries) -> Share:
+    return Share(
+        level="model_version",
+        by=MODEL_VERSION,
+        part="ml_prediction_abstentions",
+        whole="ml_inference_rows",
+        signal=names.SIGNAL_ABSTENTION_SHARE,
+        default=queries.knobs.abstention_share,
+        minimum=queries.knobs.minimum_samples,
+        queries=queries,
+        severity=names.WARNING,
+    )
 
 
 def _answers(queries: Queries) -> Share:
@@ -66,7 +110,7 @@ def _collapsed(answers: Share) -> Alert:
         category=CATEGORY,
         summary=f"Model {label(MODEL)} gives one answer to everything",
         description=(
-            f"Model {label(MODEL)} version {label(VERSION)} gave the same answer to {value(PERCENT)} of its rows over {fast} "
+            f"{SUBJECT} gave the same answer to {value(PERCENT)} of its rows over {fast} "
             f"(limit {look_up(f'{answers.limit}{{{matchers}}}', *model, form=PERCENT)}; usual share of the commonest answer "
             f"{look_up(f'{USUAL}{{{matchers}}}', *model, form=PERCENT)}; "
             f"{look_up(f'{answers.count(slow)}{{{matchers}}}', *model, form=COUNT)} predictions in {slow}). "
@@ -97,11 +141,89 @@ def _shifted(queries: Queries) -> Alert:
         category=CATEGORY,
         summary=f"Model {label(MODEL)} answers differently than in its baseline",
         description=(
-            f"Predictions of model {label(MODEL)} version {label(VERSION)} have PSI {value(SCORE)} over {short} "
+            f"Predictions of {MODEL_AND_VERSION} have PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *model, form=SCORE)}; "
             f"{look_up(samples, *model, form=COUNT)} predictions), and over {long} too. "
             f"Features that moved most, by PSI: {top_three(f'max by ({FEATURE}) ({features})', *model, by=FEATURE, form=SCORE)}."
         ),
         action="Compare the predictions with the features that moved; roll back if the shift began with a deployment.",
+        dashboard="otel-ml-quality?model&version",
+    )
+
+
+def _unsure(queries: Queries) -> Alert:
+    short = queries.knobs.short_window
+    model = (MODEL, VERSION)
+    before = f"max by ({MODEL_VERSION}) ({queries.series(names.BASELINE_CONFIDENCE_MEAN)})"
+    drop = f"(\n      {before}\n    - on ({MODEL_VERSION})\n      {queries.score(names.CONFIDENCE_MEAN, short)}\n    )"
+    usual = queries.series(names.BASELINE_CONFIDENCE_MEAN, *of(*model))
+    limit = queries.limit(names.SIGNAL_CONFIDENCE_DROP, names.WARNING, *of(*model))
+    samples = queries.samples(names.SIGNAL_CONFIDENCE, short, *of(*model))
+    features = queries.windowed(names.FEATURE_PSI, short, *of(*model))
+    return Alert(
+        name="ModelConfidenceDropped",
+        expr=both(
+            past(drop, ">", queries.limit(names.SIGNAL_CONFIDENCE_DROP, names.WARNING)),
+            enough(queries, names.SIGNAL_CONFIDENCE, short, queries.knobs.minimum_samples),
+        ),
+        hold="30m",
+        keep="15m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is less sure than it was",
+        description=(
+            f"{SUBJECT} is {value(SCORE)} less sure of its answers over {short} than in its baseline "
+            f"(limit {look_up(limit, *model, form=SCORE)}; baseline {look_up(f'max({usual})', *model, form=SCORE)}; "
+            f"{look_up(samples, *model, form=COUNT)} predictions). "
+            f"Features that moved most, by PSI: {top_three(f'max by ({FEATURE}) ({features})', *model, by=FEATURE, form=SCORE)}."
+        ),
+        action="Send what the model is unsure of to a review; look for the group of callers or the feature that is new to it.",
+        dashboard="otel-ml-quality?model&version",
+    )
+
+
+def _share_told(share: Share, what: str) -> str:
+    """The share now, its limit and its evidence."""
+    fast, slow = share.queries.knobs.rate_window, share.queries.knobs.short_window
+    model = (MODEL, VERSION)
+    limit = look_up(f"{share.limit}{{{', '.join(of(*model))}}}", *model, form=PERCENT)
+    rows = look_up(f"{share.count(slow)}{{{', '.join(of(*model))}}}", *model, form=COUNT)
+    return f"{SUBJECT}: {value(PERCENT)} of {what} over {fast} (limit {limit}; {rows} rows in {slow})."
+
+
+def _outlying(outliers: Share) -> Alert:
+    queries = outliers.queries
+    features = queries.windowed(names.FEATURE_PSI, queries.knobs.short_window, *of(MODEL, VERSION))
+    moved = top_three(f"max by ({FEATURE}) ({features})", MODEL, VERSION, by=FEATURE, form=SCORE)
+    return Alert(
+        name="ModelOutliersRising",
+        expr=outliers.exceeded(),
+        hold="30m",
+        keep="15m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} gets rows unlike any it knows",
+        description=(
+            f"{_share_told(outliers, 'the rows lie farther out than 99.9 % of the baseline')} Features that moved most, by PSI: {moved}."
+        ),
+        action="Look for a new group of callers or a broken feature; answers on such rows are guesses, so have them reviewed.",
+        dashboard="otel-ml-drift?model&version",
+    )
+
+
+def _abstaining(abstentions: Share) -> Alert:
+    queries = abstentions.queries
+    withheld = queries.series(names.PREDICTION_ABSTENTIONS, *of(MODEL, VERSION))
+    most = top_three(f"sum by (instance) (rate({withheld}[{queries.knobs.rate_window}]))", MODEL, VERSION, by="instance", form=NUMBER)
+    return Alert(
+        name="ModelAbstentionHigh",
+        expr=abstentions.exceeded(),
+        hold="15m",
+        keep="15m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} withholds many answers",
+        description=f"{_share_told(abstentions, 'the rows got the fallback instead of a prediction')} Rows a second by replica: {most}.",
+        action="Make sure that the fallback or the reviewers stand the load; then find out of what the model is unsure.",
         dashboard="otel-ml-quality?model&version",
     )

@@ -1,19 +1,85 @@
-"""Quality: whether the predictions are right, as far as outcomes are known."""
+"""Quality: whether the predictions are right, as far as outcomes are known or can be estimated."""
 
 from __future__ import annotations
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.mixin.groups.verdicts import enough
+from otel_ml.catalogue import Metric, prometheus
+from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group
-from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries
-from otel_ml_exporter.mixin.wording import COUNT, SCORE, label, look_up, of, value
+from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SEGMENT, VERSION, Queries, equal
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
 CATEGORY = "quality"
+DASHBOARD = "otel-ml-quality?model&version"
+METRIC = prometheus(names.METRIC)
+ACCURACY = equal(METRIC, "accuracy")
+REALIZED = (ACCURACY, equal(prometheus(names.ESTIMATE), names.ESTIMATE_REALIZED))
+ESTIMATED = (ACCURACY, equal(prometheus(names.ESTIMATE), names.ESTIMATE_CBPE))
 
 
 def quality(queries: Queries) -> Group:
-    """The quality of predictions, as far as outcomes are known."""
-    return Group(CATEGORY, "Are the predictions right, as far as outcomes are known?", (_miscalibrated(queries),))
+    """The quality of predictions, as far as outcomes are known or can be estimated."""
+    alerts = (_below_floor(queries), _segment(queries), _miscalibrated(queries), _estimated(queries))
+    return Group(CATEGORY, "Are the predictions right, as far as outcomes are known?", alerts)
+
+
+def _outcomes(queries: Queries, window: str) -> str:
+    return enough(queries, names.SIGNAL_PERFORMANCE, window, queries.knobs.minimum_outcomes)
+
+
+def _below_floor(queries: Queries) -> Alert:
+    """The whole interval of the score lies under the floor, so that chance alone does not page."""
+    long, model = queries.knobs.long_window, (MODEL, VERSION)
+    floor = queries.limit(names.SIGNAL_PERFORMANCE, names.CRITICAL)
+    shown = queries.limit(names.SIGNAL_PERFORMANCE, names.CRITICAL, *of(*model))
+    measured = queries.score(names.PERFORMANCE, long, *REALIZED, *of(*model))
+    samples = queries.samples(names.SIGNAL_PERFORMANCE, long, *of(*model))
+    segments = f"max by ({SEGMENT}) (1 - {queries.windowed(names.SEGMENT_PERFORMANCE, long, ACCURACY, *of(*model))})"
+    return Alert(
+        name="ModelAccuracyBelowFloor",
+        expr=both(past(queries.score(names.PERFORMANCE_HIGH, long, *REALIZED), "<", floor), _outcomes(queries, long)),
+        hold="30m",
+        keep="30m",
+        severity=names.CRITICAL,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is wrong too often",
+        description=(
+            f"{SUBJECT} was right in {look_up(measured, *model, form=PERCENT)} of the cases whose "
+            f"outcome is known over {long}, at best {value(PERCENT)} (floor {look_up(shown, *model, form=PERCENT)}; "
+            f"{look_up(samples, *model, form=COUNT)} outcomes). Share of wrong answers by segment: "
+            f"{top_three(segments, *model, by=SEGMENT, form=PERCENT)}."
+        ),
+        action="Roll back to the last version that held its floor, or serve the fallback; first make sure that the labels are right.",
+        dashboard=DASHBOARD,
+    )
+
+
+def _segment(queries: Queries) -> Alert:
+    """Segments without enough outcomes have no score; the whole must have enough to be compared with."""
+    long, model = queries.knobs.long_window, (MODEL, VERSION)
+    by_segment = f"max by ({MODEL_VERSION}, {SEGMENT}) ({queries.windowed(names.SEGMENT_PERFORMANCE, long, ACCURACY)})"
+    whole = queries.score(names.PERFORMANCE, long, *REALIZED)
+    gap = queries.limit(names.SIGNAL_SEGMENT_GAP, names.WARNING)
+    least = f"({whole} - on ({MODEL_VERSION}) {gap})"
+    overall = queries.score(names.PERFORMANCE, long, *REALIZED, *of(*model))
+    shown = queries.limit(names.SIGNAL_SEGMENT_GAP, names.WARNING, *of(*model))
+    samples = queries.samples(names.SIGNAL_PERFORMANCE, long, *of(*model))
+    return Alert(
+        name="ModelSegmentDegraded",
+        expr=both(past(by_segment, "<", least), _outcomes(queries, long)),
+        hold="1h",
+        keep="1h",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is worse for one segment",
+        description=(
+            f"{SUBJECT} was right in {value(PERCENT)} of the cases of segment {label(SEGMENT)} over "
+            f"{long}, and in {look_up(overall, *model, form=PERCENT)} of all (limit {look_up(shown, *model, form=PERCENT)} less; "
+            f"{look_up(samples, *model, form=COUNT)} outcomes in all)."
+        ),
+        action="Look for a feature that is broken or new for this segment only; serve the segment's fallback while it is hurt.",
+        dashboard=DASHBOARD,
+    )
 
 
 def _excess(queries: Queries, window: str) -> str:
@@ -48,10 +114,45 @@ def _miscalibrated(queries: Queries) -> Alert:
         category=CATEGORY,
         summary=f"The confidence of model {label(MODEL)} is wrong",
         description=(
-            f"Model {label(MODEL)} version {label(VERSION)}: the confidence is off by {value(SCORE)} more than chance explains over {long} "
+            f"{SUBJECT}: the confidence is off by {value(SCORE)} more than chance explains over {long} "
             f"(limit {look_up(shown, *model, form=SCORE)}; calibration error {look_up(error, *model, form=SCORE)}, noise floor "
             f"{look_up(floor, *model, form=SCORE)}; {look_up(samples, *model, form=COUNT)} outcomes)."
         ),
         action="Stop relying on cut-offs of the confidence, check that outcomes are complete, then refit the calibrator.",
-        dashboard="otel-ml-quality?model&version",
+        dashboard=DASHBOARD,
+    )
+
+
+def _estimated(queries: Queries) -> Alert:
+    """The whole interval of the estimate lies under what the baseline's labels showed, and by more than the limit."""
+    short, model = queries.knobs.short_window, (MODEL, VERSION)
+
+    def baseline(*matchers: str) -> str:
+        return f"max by ({MODEL_VERSION}) ({queries.series(names.BASELINE_PERFORMANCE, ACCURACY, *matchers)})"
+
+    def shown(metric: Metric) -> str:
+        return look_up(queries.score(metric, short, *ESTIMATED, *of(*model)), *model, form=PERCENT)
+
+    least = f"({baseline()} - on ({MODEL_VERSION}) {queries.limit(names.SIGNAL_ESTIMATED_DROP, names.WARNING)})"
+    limit = queries.limit(names.SIGNAL_ESTIMATED_DROP, names.WARNING, *of(*model))
+    samples = queries.samples(names.SIGNAL_CONFIDENCE, short, *of(*model))
+    return Alert(
+        name="ModelEstimatedAccuracyLow",
+        expr=both(
+            past(queries.score(names.PERFORMANCE_HIGH, short, *ESTIMATED), "<", least),
+            enough(queries, names.SIGNAL_CONFIDENCE, short, queries.knobs.minimum_outcomes),
+        ),
+        hold="30m",
+        keep="30m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} is probably wrong more often",
+        description=(
+            f"The confidences of {MODEL_AND_VERSION} promise {shown(names.PERFORMANCE)} right answers over {short}, "
+            f"at best {value(PERCENT)}; the baseline had {look_up(baseline(*of(*model)), *model, form=PERCENT)} "
+            f"(limit {look_up(limit, *model, form=PERCENT)} less; {look_up(samples, *model, form=COUNT)} predictions). "
+            "No label says so yet."
+        ),
+        action="Look what drifts; ask for labels of recent cases early; hold promotions of this version.",
+        dashboard=DASHBOARD,
     )

@@ -9,7 +9,7 @@ from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, count
 from otel_ml_exporter.mixin.groups.limits import limit, threshold
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, label, listed, look_up, of, top_three, value
+from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, SUBJECT, label, listed, look_up, of, top_three, value
 
 CATEGORY = "serving"
 FAILED = f'{ERROR}!=""'
@@ -185,10 +185,7 @@ def _failing(errors: Budget) -> Alert:
         severity=names.CRITICAL,
         category=CATEGORY,
         summary=f"Model {label(MODEL)} fails calls",
-        description=(
-            f"Model {label(MODEL)} version {label(VERSION)} failed {_rates(errors)} of its calls. {_limit_and_calls(errors)} "
-            f"Errors a second: {top}."
-        ),
+        description=(f"{SUBJECT} failed {_rates(errors)} of its calls. {_limit_and_calls(errors)} Errors a second: {top}."),
         action="Read the most frequent error in the logs; roll back if it began with a deployment, else switch to the fallback.",
         dashboard=DASHBOARD,
     )
@@ -209,7 +206,7 @@ def _slow(slow: Budget) -> Alert:
         category=CATEGORY,
         summary=f"Model {label(MODEL)} is slow",
         description=(
-            f"Model {label(MODEL)} version {label(VERSION)}: {_rates(slow)} of its calls took longer than {allowed}. "
+            f"{SUBJECT}: {_rates(slow)} of its calls took longer than {allowed}. "
             f"{_limit_and_calls(slow)} p99 in seconds by replica: {top_three(worst, MODEL, VERSION, by='instance', form=NUMBER)}."
         ),
         action="Roll back if it began with a deployment; if the load grew, add replicas; if one replica is slow, take it out.",
@@ -255,5 +252,5 @@ def _skewed(queries: Queries) -> Alert:
             f"Rows a second: version {top_three(shares, MODEL, by=VERSION, form=NUMBER)}."
         ),
         action="Finish the rollout or roll it back; if two versions are meant, give one the role of canary.",
-        dashboard="otel-ml-serving?model",
+        dashboard="otel-ml-rollout?model",
     )

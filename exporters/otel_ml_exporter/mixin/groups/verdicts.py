@@ -15,6 +15,16 @@ def over(queries: Queries, score: Metric, floor: Metric, signal: str, window: st
     )
 
 
+def past(score: str, sign: str, limit: str) -> str:
+    """A score that is past its limit; both sides have one series for each model and version, the score perhaps several."""
+    return f"(\n    {score}\n  {sign} on ({MODEL_VERSION}) group_left ()\n    {limit}\n)"
+
+
+def served(queries: Queries) -> str:
+    """The models and versions that are served now: nobody mends what is retired."""
+    return f"  {queries.series(names.MODEL_INFO)}"
+
+
 def enough(queries: Queries, signal: str, window: str, minimum: int) -> str:
     """The windows with at least `minimum` samples."""
     return f"  {queries.samples(signal, window)} >= {minimum}"

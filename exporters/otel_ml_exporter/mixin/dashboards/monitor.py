@@ -1,0 +1,126 @@
+"""The monitor itself: whether what the other dashboards show can be trusted."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as models
+
+from otel_ml import catalogue as names
+from otel_ml.catalogue import Metric, prometheus
+from otel_ml_exporter.mixin.dashboards import parts
+from otel_ml_exporter.mixin.dashboards.overview import MODELS, several
+from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
+from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, VERSION, Queries, equal
+
+LEGEND = f"{{{{{MODEL}}}}} {{{{{VERSION}}}}}"
+REASON = prometheus(names.DROP_REASON)
+INTERVAL = "$__rate_interval"
+
+
+def monitor(queries: Queries) -> models.Dashboard:
+    """The monitor itself: the exporter, what it reads, and what the plugin could not count."""
+    built = parts.frame("otel-ml-monitor", "Models: the monitor", "Whether what the other dashboards show can be trusted.", carry=False)
+    built = built.with_variable(several("model", "Model", f"label_values({queries.series(names.MODEL_INFO)}, {MODEL})"))
+    versions = queries.series(names.MODEL_INFO, MODELS[0])
+    built = built.with_variable(several("version", "Version", f"label_values({versions}, {VERSION})"))
+    panels = (
+        *_exporter(queries),
+        parts.row("What could not be counted", 11),
+        *_plugin(queries),
+        parts.row("Baselines", 20),
+        *_baselines(queries),
+    )
+    for panel in panels:
+        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
+    return built.build()
+
+
+def _or_zero(expr: str) -> str:
+    return f"{expr} or vector(0)"
+
+
+def _exporter(queries: Queries) -> list[Panel]:
+    last = f"time() - max({queries.series(names.EXPORTER_LAST_EVALUATION)})"
+    failed = f"sum(increase({queries.series(names.EXPORTER_EVALUATION_ERRORS)}[$__range]))"
+    missing = f"sum({queries.series(names.EXPORTER_BASELINE_MISSING)})"
+    dropped = f"sum by ({REASON}) (rate({queries.series(names.EXPORTER_POINTS_DROPPED)}[{INTERVAL}]))"
+    return [
+        parts.number("Last evaluation", "How long ago the exporter ended its last evaluation.", "s", Place(0, 0, 6, 4), last),
+        parts.number(
+            "Sources of counts that answer",
+            "Share of the exporter's sources that answered its last query.",
+            "percentunit",
+            Place(6, 0, 6, 4),
+            f"avg({queries.series(names.EXPORTER_SOURCE_UP)})",
+        ),
+        parts.number("Failed evaluations", "In the shown time.", "short", Place(12, 0, 6, 4), _or_zero(failed)),
+        parts.number(
+            "Baselines that cannot be used", "Files of the exporter's configuration.", "short", Place(18, 0, 6, 4), _or_zero(missing)
+        ),
+        parts.lines(
+            "Evaluation time",
+            "How long an evaluation takes; it must stay well under the exporter's interval.",
+            "s",
+            Place(0, 4, 12, 7),
+            Line(f"max({queries.series(names.EXPORTER_EVALUATION_DURATION)})", "evaluation", parts.BLUE),
+        ),
+        parts.lines(
+            "Points refused over OTLP",
+            "Points each second that the exporter received and could not count, by reason.",
+            "short",
+            Place(12, 4, 12, 7),
+            Line(dropped, f"{{{{{REASON}}}}}"),
+        ),
+    ]
+
+
+def _plugin(queries: Queries) -> list[Panel]:
+    def rate(metric: Metric, label: str) -> str:
+        return f"sum by ({MODEL_VERSION}, {label}) (rate({queries.series(metric, *MODELS)}[{INTERVAL}])) > 0"
+
+    overflow = queries.every(names.PLUGIN_METRICS, equal(prometheus(names.OVERFLOW), "true"))
+    return [
+        parts.lines(
+            "Rows not counted",
+            "Rows each second that the plugin could not count, by reason; over 1 % of all rows is ModelMonitorUnhealthy.",
+            "rps",
+            Place(0, 12, 8, 8),
+            Line(_or_zero(rate(names.MONITOR_DROPPED, REASON)), f"{LEGEND} {{{{{REASON}}}}}"),
+        ),
+        parts.lines(
+            "Faults of the monitor",
+            "Faults each second inside the plugin, which it kept from the prediction; any is one too many.",
+            "short",
+            Place(8, 12, 8, 8),
+            Line(_or_zero(rate(names.MONITOR_ERRORS, ERROR)), f"{LEGEND} {{{{{ERROR}}}}}"),
+        ),
+        parts.lines(
+            "Metrics with an overflow series",
+            "Metrics whose series the SDK merged beyond its budget, by job; any raises ModelSeriesOverflow.",
+            "short",
+            Place(16, 12, 8, 8),
+            Line(_or_zero(f"count by (job) (group by (job, __name__) ({overflow}))"), "{{job}}"),
+        ),
+    ]
+
+
+def _baselines(queries: Queries) -> list[Panel]:
+    mismatches = f"max by ({MODEL_VERSION}) ({queries.series(names.EXPORTER_BASELINE_MISMATCHES, *MODELS)})"
+    age = f"time() - max by ({MODEL_VERSION}) ({queries.series(names.BASELINE_CREATED, *MODELS)})"
+    return [
+        parts.lines(
+            "Age of the baselines",
+            "Since each was made; over the dashed line ModelBaselineStale fires.",
+            "s",
+            Place(0, 21, 12, 8),
+            Line(f"topk(20, {age})", LEGEND),
+            Line(f"max({queries.limit(names.SIGNAL_BASELINE_AGE, names.WARNING, *MODELS)})", "limit", parts.VERMILION, dashed=True),
+        ),
+        parts.lines(
+            "Other baseline in service",
+            "Above 0 where a model server counts with another baseline than the exporter's: nothing is compared then.",
+            "short",
+            Place(12, 21, 12, 8),
+            Line(f"topk(20, {mismatches}) or vector(0)", LEGEND),
+        ),
+    ]

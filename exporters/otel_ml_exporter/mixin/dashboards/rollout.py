@@ -1,0 +1,128 @@
+"""Rollout: the canary beside the stable version, and the shadow beside the one that answers."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as models
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.dashboards import parts
+from otel_ml_exporter.mixin.dashboards.drift import WINDOW
+from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
+from otel_ml_exporter.mixin.groups.limits import limit
+from otel_ml_exporter.mixin.groups.rollout import CALLS, ERRORS, GREATER, RESULT, SCORE_Z, Z, record
+from otel_ml_exporter.mixin.groups.serving import WITHIN
+from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, REFERENCE, ROLE, VERSION, Queries, equal
+
+THIS = equal(MODEL, "$model")
+INTERVAL = "$__rate_interval"
+BY_VERSION = f"{{{{{VERSION}}}}}"
+
+
+def rollout(queries: Queries) -> models.Dashboard:
+    """The canary beside the stable version, and the shadow beside the one that answers."""
+    built = parts.frame("otel-ml-rollout", "Models: rollout", "The versions of one model beside each other: may the new one take over?")
+    info = queries.series(names.MODEL_INFO)
+    built = built.with_variable(parts.chooser("model", "Model", "The model to show.", f"label_values({info}, {MODEL})"))
+    built = built.with_variable(parts.window_chooser(queries))
+    panels = (*_versions(queries), parts.row("Canary", 8), *_canary(queries), parts.row("Shadow", 25), *_shadow(queries))
+    for panel in panels:
+        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
+    return built.build()
+
+
+def _versions(queries: Queries) -> list[Panel]:
+    roles = f"count by ({VERSION}, {ROLE}) ({queries.series(names.MODEL_INFO, THIS)})"
+    rows = f"sum by ({VERSION}) (rate({queries.series(names.INFERENCE_ROWS, THIS)}[{INTERVAL}]))"
+    buckets = queries.series(names.INFERENCE_DURATION, THIS, suffix="_bucket")
+    return [
+        parts.lines(
+            "Replicas by version and role",
+            "Processes that serve each version; two stable versions for an hour raise ModelVersionSkew.",
+            "short",
+            Place(0, 0, 8, 8),
+            Line(roles, f"{BY_VERSION} {{{{{ROLE}}}}}"),
+        ),
+        parts.lines("Rows by version", "Rows each second: who gets how much.", "rps", Place(8, 0, 8, 8), Line(rows, BY_VERSION)),
+        parts.lines(
+            "Latency p99 by version",
+            "One call in a hundred is slower.",
+            "s",
+            Place(16, 0, 8, 8),
+            Line(f"histogram_quantile(0.99, sum by ({VERSION}, {WITHIN}) (rate({buckets}[{INTERVAL}]))) >= 0", BY_VERSION),
+        ),
+    ]
+
+
+def _canary(queries: Queries) -> list[Panel]:
+    def share(role: str) -> str:
+        calls, errors = (f"{record(role, count)}{{{THIS}}}" for count in (CALLS, ERRORS))
+        return f"{errors} / ({calls} > 0)"
+
+    stable = equal(REFERENCE, names.REFERENCE_STABLE)
+    window = equal(names.WINDOW, WINDOW)
+
+    def against(metric: names.Metric) -> str:
+        return f"max by ({MODEL_VERSION}) ({queries.series(metric, THIS, window, stable)})"
+
+    calls = f"{record(names.ROLE_CANARY, CALLS)}{{{THIS}}}"
+    return [
+        parts.lines(
+            "Failed calls",
+            "Share of failed calls of the canary and of the stable version, over the same time.",
+            "percentunit",
+            Place(0, 9, 12, 8),
+            Line(share(names.ROLE_CANARY), f"canary {BY_VERSION}", parts.ORANGE),
+            Line(share(names.ROLE_STABLE), "stable", parts.BLUE),
+        ),
+        parts.lines(
+            "How sure the difference is",
+            "Standard errors between the two shares; over the dashed line, with enough calls, ModelCanaryWorse pages.",
+            "short",
+            Place(12, 9, 12, 8),
+            Line(f"{SCORE_Z}{{{THIS}}}", f"canary {BY_VERSION}", parts.ORANGE),
+            Line(f"vector({Z})", "limit", parts.VERMILION, dashed=True),
+            least=None,
+        ),
+        parts.lines(
+            "Calls and failed calls more than the stable version's",
+            "Calls of the canary that were compared, and by how much more of them failed.",
+            "short",
+            Place(0, 17, 12, 8),
+            Line(calls, f"calls of {BY_VERSION}", parts.BLUE),
+            Line(f"{GREATER}{{{THIS}}} * on ({MODEL_VERSION}) {calls}", f"failed more, of {BY_VERSION}", parts.VERMILION),
+            least=None,
+        ),
+        parts.lines(
+            "Predictions against the stable version",
+            "PSI of the canary's predictions; over both dashed lines ModelCanaryDiffers fires.",
+            "short",
+            Place(12, 17, 12, 8),
+            Line(against(names.PREDICTION_PSI), f"canary {BY_VERSION}", parts.ORANGE),
+            Line(f"max({queries.limit(names.SIGNAL_PREDICTION_PSI, names.WARNING, THIS)})", "limit", parts.VERMILION, dashed=True),
+            Line(against(names.PREDICTION_PSI_NOISE_FLOOR), "noise floor", parts.BLACK, dashed=True),
+        ),
+    ]
+
+
+def _shadow(queries: Queries) -> list[Panel]:
+    window = queries.knobs.short_window
+    share = f"model_version:ml_shadow_disagreements:ratio{window}{{{THIS}}}"
+    results = f"sum by ({RESULT}) (rate({queries.series(names.SHADOW_COMPARISONS, THIS)}[{INTERVAL}]))"
+    return [
+        parts.lines(
+            "Disagreement",
+            f"Share of the rows over {window} on which the shadow says something else; over the dashed line ModelShadowDisagrees fires.",
+            "percentunit",
+            Place(0, 26, 12, 8),
+            Line(share, BY_VERSION, parts.PURPLE),
+            Line(f"{limit(names.SIGNAL_SHADOW_DISAGREEMENT)}{{{THIS}}}", f"limit {BY_VERSION}", parts.VERMILION, dashed=True),
+        ),
+        parts.lines(
+            "Rows given to the shadow too",
+            "Rows each second by result; errors and dropped rows are compared with nothing.",
+            "rps",
+            Place(12, 26, 12, 8),
+            Line(results, f"{{{{{RESULT}}}}}"),
+        ),
+    ]

@@ -1,0 +1,96 @@
+"""Labels: whether outcomes still arrive, in time and for enough predictions; without them quality is blind."""
+
+from __future__ import annotations
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.durations import seconds
+from otel_ml_exporter.mixin.groups.verdicts import both, enough, past, served
+from otel_ml_exporter.mixin.pack import Alert, Group
+from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, value
+
+CATEGORY = "labels"
+DASHBOARD = "otel-ml-quality?model&version"
+LATE = equal(names.QUANTILE, "0.9")
+
+
+def labels(queries: Queries) -> Group:
+    """The labels: that they arrive, in time, and for enough predictions."""
+    return Group(CATEGORY, "Do outcomes arrive, in time and for enough predictions?", (_stale(queries), _late(queries), _few(queries)))
+
+
+def _delay(queries: Queries, *matchers: str) -> str:
+    return queries.limit(names.SIGNAL_LABEL_DELAY, names.WARNING, *matchers)
+
+
+def _stale(queries: Queries) -> Alert:
+    """Of a model that had outcomes once: one that never had any waits for none."""
+    model = (MODEL, VERSION)
+    age = f"(time() - max by ({MODEL_VERSION}) ({queries.series(names.OUTCOME_LAST_TIMESTAMP)}))"
+    samples = queries.samples(names.SIGNAL_PREDICTION, queries.knobs.long_window, *of(*model))
+    return Alert(
+        name="ModelLabelsStale",
+        expr=both(past(age, ">", f"2 * {_delay(queries)}"), served(queries)),
+        hold="30m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"No labels arrive for model {label(MODEL)}",
+        description=(
+            f"The last outcome of {MODEL_AND_VERSION} arrived {value(AGE)} ago (limit twice the expected delay "
+            f"of {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} predictions in "
+            f"{queries.knobs.long_window}). Accuracy and calibration are blind."
+        ),
+        action=(
+            "Look at the job that brings labels, then at the exporter's answer to it; bring what is missing with `otel-ml outcomes import`."
+        ),
+        dashboard=DASHBOARD,
+    )
+
+
+def _late(queries: Queries) -> Alert:
+    long, model = queries.knobs.long_window, (MODEL, VERSION)
+    samples = queries.samples(names.SIGNAL_PERFORMANCE, long, *of(*model))
+    return Alert(
+        name="ModelLabelDelayHigh",
+        expr=both(past(queries.score(names.OUTCOME_DELAY, long, LATE), ">", _delay(queries)), served(queries)),
+        hold="1h",
+        keep="30m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Labels of model {label(MODEL)} come late",
+        description=(
+            f"Of the outcomes of {MODEL_AND_VERSION} that arrived over {long}, one in ten took longer than {value(AGE)} "
+            f"(limit {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} outcomes). "
+            "Harm is seen that much later."
+        ),
+        action="Ask the owner of the labels what holds them up; if the delay is the new rule, raise the model's `label_delay`.",
+        dashboard=DASHBOARD,
+    )
+
+
+def _few(queries: Queries) -> Alert:
+    """Where labels come within a quarter of the window, so that the predictions of the last hours do not count against them."""
+    long, model = queries.knobs.long_window, (MODEL, VERSION)
+    prompt = f"  {queries.score(names.OUTCOME_DELAY, long, LATE)} <= {seconds(long) / 4:g}"
+    known = queries.limit(names.SIGNAL_LABEL_COVERAGE, names.WARNING, *of(*model))
+    samples = queries.samples(names.SIGNAL_PREDICTION, long, *of(*model))
+    return Alert(
+        name="ModelLabelCoverageLow",
+        expr=both(
+            past(queries.score(names.OUTCOME_COVERAGE_RATIO, long), "<", queries.limit(names.SIGNAL_LABEL_COVERAGE, names.WARNING)),
+            prompt,
+            enough(queries, names.SIGNAL_PREDICTION, long, queries.knobs.minimum_outcomes),
+        ),
+        hold="2h",
+        keep="1h",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Few predictions of model {label(MODEL)} get a label",
+        description=(
+            f"{value(PERCENT)} of the predictions of {MODEL_AND_VERSION} over {long} have their outcome "
+            f"(limit {look_up(known, *model, form=PERCENT)}; {look_up(samples, *model, form=COUNT)} predictions). "
+            "Quality is about these only, and they may be the easy ones."
+        ),
+        action="Compare the ids of predictions and outcomes: a changed join key is the usual cause; then look for a source that is gone.",
+        dashboard=DASHBOARD,
+    )
