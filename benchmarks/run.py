@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from otel_ml import Baseline, Monitor
 FEATURES = 30
 CALLS = 5_000
 ROUNDS = 7
+MODELS, MANY = 10, 1_000
+"""Models and features of each that one exporter judges; each feature has ten intervals and the two reserved bins."""
 
 
 def seconds(work: Callable[[Any], Any], items: Sequence[Any]) -> float:
@@ -88,19 +91,35 @@ def memory() -> None:
     report("memory of a monitor, 100 features", f"{peak / 1e6:.1f} MB", "(limit 5 MB)")
 
 
-def evaluation() -> None:
-    """In a process of its own, so that its memory is that of an exporter."""
-    from otel_ml_exporter.counts import ModelCounts  # noqa: PLC0415 - the plugin is measured without the exporter's imports
-    from otel_ml_exporter.evaluate import evaluate  # noqa: PLC0415
+def evaluation(files: Sequence[str]) -> None:
+    """In a process of its own, so that its memory is that of an exporter with these baselines."""
+    from otel_ml_exporter.collector import ReadingsCollector  # noqa: PLC0415 - the plugin is measured without the exporter's imports
+    from otel_ml_exporter.counts import ModelCounts  # noqa: PLC0415
+    from otel_ml_exporter.evaluate import describe, evaluate  # noqa: PLC0415
     from otel_ml_exporter.service import Exporter  # noqa: F401, PLC0415 - an exporter's memory holds all of it
     from otel_ml_exporter.thresholds import Limits  # noqa: PLC0415
 
-    reference = baseline(200, "5")
-    observed = {feature.name: dict(zip(feature.histogram.labels, feature.histogram.counts, strict=True)) for feature in reference.features}
-    counts = ModelCounts("bench", "5", reference.fingerprint, observed, violations={}, predictions={}, confidences={}, outliers={})
-    cost = seconds(lambda _: evaluate(reference, [counts], "1h", Limits()), [None])
-    report("evaluating 200 features x 12 bins", f"{cost * 1e3:.0f} ms", "(limit 200 ms)")
-    report("memory of that process", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB", "(limit 200 MB)")
+    limits = Limits()
+    served = []
+    for file in files:
+        known = Baseline.load(file)
+        bins = {feature.name: dict(zip(feature.histogram.labels, feature.histogram.counts, strict=True)) for feature in known.features}
+        counts = ModelCounts(
+            known.model, known.version, known.fingerprint, bins, violations={}, predictions={}, confidences={}, outliers={}
+        )
+        served.append((known, counts))
+    collector = ReadingsCollector()
+
+    def judge(_: object) -> None:
+        collector.publish(reading for known, counts in served for reading in evaluate(known, [counts], "1h", limits).readings)
+
+    report(f"evaluating {MODELS} models x {MANY:,} features", f"{seconds(judge, [None]):.2f} s", "(limit 1 s)")
+    described = [reading for known, _ in served for reading in describe(known, limits)]
+    judged = [reading for known, counts in served for reading in evaluate(known, [counts], "1h", limits).readings]
+    collector.publish([*described, *judged])
+    cost = seconds(lambda _: sum(map(len, collector.text())), [None])
+    report(f"a scrape of {len(described) + len(judged):,} series", f"{cost:.2f} s", "")
+    report("memory of that process", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB", "(limit 250 MB)")
 
 
 def report(what: str, figure: str, ratio: str) -> None:
@@ -109,14 +128,18 @@ def report(what: str, figure: str, ratio: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run everything; `evaluation` alone is what the child process is asked for."""
-    if arguments == ["evaluation"]:
-        evaluation()
+    """Run everything; given baseline files, only what the child process is asked for."""
+    if arguments:
+        evaluation(arguments)
         return 0
     report("", "CPU", "against histogram.record")
     for benchmark in (calls, batches, memory):
         benchmark()
-    return subprocess.run([sys.executable, __file__, "evaluation"], check=False).returncode
+    with tempfile.TemporaryDirectory() as directory:
+        files = [f"{directory}/{model}.json" for model in range(MODELS)]
+        for file in files:
+            baseline(MANY, file, rows=2_000).save(file)
+        return subprocess.run([sys.executable, __file__, *files], check=False).returncode
 
 
 if __name__ == "__main__":

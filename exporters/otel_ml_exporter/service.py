@@ -79,6 +79,7 @@ class Exporter:
         else:
             ring = Ring(self.database, config.windows[-1].seconds + (config.previous or 0.0))
             self._source = self.otlp = OtlpSource(ring, max_streams=config.source.max_streams, retention=config.retention)
+        self._described: dict[str, tuple[Watched, tuple[Reading, ...]]] = {}
         self._errors = 0
         self._said: dict[str, str | None] = {}
 
@@ -173,13 +174,20 @@ class Exporter:
         return ModelReport(watched, windows)
 
     def _model_readings(self, model: ModelReport, at: float) -> Iterator[Reading]:
-        yield from describe(model.watched.baseline, model.watched.limits)
+        yield from self._description(model.watched)
         yield from self._outcome_readings(model.watched, at)
         yield from self.rows.readings(model.watched, at)
         for evaluation in model.windows.values():
             yield from evaluation.readings
         if model.windows:
             yield self._mismatch(model)
+
+    def _description(self, watched: Watched) -> tuple[Reading, ...]:
+        """The baseline and the limits as series; made once for each, because they are most of all series."""
+        known = self._described.get(watched.file)
+        if known is None or known[0].baseline is not watched.baseline or known[0].limits is not watched.limits:
+            known = self._described[watched.file] = watched, describe(watched.baseline, watched.limits)
+        return known[1]
 
     def _outcome_readings(self, watched: Watched, at: float) -> Iterator[Reading]:
         """Readings that need labels; none for a model without predictions, and none while the store fails."""

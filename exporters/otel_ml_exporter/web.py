@@ -20,16 +20,15 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from otel_ml import catalogue as names
 from otel_ml_exporter import landing, otlp_http
+from otel_ml_exporter.collector import CONTENT_TYPE
 from otel_ml_exporter.database import StoreError
 from otel_ml_exporter.otlp_http import RefusedError
 from otel_ml_exporter.outcomes import ingest
@@ -52,8 +51,6 @@ def application(exporter: Exporter) -> Starlette:
 class _Endpoints:
     def __init__(self, exporter: Exporter) -> None:
         self._exporter = exporter
-        self._registry = CollectorRegistry()
-        self._registry.register(exporter.collector)
         self._slots = asyncio.Semaphore(exporter.config.limits.requests)
 
     def routes(self) -> list[Route]:
@@ -70,9 +67,8 @@ class _Endpoints:
     async def index(self, _: Request) -> Response:
         return HTMLResponse(landing.page(self._exporter))
 
-    async def metrics(self, request: Request) -> Response:
-        encode, kind = choose_encoder(request.headers.get("accept", ""))
-        return Response(await run_in_threadpool(encode, self._registry), headers={"Content-Type": kind})
+    async def metrics(self, _: Request) -> Response:
+        return StreamingResponse(self._exporter.collector.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import prometheus_client
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from otel_ml import catalogue as names
 from otel_ml.baseline import Baseline
@@ -110,7 +111,7 @@ def count(replicas, baseline, each):
 def values(exporter, metric):
     return {
         sample.labels.get("window", ""): sample.value
-        for family in exporter.collector.collect()
+        for family in text_string_to_metric_families(b"".join(exporter.collector.text()).decode())
         for sample in family.samples
         if sample.name == metric.prometheus
     }

@@ -1,6 +1,8 @@
 """The exposition text, to the letter."""
 
-from prometheus_client import CollectorRegistry, generate_latest
+import tracemalloc
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.collector import ReadingsCollector
@@ -19,9 +21,7 @@ ml_exporter_evaluation_errors_total 2.0
 
 
 def text(collector):
-    registry = CollectorRegistry()
-    registry.register(collector)
-    return generate_latest(registry).decode()
+    return b"".join(collector.text()).decode()
 
 
 def test_readings_become_exposition_text_in_the_order_of_the_catalogue():
@@ -34,6 +34,27 @@ def test_readings_become_exposition_text_in_the_order_of_the_catalogue():
         ]
     )
     assert text(collector) == GOLDEN
+
+
+def test_any_label_and_any_number_is_read_back_as_it_was():
+    labels = [("a\nb", "\\", '"', "%s {}", "é"), ("", "x", "y", "1h", "baseline")]
+    collector = ReadingsCollector()
+    collector.publish(Reading(names.FEATURE_PSI, of, value) for of, value in zip(labels, (float("inf"), 1e-17), strict=True))
+    (family,) = text_string_to_metric_families(text(collector))
+    order = names.FEATURE_PSI.labels
+    assert [tuple(sample.labels[name] for name in order) for sample in family.samples] == labels
+    assert [sample.value for sample in family.samples] == [float("inf"), 1e-17]
+
+
+def test_a_scrape_never_holds_its_whole_text():
+    collector = ReadingsCollector()
+    collector.publish(Reading(names.FEATURE_PSI, ("churn", "3", f"f{i}", "1h", "baseline"), i) for i in range(20_000))
+    tracemalloc.start()
+    size = sum(map(len, collector.text()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size > 2e6
+    assert peak < size / 3
 
 
 def test_what_is_published_replaces_what_was():
