@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final
@@ -18,7 +19,9 @@ from otel_ml_exporter.shape import UnfitError
 Codes = npt.NDArray[np.float64]
 
 ABSENT: Final = -math.inf
-"""The code of a feature that a row does not name; a missing value is NaN."""
+"""The code of a feature that a row does not name, or names by a hash alone; a missing value is NaN."""
+
+_HASH = re.compile("[0-9a-f]{32}")
 
 
 class Coder:
@@ -50,6 +53,8 @@ class Coder:
     def _code(self, feature: Feature, value: Any) -> float:
         if value is None or value != value:  # noqa: PLR0124 - NaN is not equal to itself
             return math.nan
+        if isinstance(value, str) and _HASH.fullmatch(value):
+            return ABSENT
         if feature.type == "numeric":
             return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.nan
         places = self._places[feature.name]

@@ -121,6 +121,7 @@ def test_values_become_numbers_and_no_text_is_kept(watched):
     codes = Coder(watched.baseline).row({"height": 1, "weight": "heavy", "age": None, "plan": "gold", "stranger": 5})
     np.testing.assert_equal(codes, [1.0, math.nan, math.nan, 2.0])
     np.testing.assert_equal(Coder(watched.baseline).row({"plan": "paid", "height": math.inf}), [math.nan, ABSENT, ABSENT, 1.0])
+    np.testing.assert_equal(Coder(watched.baseline).row(dict.fromkeys(["plan", "height"], "0a" * 16)), [ABSENT] * 4)
 
 
 def test_a_reservoir_gives_a_random_sample_of_any_window_in_little_memory():
