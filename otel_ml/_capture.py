@@ -81,6 +81,8 @@ class Capture:
         if type(data) is dict:
             return self._from_mapping(data)
         if isinstance(data, np.ndarray):
+            if type(data) is np.ndarray and data.dtype.kind in "fiub" and data.ndim == 2 and data.shape[1] == self._width:
+                return Captured(len(data), data)  # by far the commonest, and asked for nothing else
             return self._from_array(data)
         if is_sparse(data):
             return self._from_sparse(data)
@@ -253,6 +255,8 @@ def _picker(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
 
 def copied(values: Any) -> Any:
     """A column or a prediction, safe from a caller who changes it later."""
+    if type(values) in _SCALARS:
+        return values
     if isinstance(values, np.ndarray):
         return values.copy()
     if isinstance(values, list):

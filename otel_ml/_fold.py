@@ -254,6 +254,10 @@ class Fold:
         if baseline is None or baseline.task is None or baseline.prediction is None:
             return
         groups: dict[Any, list[npt.NDArray[Any]]] = {}
+        numbers = [prediction for prediction in predictions if type(prediction) is float]
+        if numbers:
+            groups["f", ()] = [np.array(numbers)]
+            predictions = [prediction for prediction in predictions if type(prediction) is not float]
         for prediction in predictions:
             array = as_array(prediction)
             groups.setdefault((array.dtype.kind, array.shape[1:]), []).append(array)

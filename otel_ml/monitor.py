@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -135,8 +135,8 @@ class Monitor:
             return type(function)(self.wrap(function.__func__))
         begin = partial(self._call, input_picker(function, self._inputs), id_picker(self._ids, function))
         wrapper = _wrapper_of(function, begin)
-        wrapper.__otel_ml_monitor__ = self  # type: ignore[attr-defined]
-        return functools.update_wrapper(wrapper, function)  # type: ignore[return-value]
+        functools.update_wrapper(wrapper, function).__otel_ml_monitor__ = self  # type: ignore[attr-defined]
+        return wrapper  # type: ignore[return-value]
 
     def observe(self, data: Any, *, prediction_ids: str | Sequence[str] | None = None) -> Call:
         """A context in which the model is called; set `prediction` on what it yields.
@@ -177,14 +177,12 @@ class Monitor:
             self._guard.fault(error, "reading the input")
         return None
 
-    def _segment(self, data: Any) -> Place:
-        if self._segments is None:
-            return 0
+    def _segment(self, data: Any, segments: Segments) -> Place:
         try:
-            return self._segments(data)
+            return segments(data)
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(error, "reading the segment")
-            return self._segments.other
+            return segments.other
 
     def _done(self, call: Call, seconds: float, error: BaseException | None) -> None:
         """A call ended whose answer, if there is one, is whole."""
@@ -258,21 +256,30 @@ class Call:
     which events were sent, one a row.
     """
 
-    __slots__ = (
-        "_monitor", "_start", "_token", "answer", "captured", "data", "given", "meaning", "prediction", "prediction_ids", "segment",
-        "span", "withheld",
-    )  # fmt: skip
+    prediction: Any = None
+    prediction_ids: Sequence[str] | None = None
+    withheld: Rows | None = None
+    answer: Any = None
+    # Of the plugin itself; most calls set few of these
+    given: Given = None
+    captured: Captured | None = None
+    data: Any = None
+    segment: Place = 0
+    meaning: Mapping[str, Any] = MappingProxyType({})
+    span: Any = None
+    _token: Any = None
+    _start: float
 
-    def __init__(self, monitor: Monitor, data: Any, given: Given) -> None:
+    def __init__(self, monitor: Monitor, data: Any, given: Given = None) -> None:
         self._monitor = monitor
-        self.prediction: Any = None
-        self.prediction_ids: Sequence[str] | None = None
-        self.given = given
-        self.withheld: Rows | None = None
-        self.meaning: Mapping[str, Any] = {}
-        self.captured = None if monitor._disabled else monitor._take(data)  # noqa: SLF001
-        self.segment = 0 if monitor._disabled else monitor._segment(data)  # noqa: SLF001
-        self.data = data if monitor._abstain is not None else None  # noqa: SLF001
+        if not monitor._disabled:  # noqa: SLF001
+            self.captured = monitor._take(data)  # noqa: SLF001
+            if monitor._segments is not None:  # noqa: SLF001
+                self.segment = monitor._segment(data, monitor._segments)  # noqa: SLF001
+            if monitor._abstain is not None:  # noqa: SLF001
+                self.data = data
+            if given is not None:
+                self.given = given
 
     def start(self) -> None:
         """Start the clock and the span."""
@@ -282,9 +289,12 @@ class Call:
         self._start = perf_counter()
 
     def __enter__(self) -> Call:  # noqa: PYI034 - typing.Self is younger than Python 3.10
-        self.start()
-        if self._monitor._spans is not None:  # noqa: SLF001
-            self._token = self._monitor._spans.enter(self.span)  # noqa: SLF001
+        spans = self._monitor._spans  # noqa: SLF001
+        if spans is None:
+            self._start = perf_counter()
+        else:
+            self.start()
+            self._token = spans.enter(self.span)
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
