@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -67,6 +68,60 @@ def calls() -> None:
     unconfigured = Monitor(baseline(FEATURES, "2")).wrap(predict)
     cost = seconds(unconfigured, forms["numpy row"]) - bare
     report("the same without an SDK", f"{cost * 1e6:.1f} us", f"{cost / record:.1f}")
+
+
+def latency() -> None:
+    """What a call takes longer, call by call, folding included; the first calls warm up."""
+    rows = np.random.default_rng(4).normal(size=(4 * CALLS, 1, FEATURES))
+    monitored = Monitor(baseline(FEATURES, "6"), meter_provider=MeterProvider([InMemoryMetricReader()])).wrap(lambda _: 0.4)
+    taken = np.empty(len(rows))
+    for index, row in enumerate(rows):
+        start = time.perf_counter()
+        monitored(row)
+        taken[index] = time.perf_counter() - start
+    median, p99 = np.quantile(taken[CALLS:], (0.5, 0.99))
+    report("p99 of a monitored call", f"{p99 * 1e6:.0f} us", f"{p99 / median:.1f} times its median (limit 60)")
+
+
+class Stopwatch:
+    """A lock that remembers for how long it was held at most."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock, self.longest, self._depth = lock, 0.0, 0
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._depth += 1
+        if self._depth == 1:
+            self._start = time.thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self.longest = max(self.longest, time.thread_time() - self._start)
+        self._lock.release()
+
+
+def collection() -> None:
+    """Collections while another thread predicts, and for how long anybody held the lock that both take."""
+    reader = InMemoryMetricReader()
+    monitor = Monitor(baseline(100, "7"), meter_provider=MeterProvider([reader]))
+    monitored, row, done = monitor.wrap(lambda _: 0.4), np.zeros((1, 100)), threading.Event()
+    cost = seconds(lambda _: reader.get_metrics_data(), [None] * 10)
+    lock = monitor._counts._lock = Stopwatch(monitor._counts._lock)  # noqa: SLF001
+
+    def predict() -> None:
+        while not done.is_set():
+            monitored(row)
+
+    thread = threading.Thread(target=predict)
+    thread.start()
+    for _ in range(50):
+        reader.get_metrics_data()
+    done.set()
+    thread.join()
+    report("collecting 100 features x 12 bins", f"{cost * 1e3:.1f} ms", "(limit 30 ms)")
+    report("longest hold of the predictions' lock", f"{lock.longest * 1e3:.2f} ms", "(limit 1 ms)")
 
 
 def batches() -> None:
@@ -133,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
         evaluation(arguments)
         return 0
     report("", "CPU", "against histogram.record")
-    for benchmark in (calls, batches, memory):
+    for benchmark in (calls, latency, collection, batches, memory):
         benchmark()
     with tempfile.TemporaryDirectory() as directory:
         files = [f"{directory}/{model}.json" for model in range(MODELS)]

@@ -78,10 +78,10 @@ class Counts:
 
     def fold(self) -> None:
         """Count what waits."""
+        fresh: tuple[list[Captured], list[Any], list[Place]] = [], [], []  # made here: a garbage collection must not run under the lock
         with self._lock:
-            inputs, self._inputs = self._inputs, []
-            predictions, self._predictions = self._predictions, []
-            segments, self._segments = self._segments, []
+            inputs, predictions, segments = self._inputs, self._predictions, self._segments
+            self._inputs, self._predictions, self._segments = fresh
             self._pending = 0
         if inputs or predictions:
             self._add(self._folded(inputs, predictions, segments))
