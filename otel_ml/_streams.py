@@ -137,4 +137,7 @@ def _watch_of_type(kind: type, answer: Any) -> Watch | None:
         return _relay_async
     if hasattr(kind, "__next__") and kind.__module__ in ("builtins", "itertools"):
         return relay
-    return _watched_response if hasattr(answer, "body_iterator") else None
+    try:
+        return _watched_response if hasattr(answer, "body_iterator") else None
+    except Exception:  # noqa: BLE001 - a user's __getattr__ may raise anything
+        return None

@@ -37,7 +37,7 @@ from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._segment import Place, Segments, Source
 from otel_ml._settings import Settings
 from otel_ml._spans import Mode, Spans
-from otel_ml._streams import relay, relaying, watch_of
+from otel_ml._streams import Watch, relay, relaying, watch_of
 from otel_ml._values import ABSENT
 from otel_ml.baseline import Baseline
 from otel_ml.errors import ConfigurationError, Fault
@@ -198,6 +198,14 @@ class Monitor:
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(fault, "recording a call")
 
+    def _watch(self, call: Call, watch: Watch) -> None:
+        """The answer is a stream: the call ends with it."""
+        stream = Stream(copy.copy(call))
+        try:
+            call.answer = watch(call.prediction, stream)
+        except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._guard.fault(fault, "watching a stream")
+
     def _answered(self, call: Call) -> None:
         """Count the input and a prediction, and do with the prediction what was asked for."""
         self._counts.add(call.captured, self._kept(call.prediction), call.segment)
@@ -307,7 +315,7 @@ class Call:
         if watch is None:
             monitor._done(self, seconds, error)  # noqa: SLF001
         else:
-            self.answer = watch(self.prediction, Stream(copy.copy(self)))
+            monitor._watch(self, watch)  # noqa: SLF001
         if monitor._spans is not None:  # noqa: SLF001
             monitor._spans.leave(self._token)  # noqa: SLF001
 

@@ -1,5 +1,6 @@
 """Whatever a model is given, its prediction goes out: a fault is counted, logged once, and raised only in strict mode."""
 
+import dataclasses
 import gc
 import logging
 import signal
@@ -7,8 +8,11 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk._logs import LoggerProvider
 
-from otel_ml import Baseline, Monitor, testing
+from otel_ml import Abstain, Baseline, Monitor, testing
 
 
 class Hostile:
@@ -20,7 +24,35 @@ class Hostile:
     __len__ = __array__ = __str__ = __repr__ = __float__ = __eq__ = __ne__ = __hash__ = __bool__ = __iter__ = _raise
 
 
+class Masked:
+    """Lies about its class, and raises for every attribute."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("hostile")
+
+    def __getattr__(self, _):
+        raise RuntimeError("hostile")
+
+
+class Hungry:
+    """Takes more memory than there is."""
+
+    def __array__(self, *_, **__):
+        raise MemoryError
+
+
+endless = []
+endless.append(endless)
+nested = []
+for _ in range(10_000):
+    nested = [nested]
+
 UNREADABLE = {
+    "hungry": Hungry(),
+    "masked rows": [Masked(), Masked()],
+    "contains itself": endless,
+    "deeply nested": nested,
     "hostile": Hostile(),
     "none": None,
     "text": "40,1",
@@ -57,7 +89,7 @@ def test_as_many_rows_are_dropped_as_were_given(numeric, counted):
 @pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
 def test_strict_mode_raises_the_fault(monkeypatch, numeric, data):
     monkeypatch.setenv("OTEL_ML_STRICT", "1")
-    with pytest.raises((TypeError, RuntimeError, ValueError, IndexError)):
+    with pytest.raises((TypeError, RuntimeError, ValueError, IndexError, MemoryError)):
         Monitor(numeric).wrap(lambda _: None)(data)
 
 
@@ -208,3 +240,58 @@ def test_a_finaliser_may_predict_in_the_middle_of_a_prediction(numeric):
         gc.set_threshold(*threshold)
     gc.collect()
     assert testing.collect(monitor).rows == 2_000 + finalised == 4_000
+
+
+@pytest.mark.parametrize("prediction", [[Masked()], Hungry(), endless, nested, {"a": Masked()}, "x" * 10_000_000], ids=range(6))
+def test_a_hostile_prediction_goes_out_and_its_input_counts(numeric, prediction):
+    monitor = Monitor(numeric, events=True, abstain=Abstain(confidence_below=0.8), spans="current")
+    assert monitor.wrap(lambda _: prediction)([{"age": 40.0, "visits": 1}]) is prediction
+    assert testing.collect(monitor).rows == 1
+
+
+def test_a_million_categories_are_counted_as_other(baseline):
+    monitor = Monitor(baseline)
+    names = [f"plan {number}" for number in range(1_000_000)]
+    monitor.wrap(lambda _: None)({"age": np.ones(1_000_000), "visits": np.ones(1_000_000), "plan": names, "active": np.ones(1_000_000)})
+    found = testing.collect(monitor)
+    assert (found.rows, found.features["plan"]["__other__"]) == (1_000_000, 1_000_000)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_is_no_exception_is_never_held_back(numeric, error):
+    class Interrupted:
+        def __array__(self, *_, **__):
+            raise error
+
+    with pytest.raises(error):
+        Monitor(numeric).wrap(lambda _: 0.1)(Interrupted())
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=5) | st.builds(Hostile),
+    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.sampled_from(["age", "visits", "x"]), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=50)
+@given(ANYTHING, ANYTHING)
+def test_whatever_goes_in_and_out_passes_unchanged(numeric, data, prediction):
+    monitor = Monitor(
+        dataclasses.replace(numeric, model="anything"),
+        events=True,
+        event_features=True,
+        segment="x",
+        segments=["a"],
+        abstain=lambda _: [False],
+        logger_provider=LoggerProvider(),
+    )
+    assert monitor.wrap(lambda _: prediction)(data) is prediction
+    testing.collect(monitor)
+
+
+def test_what_lies_about_its_class_passes_both_ways(numeric):
+    masked = Masked()
+    monitor = Monitor(numeric)
+    assert monitor.wrap(lambda _: masked)(masked) is masked
+    assert testing.collect(monitor).errors == {"RuntimeError": 2}

@@ -252,3 +252,17 @@ def test_a_piece_that_cannot_be_read_is_handed_on(numeric):
     monitor = Monitor(numeric)
     assert list(monitor.wrap(lambda _: (one for one in [piece]))([ROW])) == [piece]
     assert testing.collect(monitor).errors == {"RuntimeError": 1}
+
+
+def test_a_response_whose_iterator_cannot_be_exchanged_is_handed_on(numeric):
+    class Fixed:
+        @property
+        def body_iterator(self):
+            return iter([b"a"])
+
+    response = Fixed()
+    watched = Watched(numeric)
+    assert watched.monitor.wrap(lambda _: response)([ROW]) is response
+    gc.collect()
+    assert watched.durations == {None: 1}
+    assert testing.collect(watched.monitor).errors == {"AttributeError": 1}
