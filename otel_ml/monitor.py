@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import INVALID_SPAN, Span, TracerProvider
 
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
@@ -52,9 +52,12 @@ class Monitor:
     `inputs` says what of a call's arguments the model's input is, where it is not the first: the name of a parameter, several names (a
     row, or columns, of these), or a function that is given the same arguments and returns the input.
     `events` is the share of predictions, 0 to 1, that is also sent as an `ml.prediction` event (True: all), so that outcomes can be
-    joined later. `role` is `stable`, `canary` or `shadow`. `segment`, a column or a function of the input, splits predictions and
-    confidences by the values that `segments` names; all others are `__other__`. The providers default to the global ones, which may
-    be configured before or after.
+    joined later; `prediction_ids` names the parameter that holds their ids, is `"trace"`, or a function of the call's arguments.
+    `event_features` (True, or names) go along, `hash_features` of them as hashes. `spans` is `"current"` or `"own"`.
+    `role` is `stable`, `canary` or `shadow`. `segment`, a column or a function of the input, splits predictions and confidences by the
+    values that `segments` names; all others are `__other__`. `abstain`, an `Abstain` or a function of what was `Understood`, says which
+    rows to withhold; their place takes `fallback`, or what it makes, as a function, of the input, the prediction and the withheld rows.
+    The providers default to the global ones, which may be configured before or after.
 
     Raises `BaselineError` for an unusable baseline and `ConfigurationError` for options that contradict each other: a fault of the
     configuration stops the start. After that nothing raises: a fault while counting is counted and logged, and the prediction goes out.
@@ -274,7 +277,7 @@ class Call:
     data: Any = None
     segment: Place = 0
     meaning: Mapping[str, Any] = MappingProxyType({})
-    span: Any = None
+    span: Span = INVALID_SPAN
     _token: Any = None
     _start: float
 
@@ -291,9 +294,12 @@ class Call:
 
     def start(self) -> None:
         """Start the clock and the span."""
-        spans = self._monitor._spans  # noqa: SLF001
-        if spans is not None:
-            self.span = spans.begin()
+        monitor = self._monitor
+        if monitor._spans is not None:  # noqa: SLF001
+            try:
+                self.span = monitor._spans.begin()  # noqa: SLF001
+            except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+                monitor._guard.fault(fault, "starting a span")  # noqa: SLF001
         self._start = perf_counter()
 
     def __enter__(self) -> Call:  # noqa: PYI034 - typing.Self is younger than Python 3.10

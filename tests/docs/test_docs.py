@@ -25,7 +25,7 @@ def python_blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "how-to/inputs.md"])
+@pytest.mark.parametrize("page", ["tutorial.md", "how-to/inputs.md", "how-to/rollout.md", "how-to/traces-and-events.md"])
 def test_a_page_runs_as_it_stands(page, tmp_path):
     """Its Python blocks, one after the other in a new process."""
     program = "\n".join(python_blocks(ROOT / "docs" / page)).replace("9464", "0")

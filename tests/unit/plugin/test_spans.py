@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -113,3 +113,16 @@ def test_a_stream_s_span_ends_with_it_and_is_never_current_outside(numeric, trac
 def test_other_modes_stop_the_start(numeric, options, problem):
     with pytest.raises(ConfigurationError, match=problem):
         Monitor(numeric, **options)
+
+
+@pytest.mark.parametrize("at", ["on_start", "on_end"])
+def test_a_span_processor_that_fails_does_not_stop_the_prediction(numeric, tracing, at):
+    class Faulty(SpanProcessor):
+        pass
+
+    setattr(Faulty, at, lambda *_, **__: 1 / 0)
+    provider, _ = tracing
+    provider.add_span_processor(Faulty())
+    monitor = Monitor(numeric, spans="own", tracer_provider=provider)
+    assert monitor.wrap(lambda _: [0.9])([ROW]) == [0.9]
+    assert testing.collect(monitor).errors == {"ZeroDivisionError": 1}
