@@ -114,14 +114,17 @@ def test_a_text_that_is_no_unicode_does_not_stop_the_export(http_receiver):
     assert features == {"a": {"?": 1, "b": 0, "__missing__": 0, "__other__": 0}}
 
 
-def test_events_arrive_with_their_name(http_receiver):
+def test_events_arrive_with_their_name_and_features(http_receiver):
     endpoint, bodies = http_receiver
     provider = LoggerProvider()
     provider.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter(f"{endpoint}/v1/logs")))
     baseline = Baseline.from_data({"a": [1, 2]}, model="events-otlp", version="1", predictions=[0.1, 0.9])
-    with Monitor(baseline, events=True, logger_provider=provider).observe({"a": 1}, prediction_ids=["first"]) as call:
+    monitor = Monitor(baseline, events=True, event_features=True, logger_provider=provider)
+    with monitor.observe({"a": 1}, prediction_ids=["first"]) as call:
         call.prediction = 0.9
     provider.shutdown()
     (record,) = ExportLogsServiceRequest.FromString(bodies[0][1]).resource_logs[0].scope_logs[0].log_records
     assert record.event_name == "ml.prediction"
-    assert {pair.key: pair.value.string_value for pair in record.attributes}["ml.prediction.id"] == "first"
+    sent = {pair.key: pair.value for pair in record.attributes}
+    assert sent["ml.prediction.id"].string_value == "first"
+    assert [(pair.key, pair.value.int_value) for pair in sent["ml.prediction.features"].kvlist_value.values] == [("a", 1)]
