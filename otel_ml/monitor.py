@@ -20,7 +20,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, TracerProvider
 
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
-from otel_ml._abstain import Policy, Rows, Understood, confidence_of, replaced
+from otel_ml._abstain import Policy, Rows, Understood, confidence_of, reads_outliers, replaced
 from otel_ml._capture import Captured, Unsupported, copied
 from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
@@ -224,6 +224,8 @@ class Monitor:
             return None
 
     def _tell(self, call: Call) -> None:
+        if self._abstain is None and self._events is None and not call.span.is_recording():
+            return
         for outputs in list(self._counts.meaning.understand([call.prediction])) or [Outputs()]:
             parts = [part for part in outputs if part is not None]
             rows = len(parts[0]) if parts else call.captured.size if call.captured is not None else 1
@@ -248,7 +250,8 @@ class Monitor:
     def _withhold(self, call: Call, outputs: Outputs, rows: int) -> None:
         assert self._abstain is not None
         try:
-            outlier = self._counts.meaning.distances(call.captured) if call.captured is not None else None
+            captured = call.captured if reads_outliers(self._abstain) else None
+            outlier = None if captured is None else self._counts.meaning.distances(captured)
             understood = Understood(confidence_of(outputs, self.baseline), outlier)
             withheld = np.broadcast_to(np.asarray(self._abstain(understood), dtype=bool), rows)
             if withheld.any():
