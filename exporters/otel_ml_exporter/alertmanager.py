@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -109,7 +110,7 @@ class Alertmanager(Remote):
 
     def expire(self, silence_id: str) -> None:
         """End a silence now."""
-        self._ask("DELETE", f"silence/{silence_id}")
+        self._ask("DELETE", f"silence/{quote(silence_id, safe='')}")
 
     def notified(self) -> dict[str, Notified]:
         """What was sent since the server started, by kind of integration (`pagerduty`, `slack`), over all receivers."""

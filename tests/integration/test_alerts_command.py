@@ -1,7 +1,9 @@
 """`otel-ml alerts` with a real Alertmanager and a receiver behind it."""
 
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -107,6 +109,42 @@ def test_a_drill_rings_says_that_it_is_one_and_resolves(url, pager, capsys):
     first = drills(pager, "churn")[0]
     assert (first["status"], first["labels"]["severity"], first["labels"]["team"]) == ("firing", "critical", "risk")
     assert first["annotations"]["summary"] == "DRILL for model churn: nothing is wrong"
+
+
+@pytest.fixture
+def hosted(url):
+    """The same Alertmanager as a host shows it: without its metrics."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.forward()
+
+        def do_POST(self):
+            self.forward()
+
+        def forward(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            passed = httpx.request(self.command, url + self.path, content=body, headers={"Content-Type": "application/json"})
+            shown = not self.path.startswith("/metrics")
+            self.send_response(passed.status_code if shown else 404)
+            self.send_header("Content-Length", str(len(passed.content) if shown else 0))
+            self.end_headers()
+            self.wfile.write(passed.content if shown else b"")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_where_a_host_shows_no_metrics_the_drill_rings_and_says_that_it_cannot_see_it(hosted, pager, capsys):
+    code, out, err = run(capsys, hosted, "test", "--model=hosted")
+    assert (code, err) == (0, "")
+    assert "notified   unknown: this Alertmanager shows no metrics; look at the phone" in out
+    eventually(lambda: drills(pager, "hosted"), lambda: pager.events("/pager"))
 
 
 def test_a_route_to_nobody_is_a_no_before_anything_is_sent(url, capsys):

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from datetime import datetime, timezone
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -151,6 +152,7 @@ def test_the_pack_is_replayed_with_other_limits_side_by_side_and_drawn(past, tmp
     assert re.findall(r"(?<=  )(?:\d x|-)", row) == ["1 x", "2 x", "-"]
     assert re.search(r"pages a week +14\.0 +28\.0 +0\.0", out)
     picture = (tmp_path / "timeline.svg").read_text()
+    assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
     assert picture.count('fill="#D55E00"') == 3
     assert "Pages a week: as is: 14.0" in picture
 

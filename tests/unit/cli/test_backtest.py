@@ -5,9 +5,10 @@ import random
 import promql_parser
 import pytest
 
+from otel_ml_exporter.cli.backtest.history import Span, outcomes
 from otel_ml_exporter.cli.backtest.promql_text import Recorded, SubstitutionError, inline, with_limit
 from otel_ml_exporter.cli.backtest.replay import firing, incidents
-from otel_ml_exporter.cli.backtest.ruleset import of_pack
+from otel_ml_exporter.cli.backtest.ruleset import AlertRule, Rules, of_pack
 from otel_ml_exporter.mixin.knobs import Knobs
 
 RECORDED = {"a:b:c": [Recorded("sum by (x) (y)", {})], "d:e:f": [Recorded("a:b:c / 2", {"team": "a$b"})]}
@@ -99,3 +100,12 @@ def test_what_still_fires_at_the_end_is_open_and_nothing_fires_for_nothing():
     assert [tuple(each) for each in firing([0, 60], step=60, hold=0, keep=0, end=60)] == [(0, 60, True)]
     assert firing([], step=60, hold=0, keep=0, end=60) == []
     assert incidents([]) == []
+
+
+def test_rules_of_one_name_are_one_alert_and_a_rule_may_name_its_model():
+    rules = Rules((AlertRule("Bad", "one", 0, 0, "critical", "", 60), AlertRule("Bad", "two", 0, 0, "critical", "churn", 60)), {})
+    past = {"one": {(("ml_model_name", "churn"),): [0, 60], (("ml_model_name", "other"),): [0]}, "two": {(): [60, 120, 600]}}
+    found = outcomes(rules, Span(0, 1_200), None, lambda expr, step: past[expr])
+    told = {(each.model, each.series): [tuple(interval)[:2] for interval in each.incidents] for each in found}
+    assert told == {("churn", 2): [(0, 180), (600, 660)], ("other", 1): [(0, 60)]}
+    assert [each.model for each in outcomes(rules, Span(0, 1_200), "other", lambda expr, step: past[expr])] == ["other"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from otel_ml_exporter.cli.backtest.replay import Interval, firing, incidents
@@ -43,19 +43,23 @@ class Outcome:
     series: int
 
 
-def outcomes(rules: Rules, span: Span, model: str | None, ask: Callable[[str, float], Active]) -> Iterator[Outcome]:
-    """The outcome of each alert and model that fired; `ask` gives the times at which an expression held on a step."""
+def outcomes(rules: Rules, span: Span, model: str | None, ask: Callable[[str, float], Active]) -> list[Outcome]:
+    """The outcome of each alert and model that fired; `ask` gives the times at which an expression held on a step.
+
+    Rules of one name are one alert: Alertmanager tells them together.
+    """
+    fired: dict[tuple[str, str, str], list[list[Interval]]] = defaultdict(list)
     for alert in rules.alerts:
         step = span.step or alert.interval
-        by_model: dict[str, list[list[Interval]]] = defaultdict(list)
         for labels, times in ask(alert.expr, step).items():
-            about = dict(labels).get(MODEL, "")
-            fired = firing(times, step=step, hold=alert.hold, keep=alert.keep, end=span.end)
-            if fired and model in (None, about):
-                by_model[about].append(fired)
-        for about, several in sorted(by_model.items()):
-            told = incidents(interval for fired in several for interval in fired)
-            yield Outcome(alert.name, about, alert.severity, tuple(told), len(several))
+            about = alert.model or dict(labels).get(MODEL, "")
+            intervals = firing(times, step=step, hold=alert.hold, keep=alert.keep, end=span.end)
+            if intervals and model in (None, about):
+                fired[alert.name, about, alert.severity].append(intervals)
+    return [
+        Outcome(*key, tuple(incidents(interval for intervals in several for interval in intervals)), len(several))
+        for key, several in fired.items()
+    ]
 
 
 class History:

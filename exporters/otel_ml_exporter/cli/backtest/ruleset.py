@@ -14,6 +14,7 @@ from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter.cli.backtest.promql_text import Recorded, inline, with_limit
 from otel_ml_exporter.mixin.durations import is_duration, seconds
 from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.rules import groups, rule_file
 from otel_ml_exporter.thresholds import DEFAULTS
 
@@ -23,13 +24,14 @@ _INTERVAL = "1m"
 
 @dataclass(frozen=True)
 class AlertRule:
-    """An alert rule; times in seconds, `interval` is the rhythm of its evaluation."""
+    """An alert rule; times in seconds, `interval` is the rhythm of its evaluation, `model` the one that the rule itself names."""
 
     name: str
     expr: str
     hold: float
     keep: float
     severity: str
+    model: str
     interval: float
 
 
@@ -118,7 +120,8 @@ def _rules(rule_groups: Iterator[Mapping[str, Any]], subject: str) -> Rules:
 
 def _alert(rule: Mapping[str, Any], interval: float) -> AlertRule:
     hold, keep = (_seconds(rule.get(name, "0s")) for name in ("for", "keep_firing_for"))
-    return AlertRule(rule["alert"], rule["expr"], hold, keep, rule.get("labels", {}).get(names.SEVERITY, ""), interval)
+    labels = rule.get("labels", {})
+    return AlertRule(rule["alert"], rule["expr"], hold, keep, labels.get(names.SEVERITY, ""), labels.get(MODEL, ""), interval)
 
 
 def _seconds(text: str) -> float:

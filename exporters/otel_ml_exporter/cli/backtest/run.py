@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
             progress.to(done / total)
 
         history = History(server, span, seen)
-        variants = [Variant(name, list(outcomes(rules, span, options.model, history.ask))) for name, rules in named.items()]
+        variants = [Variant(name, outcomes(rules, span, options.model, history.ask)) for name, rules in named.items()]
     if options.svg:
         write_text(options.svg, draw(variants, span))
     if options.json:
