@@ -9,13 +9,15 @@ INITDB := $(or $(shell command -v initdb),$(wildcard /usr/lib/postgresql/*/bin/i
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pythons frameworks bench render render-check servers database clean
+.PHONY: help demo test lint types pythons frameworks bench peers render render-check servers database clean
 
 help:
 	@echo "make demo    the whole loop on this machine with real data; ends by itself"
 	@echo "make test    everything: lint, types, rendered files, rules, tests on the oldest and newest Python"
 	@echo "make lint    ruff"
 	@echo "make bench   what a monitored call costs, as ratios"
+	@echo "make peers   the same against whylogs, BentoML, prometheus_client and OpenTelemetry's histograms"
+	@echo "make frameworks  the oldest and the newest supported versions of scikit-learn, XGBoost, PyTorch and the others"
 	@echo "make render  write alert_rules/, grafana_dashboards/ and the reference of names again"
 
 demo: $(VENV)/.demo
@@ -49,8 +51,16 @@ pythons: $(VENV)/.dev
 		.venv-$$version/bin/pytest tests/unit tests/properties tests/contract otel_ml; \
 	done
 
+# The oldest and the newest supported version of each framework, each set in an environment of its own; minutes, and 3 GB of disk.
+frameworks: $(VENV)/.dev
+	$(BIN)/python tests/frameworks.py
+
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py
+
+# The peers, each in an environment of its own, against a monitored call; the table of docs/explanation/cost.md.
+peers: $(VENV)/.dev
+	$(BIN)/python benchmarks/peers.py
 
 servers:
 	@for server in $(SERVERS); do command -v $$server >/dev/null || missing="$$missing $$server"; done; \

@@ -1,13 +1,16 @@
-"""What tests of several folders share: free ports, waiting for something to come true, and a Prometheus and a PostgreSQL of their own."""
+"""What tests share: free ports, an OTLP receiver, waiting for something to come true, and a Prometheus and a PostgreSQL of their own."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -102,3 +105,28 @@ def running_postgresql():
     finally:
         run("pg_ctl", "-D", "data", "-m", "immediate", "stop")
         shutil.rmtree(directory)
+
+
+@contextmanager
+def otlp_receiver():
+    """An OTLP/HTTP receiver: its address, and the list of (path, body) that it has received."""
+    bodies = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            bodies.append((self.path, gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", bodies
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -16,7 +16,9 @@ def session_of(inputs, nodes, outputs):
     kinds = [[helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in part.items()] for part in (inputs, outputs)]
     graph = helper.make_graph(nodes, "graph", *kinds)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    return onnxruntime.InferenceSession(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    return onnxruntime.InferenceSession(
+        helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
 
 
 @pytest.fixture(scope="module", params=["array", "zipmap"])
@@ -49,7 +51,9 @@ def classifier(request, problem):
     ]
     graph = helper.make_graph(nodes, "graph", [helper.make_tensor_value_info("X", *float_matrix)], outputs)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    return onnxruntime.InferenceSession(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()), model
+    return onnxruntime.InferenceSession(
+        helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString(), providers=["CPUExecutionProvider"]
+    ), model
 
 
 def test_a_run_counts_its_rows_and_probabilities(watch, problem, baseline, classifier):
