@@ -62,11 +62,16 @@ class Entry:
 
 def _same_features(own: tuple[str, ...], facts: Facts) -> bool:
     """By name where both sides have names that mean something, else by number; a model that knows neither fits."""
-    if facts.names is not None and set(own) <= set(facts.names):
+    if facts.names is not None and {_without_spaces(name) for name in own} <= {_without_spaces(name) for name in facts.names}:
         return True
     if facts.names is not None and not (_generic(own) or _generic(facts.names)):
         return False
     return facts.number is None or facts.number == len(own)
+
+
+def _without_spaces(name: str) -> str:
+    """LightGBM keeps names so."""
+    return name.replace(" ", "_")
 
 
 def _generic(names: tuple[str, ...]) -> bool:

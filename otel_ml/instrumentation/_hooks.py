@@ -22,6 +22,9 @@ _inside: ContextVar[bool] = ContextVar("otel_ml_inside", default=False)
 
 _INHERITED: Final = object()
 
+Features = tuple[tuple[str, ...] | None, int | None]
+"""The names of a model's features, and their number, where it knows them."""
+
 
 def first_argument(name: str) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]:
     """Reads the input of a method whose first parameter is it."""
@@ -47,7 +50,7 @@ class Framework:
 
     name: str
     methods: frozenset[str]
-    features: Callable[[Any], tuple[tuple[str, ...] | None, int | None]]
+    features: Callable[[Any], Features]
     library: tuple[str, ...] = ()
     data: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] = _first_argument_x
     read: Callable[[Any], Any] = lambda data: data

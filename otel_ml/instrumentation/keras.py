@@ -6,13 +6,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from otel_ml.instrumentation._hooks import Framework, Hooks
+from otel_ml.instrumentation._hooks import Features, Framework, Hooks
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
 _SYMBOLIC: Final = ("KerasTensor", "SymbolicTensor", "Tracer")
 
 
-def _features(model: Any) -> tuple[tuple[str, ...] | None, int | None]:
+def _features(model: Any) -> Features:
     inputs = model.inputs
     if len(inputs) > 1:
         return tuple(each.name for each in inputs), len(inputs)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from otel_ml.instrumentation._hooks import Framework, Hooks, descendants
+from otel_ml.instrumentation._hooks import Features, Framework, Hooks, descendants
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
 _EXPLANATIONS: Final = ("pred_leaf", "pred_contrib")
 
 
-def _features(model: Any) -> tuple[tuple[str, ...] | None, int | None]:
+def _features(model: Any) -> Features:
     booster = getattr(model, "booster_", model)
     return tuple(booster.feature_name()), booster.num_feature()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from otel_ml.instrumentation._hooks import Framework, Hooks, first_argument
+from otel_ml.instrumentation._hooks import Features, Framework, Hooks, first_argument
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
 
-def _features(model: Any) -> tuple[tuple[str, ...] | None, int | None]:
+def _features(model: Any) -> Features:
     schema = model.metadata.get_input_schema()
     if schema is None or not schema.has_input_names():
         return None, None

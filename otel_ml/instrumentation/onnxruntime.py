@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from otel_ml.instrumentation._hooks import Framework, Hooks
+from otel_ml.instrumentation._hooks import Features, Framework, Hooks
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
 
-def _features(session: Any) -> tuple[tuple[str, ...] | None, int | None]:
+def _features(session: Any) -> Features:
     inputs = session.get_inputs()
     if len(inputs) > 1:
         return tuple(each.name for each in inputs), len(inputs)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from otel_ml.instrumentation._hooks import Framework, Hooks, descendants
+from otel_ml.instrumentation._hooks import Features, Framework, Hooks, descendants
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
 _METHODS: Final = ("predict", "predict_proba", "decision_function", "predict_log_proba", "score_samples")
 _WITH_A_HOOK_OF_THEIR_OWN: Final = ("xgboost", "lightgbm")
 
 
-def features(model: Any) -> tuple[tuple[str, ...] | None, int | None]:
+def features(model: Any) -> Features:
     """What the model was fitted with: names where it was a frame, and their number."""
     names = getattr(model, "feature_names_in_", None)
     return (None if names is None else tuple(map(str, names))), getattr(model, "n_features_in_", None)

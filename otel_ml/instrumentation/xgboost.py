@@ -7,13 +7,13 @@ from typing import Any, Final
 import numpy as np
 
 from otel_ml.instrumentation import sklearn
-from otel_ml.instrumentation._hooks import Framework, Hooks, descendants
+from otel_ml.instrumentation._hooks import Features, Framework, Hooks, descendants
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
 _EXPLANATIONS: Final = ("pred_leaf", "pred_contribs", "pred_interactions")
 
 
-def _features(model: Any) -> tuple[tuple[str, ...] | None, int | None]:
+def _features(model: Any) -> Features:
     if not hasattr(model, "num_features"):
         return sklearn.features(model)
     names = model.feature_names

@@ -18,6 +18,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from support import eventually, free_port, otlp_receiver
 
+pytestmark = pytest.mark.timeout(600)
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NEEDS = {"fastapi_torch": "torch", "fastapi_onnxruntime": "skl2onnx", "gunicorn_xgboost": "xgboost"}
 ROWS = re.compile(r'^ml_inference_rows_total\{.*ml_model_name="([^"]+)".*\} (\d+)', re.MULTILINE)
@@ -47,7 +49,7 @@ def running(example, folder, **environment):
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*shlex.split(serve), *place], cwd=folder, env=environment, stdout=log, stderr=log)
         try:
-            eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/docs").status_code == 200, (folder / "log").read_text, seconds=90)
+            eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/docs").status_code == 200, (folder / "log").read_text, seconds=200)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)

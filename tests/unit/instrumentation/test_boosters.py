@@ -7,6 +7,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from otel_ml import Baseline
 from otel_ml.instrumentation.lightgbm import LightGBMInstrumentor
 from otel_ml.instrumentation.sklearn import SklearnInstrumentor
 from otel_ml.instrumentation.xgboost import XGBoostInstrumentor
@@ -69,6 +70,14 @@ def test_uninstrument_puts_the_methods_back(watch, problem, kit):
     watch(instrumentor)
     instrumentor().uninstrument()
     assert [dict(vars(owner)) for owner in classes] == before
+
+
+def test_names_with_spaces_fit_though_lightgbm_writes_them_otherwise(watch, problem):
+    frame = pd.DataFrame(problem.X, columns=["worst area", "worst age", "a b", "c d"])
+    booster = lightgbm.train({"objective": "binary", **QUIET}, lightgbm.Dataset(frame, problem.y), 1)
+    watched = watch(LightGBMInstrumentor, Baseline.from_data(frame, model="spaced", version="1"))
+    booster.predict(frame)
+    assert sum(watched["spaced"].features["worst area"].values()) == 200
 
 
 def test_a_matrix_of_xgboost_is_read_with_its_gaps_and_by_name(watch, problem, baseline):
