@@ -61,7 +61,7 @@ def run(name: str, pythons: tuple[str, ...], packages: list[str], torch: str) ->
         subprocess.run([*install, f"torch=={torch}", "--index-url", TORCH_INDEX], capture_output=True, check=False)
     done = subprocess.run([python, "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/instrumentation"], cwd=ROOT, check=False)
     listed = subprocess.run([python, "-m", "pip", "list", "--format", "json"], capture_output=True, check=True, text=True).stdout
-    versions = {package["name"]: package["version"] for package in json.loads(listed)}
+    versions = {package["name"].replace("_", "-"): package["version"] for package in json.loads(listed)}
     say(f"{name}: Python {subprocess.run([python, '-V'], capture_output=True, check=True, text=True).stdout.split()[1]}")
     for package in (
         "scikit-learn",
