@@ -20,6 +20,7 @@ from otel_ml_exporter.mixin.promql import (
     MODEL_VERSION_FEATURE,
     QUANTITY,
     REFERENCE,
+    SEGMENT,
     SIGNAL,
     WINDOW,
     Queries,
@@ -49,9 +50,10 @@ _PUBLISHED: Final = (
 
 
 def observed(queries: Queries) -> Iterator[Recording]:
-    """What was counted since the last evaluation, per bin, over all replicas."""
+    """What was counted since the last evaluation, per bin, over all replicas and segments."""
     for signal, metric in _COUNTED:
-        counts = f"sum by ({', '.join(metric.labels)}) (\n    {step(queries.series(metric), queries.knobs)}\n)"
+        labels = [label for label in metric.labels if label != SEGMENT]
+        counts = f"sum by ({', '.join(labels)}) (\n    {step(queries.series(metric), queries.knobs)}\n)"
         yield Recording(_STEP, counts, {SIGNAL: signal})
 
 
