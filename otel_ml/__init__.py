@@ -11,7 +11,7 @@ from otel_ml._ids import current_prediction_ids
 from otel_ml._shadow import shadow
 from otel_ml._version import __version__
 from otel_ml.baseline import Baseline
-from otel_ml.errors import BaselineError, ConfigurationError, OtelMLError, StatisticsError
+from otel_ml.errors import BaselineError, ConfigurationError, InvalidInput, OtelMLError, StatisticsError
 from otel_ml.monitor import Call, Monitor, monitor
 
 from otel_ml import testing  # isort: skip  # it uses the monitor
@@ -22,6 +22,7 @@ __all__ = [
     "BaselineError",
     "Call",
     "ConfigurationError",
+    "InvalidInput",
     "Monitor",
     "OtelMLError",
     "StatisticsError",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from otel_ml._baseline_blocks import Effect, Replay, replay_key, replay_time
-from otel_ml._baseline_checks import Options, Rows, complete, data_faults, understand
+from otel_ml._baseline_checks import Options, Rows, complete, data_faults, kinds_of, understand
 from otel_ml._baseline_derive import features_of
 from otel_ml._baseline_features import NumberTally, feature_tally
 from otel_ml._baseline_importance import normalised, permutation_importance
@@ -20,8 +20,9 @@ from otel_ml._baseline_outputs import OutputTally, classes_of
 from otel_ml._derive import Derivation, times
 from otel_ml._frames import joined, picked
 from otel_ml._outputs import TASKS, Task, infer_task
+from otel_ml._rules import rule_faults, rules_of
 from otel_ml._values import label_of
-from otel_ml.baseline import Baseline, Batch, Feature, Source
+from otel_ml.baseline import Baseline, Batch, Feature, Rules, Source
 from otel_ml.errors import BaselineError, Fault
 
 _PREDICTION = ""
@@ -111,12 +112,13 @@ class Tally:
         self.task, self.classes = _outputs_of(sample, options)
         self.importance = normalised(options.importance)
         self._samples = 0
-        self._sources = features_of(sample.columns, dict.fromkeys(options.categorical, "categorical"), _moments(sample))
+        kinds = kinds_of(options)
+        self._sources = features_of(sample.columns, kinds, _moments(sample))
         self._sources = {name: _kept(source, options.like_feature(name)) for name, source in self._sources.items()}
         self._derive = Derivation(self._sources.items())
         columns = self._columns(sample)
         self._features = {
-            name: feature_tally(name, column, code=name in options.categorical, bins=options.bins, like=options.like_feature(name))
+            name: feature_tally(name, column, code=kinds.get(name) == "categorical", bins=options.bins, like=options.like_feature(name))
             for name, column in columns.items()
         }
         numbers = [name for name, tally in self._features.items() if isinstance(tally, NumberTally)]
@@ -125,6 +127,7 @@ class Tally:
         bins = {name: tally.bins for name, tally in self._features.items()}
         if self._outputs is not None:
             bins[_PREDICTION] = self._outputs.bins
+        self._rules = self._declared()
         self._by_time = None if sample.time is None else replay_time(sample.time, total, bins)
         self._by_key = None if sample.key is None else replay_key(bins)
 
@@ -172,6 +175,23 @@ class Tally:
         shares = Counter(origin.values())
         return {name: self.importance[column] / shares[column] for name, column in origin.items() if column in self.importance}
 
+    def _declared(self) -> dict[str, Rules]:
+        """What is declared, by the first feature of each column; raises `BaselineError` where it does not go with it."""
+        first: dict[str, str] = {}
+        for name, source in self._sources.items():
+            first.setdefault(name if source is None else source.column, name)
+        found = {column: rules for column, declared in self._options.schema.items() if (rules := rules_of(declared)) is not None}
+        faults = [
+            fault
+            for column, rules in found.items()
+            for fault in rule_faults(
+                column, rules, replace(self._features[first[column]].feature(None), source=self._sources[first[column]])
+            )
+        ]
+        if faults:
+            raise BaselineError("the data", faults)
+        return {first[column]: rules for column, rules in found.items()}
+
     def _replay(self, replay: Replay, blocks: Any, columns: Mapping[str, Any], predictions: Any) -> None:
         for name, tally in self._features.items():
             replay.add(name, blocks, tally.positions(columns[name]))
@@ -188,9 +208,10 @@ class Tally:
             size, degrees = max(time, key, key=lambda effect: effect.size)
             return {f"{prefix}design_effect": size, f"{prefix}noise_degrees": degrees, f"{prefix}key_effect": key.size}
 
-        weights = self._importance()
+        weights, rules = self._importance(), self._rules
         features = [
-            replace(tally.feature(weights.get(name)), **noise(name), source=self._sources[name]) for name, tally in self._features.items()
+            replace(tally.feature(weights.get(name)), **noise(name), source=self._sources[name], rules=rules.get(name))
+            for name, tally in self._features.items()
         ]
         baseline = Baseline(
             model=str(self._options.model),

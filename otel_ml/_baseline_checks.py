@@ -13,6 +13,7 @@ import numpy.typing as npt
 from otel_ml._baseline_derive import kind_of
 from otel_ml._frames import column_of, columns_of
 from otel_ml._outputs import TASKS, Task, as_array
+from otel_ml._rules import schema_faults
 from otel_ml._values import is_missing
 from otel_ml.baseline import Baseline, Batch, Feature
 from otel_ml.errors import BaselineError, Fault
@@ -26,6 +27,7 @@ class Options:
     version: str
     task: Task | None
     categorical: frozenset[str]
+    schema: Mapping[str, Mapping[str, Any]]
     importance: Mapping[str, float]
     classes: Sequence[Any] | None
     threshold: float
@@ -100,9 +102,17 @@ def _entries(name: str, given: Any) -> npt.NDArray[Any]:
 def data_faults(rows: Rows, options: Options) -> list[Fault]:
     """What is wrong with the options, with the names in them, and with the columns."""
     faults = [*_option_faults(options), *name_faults("categorical", options.categorical, rows.columns)]
+    faults += [*name_faults("schema", options.schema, rows.columns), *schema_faults(options.schema)]
     faults += name_faults("importance", options.importance, rows.columns)
     faults += _length_faults(rows)
-    return faults + [fault for name, column in rows.columns.items() if (fault := _column_fault(name, column))]
+    declared = kinds_of(options) if not faults else {}
+    return faults + [fault for name, column in rows.columns.items() if name not in declared and (fault := _column_fault(name, column))]
+
+
+def kinds_of(options: Options) -> dict[str, str]:
+    """What the columns are declared to hold, where they are."""
+    declared = {name: str(rules["type"]) for name, rules in options.schema.items() if "type" in rules}
+    return dict.fromkeys(options.categorical, "categorical") | declared
 
 
 def _option_faults(options: Options) -> list[Fault]:

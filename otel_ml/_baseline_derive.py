@@ -17,7 +17,6 @@ from otel_ml.baseline import Source
 from otel_ml.errors import BaselineError, Fault
 
 Kind = str
-KINDS = ("numeric", "categorical", "datetime", "text", "vector")
 LOOKED_AT = 5_000
 """Values of a column that tell its kind."""
 KNOWN_WORDS = 4_000

@@ -19,6 +19,7 @@ from otel_ml._binning import (
     quantile_edges,
     tally,
 )
+from otel_ml._rules import DEFAULT_NUMBERS, watched_defaults
 from otel_ml._values import as_numbers, is_missing, is_number, label_of
 from otel_ml.baseline import Feature, Histogram
 from otel_ml.catalogue import MISSING, OTHER
@@ -68,6 +69,7 @@ class NumberTally:
         self.bins = len(self._edges) + 3
         self._counts = np.zeros(self.bins - 1, dtype=np.int64)
         self._range = (math.inf, -math.inf)
+        self._defaults = np.zeros(len(DEFAULT_NUMBERS), dtype=bool)
         self._rows, self._mean, self._squares = 0, 0.0, 0.0
 
     def add(self, column: Any, keys: Indices | None = None) -> None:  # noqa: ARG002 - of no use to numbers
@@ -77,6 +79,7 @@ class NumberTally:
         finite = values[np.isfinite(values)]
         if not finite.size:
             return
+        self._defaults |= np.isin(DEFAULT_NUMBERS, finite)
         self._range = min(self._range[0], float(finite.min())), max(self._range[1], float(finite.max()))
         with np.errstate(over="ignore", invalid="ignore"):
             self._join(finite.size, float(finite.mean()), float(finite.var()))
@@ -107,6 +110,7 @@ class NumberTally:
             maximum=self._range[1],
             mean=self._mean if math.isfinite(self._mean) else None,
             std=std if math.isfinite(std) else None,
+            defaults=watched_defaults(self._defaults, *self._range),
             importance=importance,
         )
 

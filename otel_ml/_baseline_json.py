@@ -13,7 +13,8 @@ from otel_ml._baseline_reader import REBUILD, Reader
 from otel_ml._binning import interval_labels, reserved
 from otel_ml._derive import WAYS, pack_words, unpack_words
 from otel_ml._outputs import TASKS
-from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers, Source
+from otel_ml._rules import schema_faults
+from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers, Rules, Source
 from otel_ml.catalogue import MISSING, OTHER
 from otel_ml.errors import BaselineError, Fault
 from otel_ml.files import write_text
@@ -80,6 +81,11 @@ def _encode_feature(feature: Feature) -> dict[str, Any]:
         content["vocabulary"] = list(feature.vocabulary)
     if feature.singletons:
         content["singletons"] = feature.singletons
+    if feature.defaults:
+        content["defaults"] = list(feature.defaults)
+    if feature.rules is not None:
+        declared = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(feature.rules).items()}
+        content["schema"] = {name: value for name, value in declared.items() if value is not None}
     if feature.source is not None:
         content["source"] = _encode_source(feature.source)
     return content
@@ -235,8 +241,23 @@ def _decode_feature(reader: Reader, name: str) -> Feature:
     if reader.has("source"):
         with reader.inside("source"):
             source = _decode_source(reader)
-    rest = {**_decode_noise(reader, ""), **summary}
+    rules = None
+    if reader.has("schema"):
+        with reader.inside("schema"):
+            rules = _decode_rules(reader)
+    defaults = reader.numbers("defaults") if reader.has("defaults") else ()
+    rest = {**_decode_noise(reader, ""), **summary, "rules": rules, "defaults": defaults}
     return Feature(name, kind, histogram, vocabulary=vocabulary, singletons=singletons, source=source, **rest)
+
+
+def _decode_rules(reader: Reader) -> Rules:
+    declared: dict[str, Any] = {name: reader.take(name, float, default=None) for name in ("minimum", "maximum")}
+    declared["pattern"] = reader.take("pattern", str, default=None)
+    declared["required"] = reader.flag("required")
+    declared["enum"] = reader.strings("enum") if reader.has("enum") else None
+    for fault in schema_faults({"": {name: value for name, value in declared.items() if value is not None}}):
+        reader.fault("", fault.problem, REBUILD)
+    return Rules(**declared)
 
 
 def _decode_source(reader: Reader) -> Source:

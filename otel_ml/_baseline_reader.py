@@ -66,6 +66,13 @@ class Reader:
             self.fault(name, f"{text!r} is not a time", "write it as 2026-01-31T12:00:00Z")
             return dt.datetime.now(dt.timezone.utc)
 
+    def flag(self, name: str) -> bool | None:
+        """True, false, or None when it is absent."""
+        value = self._at.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.fault(name, f"is {_brief(value)}, not true or false", REBUILD)
+        return bool(value) if value is not None else None
+
     def strings(self, name: str, **default: Any) -> tuple[str, ...]:
         """A list of text."""
         return self._row(name, self.take(name, list, **default), str)

@@ -81,14 +81,14 @@ def times(column: Any) -> Parsed:
         seconds = column.astype("M8[us]").astype(np.int64) / 1e6
         seconds[np.isnat(column)] = np.nan
         return Parsed(seconds, np.zeros(len(column), dtype=bool))
-    found = [_seconds(value) for value in column]
+    found = [seconds_of(value) for value in column]
     return Parsed(
         np.array([np.nan if value is None else value for value in found]),
         np.array([value is None for value in found], dtype=bool),
     )
 
 
-def _seconds(value: Any) -> float | None:
+def seconds_of(value: Any) -> float | None:
     """NaN when it is missing, None when it is no time."""
     if value is ABSENT or is_missing(value):
         return np.nan

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from otel_ml._capture import Captured
 from otel_ml._derive import Derivation
 from otel_ml._layout import Layout
 from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
+from otel_ml._rules import is_default_text
 from otel_ml._segment import Place
 from otel_ml._values import ABSENT, Absent, as_numbers
-from otel_ml.baseline import Feature, Outliers
+from otel_ml.baseline import Feature, Outliers, Rules
 
 Counts = npt.NDArray[np.int64]
 CHUNK = 1024
@@ -34,8 +36,8 @@ _PLAIN = frozenset({int, float, bool, type(None), np.float64, np.float32, np.int
 class Fold:
     """Counts the rows and predictions of one model into an array of its layout.
 
-    A numeric feature costs one sort of its column and one binary search for each edge. Besides the edges six more bounds are
-    looked up: those of the finite numbers, of the observed range, and of the range three times as wide. Numbers are compared
+    A numeric feature costs one sort of its column and one binary search for each edge. Besides the edges eight more bounds are
+    looked up: those of the finite numbers, of the observed range, of the range three times as wide, and of 0. Numbers are compared
     in their own precision, so that a float32 equals the edge it was rounded from.
     """
 
@@ -52,20 +54,33 @@ class Fold:
         self._width = max((len(feature.histogram.edges or ()) for _, feature in self._numeric), default=0) + 1
         if self._numeric:
             self._places = self._places_of_bins()
+        self._near_defaults = np.array([feature.minimum is not None and feature.minimum >= 0 for _, feature in self._numeric])
+        self._declared = [
+            (row, layout.violation_start[feature.name][names.VIOLATION_BOUNDS], *_bounds_of(feature.rules))
+            for row, (_, feature) in enumerate(self._numeric)
+            if feature.source is None and feature.rules is not None and names.VIOLATION_BOUNDS in layout.violation_start[feature.name]
+        ]
+        self._texts = [
+            (self._derive.columns.index(feature.source.column), re.compile(feature.rules.pattern), layout.violation_start[feature.name])
+            for feature in features
+            if feature.source is not None and feature.rules is not None and feature.rules.pattern is not None
+        ]
         self._outliers = None
         if self._baseline is not None and self._baseline.outliers is not None:
             self._outliers = _Distances(self._baseline.outliers, [feature.name for _, feature in self._numeric])
 
     def _bounds_in(self, kind: type[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-        """One row a numeric feature: its edges, infinity as often as it takes to be as wide as the others, the six bounds."""
+        """One row a numeric feature: its edges, infinity as often as it takes to be as wide as the others, the eight bounds."""
         width = max(len(feature.histogram.edges or ()) for _, feature in self._numeric) + 1
         largest = np.finfo(kind).max
-        rows = np.full((len(self._numeric), width + 6), np.inf, dtype=kind)
+        rows = np.full((len(self._numeric), width + 8), np.inf, dtype=kind)
         with np.errstate(over="ignore"):
             for row, (_, feature) in zip(rows, self._numeric, strict=True):
                 edges = feature.histogram.edges or ()
                 row[: len(edges)] = edges
-                row[width:] = -np.inf, largest, -np.inf, np.inf, -np.inf, np.inf
+                row[width : width + 6] = -np.inf, largest, -np.inf, np.inf, -np.inf, np.inf
+                if 0 in feature.defaults:
+                    row[width + 6 :] = np.nextafter(kind(0), kind(-1)), 0
                 if feature.minimum is not None and feature.maximum is not None:
                     span = feature.maximum - feature.minimum
                     for at, low, high in (
@@ -161,6 +176,8 @@ class Fold:
 
     def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int, moments: Sequence[float]) -> None:
         if self._derive.any:
+            for position, pattern, places in self._texts:
+                counts[places[names.VIOLATION_PATTERN]] += mismatches(pattern, columns[position])
             columns = self._derive(columns, np.array(moments))
         self._add_numbers(counts, *self._numbers(counts, columns, size))
         for position, categories in self._categorical:
@@ -212,7 +229,16 @@ class Fold:
         valid = below[:, width - 1]
         infinite = below[:, width] + valid - below[:, width + 1]
         outside, far = (np.maximum(below[:, width + at] + valid - below[:, width + at + 1] - infinite, 0) for at in (2, 4))
+        zeros = below[:, width + 7] - below[:, width + 6]
         self._add_violations(counts, numbers.shape[1] - valid, infinite, outside, far)
+        for row in np.flatnonzero(zeros + far + outside * self._near_defaults):
+            feature = self._numeric[row][1]
+            if feature.defaults:
+                counts[self._layout.violation_start[feature.name][names.VIOLATION_DEFAULT]] += occurrences(numbers[row], feature.defaults)
+        for row, place, minimum, maximum in self._declared:
+            ordered = numbers[row, : valid[row]]
+            within = ordered.searchsorted(ordered.dtype.type(maximum), "right") - ordered.searchsorted(ordered.dtype.type(minimum), "left")
+            counts[place] += valid[row] - within
 
     def _add_violations(self, counts: Counts, missing: Counts, infinite: Counts, outside: Counts, far: Counts) -> None:
         for row in np.flatnonzero(missing + infinite + outside):
@@ -328,6 +354,9 @@ class _Categories:
         self._known = frozenset(feature.vocabulary) | set(self._places)
         self._complete = len(feature.vocabulary) < VOCABULARY
         self._violations = layout.violation_start[feature.name]
+        rules = feature.rules
+        self._pattern = None if rules is None or rules.pattern is None else re.compile(rules.pattern)
+        self._allowed = None if rules is None or rules.enum is None else frozenset(rules.enum)
 
     def add(self, counts: Counts, values: Iterable[Any]) -> None:
         """Count `values` and those of them that the baseline does not allow."""
@@ -337,8 +366,37 @@ class _Categories:
             if label == names.MISSING:
                 if names.VIOLATION_MISSING in self._violations:
                     counts[self._violations[names.VIOLATION_MISSING]] += count
-            elif self._complete and (label == names.OTHER or label not in self._known):
-                counts[self._violations[names.VIOLATION_UNSEEN]] += count
+            else:
+                for kind in self.kinds(label):
+                    counts[self._violations[kind]] += count
+
+    def kinds(self, label: str) -> Iterator[str]:
+        """The violations that a category is."""
+        if label == names.OTHER or label not in self._known:
+            if self._complete:
+                yield names.VIOLATION_UNSEEN
+            if is_default_text(label):
+                yield names.VIOLATION_DEFAULT
+        if self._pattern is not None and not self._pattern.fullmatch(label):
+            yield names.VIOLATION_PATTERN
+        if self._allowed is not None and label not in self._allowed:
+            yield names.VIOLATION_NOT_ALLOWED
+
+
+def _bounds_of(rules: Rules) -> tuple[float, float]:
+    return -np.inf if rules.minimum is None else rules.minimum, np.inf if rules.maximum is None else rules.maximum
+
+
+def occurrences(ordered: npt.NDArray[np.floating[Any]], values: Sequence[float]) -> int:
+    """How many of `ordered`, which may end with NaN, are one of `values`."""
+    wanted = np.array(values, dtype=ordered.dtype)
+    return int((ordered.searchsorted(wanted, "right") - ordered.searchsorted(wanted, "left")).sum())
+
+
+def mismatches(pattern: re.Pattern[str], column: Any) -> int:
+    """How many texts of a column are not as a pattern."""
+    values = () if column is ABSENT else column
+    return sum(isinstance(value, str) and not pattern.fullmatch(value) for value in values)
 
 
 def _numbers_of(column: Any) -> tuple[npt.NDArray[Any], int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from otel_ml import catalogue as names
-from otel_ml.baseline import Baseline, Feature, Histogram
+from otel_ml.baseline import Baseline, Feature, Histogram, Rules
 from otel_ml.catalogue import Metric
 
 Attributes = Mapping[str, str]
@@ -96,10 +96,26 @@ class Layout:
 
 
 def violations_of(feature: Feature) -> tuple[str, ...]:
-    """The kinds of violation that a feature can have; a missing value is one only where the baseline had none."""
+    """The kinds of violation that a feature can have; a missing value is one where the baseline had none, unless declared otherwise."""
+    rules = feature.rules or Rules()
     kinds = [names.VIOLATION_MISSING_COLUMN]
-    if feature.histogram.counts[-2] == 0:
+    if is_required(feature):
         kinds.append(names.VIOLATION_MISSING)
     if feature.type == "categorical":
-        return (*kinds, names.VIOLATION_UNSEEN)
-    return (*kinds, names.VIOLATION_TYPE_MISMATCH, names.VIOLATION_INFINITE, names.VIOLATION_OUT_OF_RANGE, names.VIOLATION_FAR)
+        kinds += [names.VIOLATION_UNSEEN, names.VIOLATION_DEFAULT]
+    else:
+        kinds += [names.VIOLATION_TYPE_MISMATCH, names.VIOLATION_INFINITE, names.VIOLATION_OUT_OF_RANGE, names.VIOLATION_FAR]
+        kinds += [names.VIOLATION_DEFAULT] if feature.defaults else []
+    if rules.pattern is not None:
+        kinds.append(names.VIOLATION_PATTERN)
+    if rules.minimum is not None or rules.maximum is not None:
+        kinds.append(names.VIOLATION_BOUNDS)
+    if rules.enum is not None:
+        kinds.append(names.VIOLATION_NOT_ALLOWED)
+    return tuple(kinds)
+
+
+def is_required(feature: Feature) -> bool:
+    """Whether a missing value is a violation."""
+    declared = None if feature.rules is None else feature.rules.required
+    return feature.histogram.counts[-2] == 0 if declared is None else declared

@@ -58,6 +58,20 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What the owner declared of a column, whatever was observed: bounds, a pattern that whole values match, and allowed values.
+
+    `required` says that a value must be there, or need not; None: as observed.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+    enum: tuple[str, ...] | None = None
+    required: bool | None = None
+
+
+@dataclass(frozen=True)
 class Feature:
     """One input of the model: its type, what was observed, and what is allowed.
 
@@ -67,6 +81,8 @@ class Feature:
     `noise_degrees` how evenly (see `stats.psi_noise_scale`; None: as independent rows). `key_effect` is the same for groups
     of keys alone: how many rows say what one independent row would. `singletons` counts the categories that only one key had.
     `source` tells what a feature is made from that is no column of the input by itself.
+    `rules` are those of its column, held by the first feature that is made from it; `defaults` are numbers such as -999 that did
+    not occur, and mean that a value is lost where they do.
     """
 
     name: str
@@ -83,6 +99,8 @@ class Feature:
     noise_degrees: float | None = None
     singletons: int = 0
     source: Source | None = None
+    rules: Rules | None = None
+    defaults: tuple[float, ...] = ()
 
 
 class Batch(NamedTuple):
@@ -159,6 +177,7 @@ class Baseline:
         task: Task | None = None,
         feature_names: Sequence[str] | None = None,
         categorical: Iterable[str] = (),
+        schema: Mapping[str, Mapping[str, Any]] | None = None,
         importance: Mapping[str, float] | None = None,
         predict: Callable[[Any], Any] | None = None,
         classes: Sequence[Any] | None = None,
@@ -170,6 +189,9 @@ class Baseline:
 
         Columns of times, of text and of vectors become features such as `when.hour`, `comment.length` and `embedding.norm`; see
         `Source`. `categorical` names those that are categories all the same, numbers that are codes among them.
+
+        `schema` maps columns to what is declared of them: `type` (numeric, categorical, datetime, text, vector), `minimum`, `maximum`,
+        `pattern` (a regular expression of the whole value), `enum` (the values that are allowed), `required`.
 
         `predictions` and `labels` have one entry a row; predictions may be labels, probabilities of the positive class,
         a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and
@@ -194,7 +216,7 @@ class Baseline:
         from otel_ml._baseline_build import build
         from otel_ml._baseline_checks import Options
 
-        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins, like)
+        options = Options(model, version, task, frozenset(categorical), schema or {}, importance or {}, classes, threshold, bins, like)
         return build(Batch(data, predictions, labels, time, key), options, feature_names, predict)
 
     @classmethod
@@ -207,6 +229,7 @@ class Baseline:
         task: Task | None = None,
         feature_names: Sequence[str] | None = None,
         categorical: Iterable[str] = (),
+        schema: Mapping[str, Mapping[str, Any]] | None = None,
         importance: Mapping[str, float] | None = None,
         predict: Callable[[Any], Any] | None = None,
         classes: Sequence[Any] | None = None,
@@ -228,7 +251,7 @@ class Baseline:
         from otel_ml._baseline_build import build_batches
         from otel_ml._baseline_checks import Options
 
-        options = Options(model, version, task, frozenset(categorical), importance or {}, classes, threshold, bins, like)
+        options = Options(model, version, task, frozenset(categorical), schema or {}, importance or {}, classes, threshold, bins, like)
         return build_batches(read, options, feature_names, sample, predict)
 
     @classmethod

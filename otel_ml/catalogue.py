@@ -68,6 +68,10 @@ VIOLATION_OUT_OF_RANGE: Final = "out_of_range"
 VIOLATION_FAR: Final = "far_out_of_range"
 VIOLATION_INFINITE: Final = "infinite"
 VIOLATION_UNSEEN: Final = "unseen"
+VIOLATION_DEFAULT: Final = "default"
+VIOLATION_PATTERN: Final = "pattern"
+VIOLATION_BOUNDS: Final = "bounds"
+VIOLATION_NOT_ALLOWED: Final = "not_allowed"
 
 # Values of ml.drop.reason
 DROP_ERROR: Final = "error"
@@ -268,6 +272,10 @@ ATTRIBUTES: Final = (
             VIOLATION_FAR: "Outside by more than the width of that range; counted as `out_of_range` too.",
             VIOLATION_INFINITE: "Plus or minus infinity.",
             VIOLATION_UNSEEN: "Outside the baseline's vocabulary.",
+            VIOLATION_DEFAULT: "What programs write where they have no value (-999, 0, an empty text), where the baseline has none.",
+            VIOLATION_PATTERN: "Not as the declared pattern.",
+            VIOLATION_BOUNDS: "Outside the declared minimum or maximum.",
+            VIOLATION_NOT_ALLOWED: "Not among the declared values.",
         },
     ),
     Attribute(

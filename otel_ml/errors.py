@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 class OtelMLError(Exception):
@@ -41,6 +42,25 @@ class BaselineError(FaultsError):
 
 class ConfigurationError(FaultsError):
     """Options, environment variables or a configuration file contradict themselves."""
+
+
+class InvalidInput(OtelMLError, ValueError):  # noqa: N818 - it says what is wrong with the caller's data, as HTTP 422 does
+    """A monitor that rejects was given an input that is not valid; the model was not called.
+
+    `violations` is a list of plain dicts, ready for a response: the `row`, the `feature` (a column; empty where it is the input as a
+    whole) and the `violation`, one of the values of `ml.violation.type` or `unreadable`. It holds the first hundred, and no values.
+    """
+
+    MOST = 100
+
+    def __init__(self, violations: Iterable[tuple[int, str, str]]) -> None:
+        self.violations: list[dict[str, Any]] = [{"row": row, "feature": feature, "violation": kind} for row, feature, kind in violations]
+        super().__init__(self.violations)
+
+    def __str__(self) -> str:
+        shown = [f"row {found['row']}: {found['feature'] or 'input'} {found['violation']}" for found in self.violations[:5]]
+        more = len(self.violations) - len(shown)
+        return "the input is not valid: " + "; ".join(shown) + (f"; and {more} more" if more else "")
 
 
 class StatisticsError(OtelMLError, ValueError):

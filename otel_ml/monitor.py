@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -27,6 +27,7 @@ from otel_ml._counts import Counts
 from otel_ml._emit import emitter_for
 from otel_ml._event_features import Chosen, EventFeatures
 from otel_ml._events import PredictionEvents, meaning_of
+from otel_ml._gate import INVALID, gate_faults, gate_for
 from otel_ml._guard import Guard, error_type
 from otel_ml._identity import faults_of_role, identity
 from otel_ml._ids import TRACE, Given, IdPicker, announce, current_prediction_ids, id_picker, ids_of, of_trace
@@ -51,6 +52,8 @@ class Monitor:
     `baseline` is a path or a `Baseline`; without one, `model` and `version` still give latency, errors and rows.
     `inputs` says what of a call's arguments the model's input is, where it is not the first: the name of a parameter, several names (a
     row, or columns, of these), or a function that is given the same arguments and returns the input.
+    `on_invalid` says what happens before the model sees an input that breaks the baseline's schema: `observe` counts it, `warn` logs it
+    too, `reject` raises `InvalidInput` instead of calling the model; `invalid` names the violations that do so.
     `events` is the share of predictions, 0 to 1, that is also sent as an `ml.prediction` event (True: all), so that outcomes can be
     joined later; `prediction_ids` names the parameter that holds their ids, is `"trace"`, or a function of the call's arguments.
     `event_features` (True, or names) go along, `hash_features` of them as hashes. `spans` is `"current"` or `"own"`.
@@ -81,6 +84,8 @@ class Monitor:
         segment: Source | None = None,
         segments: Sequence[str] = (),
         inputs: Inputs | None = None,
+        on_invalid: str = "observe",
+        invalid: Collection[str] = INVALID,
         events: float = 0.0,
         event_features: Chosen = False,
         hash_features: Sequence[str] = (),
@@ -99,6 +104,7 @@ class Monitor:
             *_segment.faults_of(segment, segments),
             *_events.faults_of(events, self.baseline),
             *_event_features.faults_of(event_features, hash_features, self.baseline, settings, events=bool(events)),
+            *gate_faults(on_invalid, invalid, self.baseline),
             *_abstain.faults_of(abstain, fallback, self.baseline),
         ]
         self.model, self.version = identity(self.baseline, model, version, faults)
@@ -110,6 +116,7 @@ class Monitor:
         self._guard = Guard(self.model, settings)
         self._counts = Counts(layout, self._guard)
         self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else ())
+        self._gate = gate_for(on_invalid, invalid, self.baseline, self.model)
         self._inputs = inputs
         self._attributes = layout.model_attributes
         self._ids = prediction_ids
@@ -132,7 +139,7 @@ class Monitor:
         passed over. What is a stream, a generator or a response with a `body_iterator`, is timed to its end. Raises
         `ConfigurationError` when `inputs` or `prediction_ids` name what is no parameter.
         """
-        if self._disabled:
+        if self._disabled and self._gate is None:
             return function
         if isinstance(function, staticmethod | classmethod):
             return type(function)(self.wrap(function.__func__))
@@ -167,18 +174,27 @@ class Monitor:
         """The input, copied or counted already; None when it is the latter, or cannot be counted at all."""
         if data is ABSENT:
             return None
+        refused = kept = None
         try:
             captured = self._capture(data)
+            if self._gate is not None:
+                refused = self._gate(captured)
             if self._reads_input or not self._counts.is_large(captured):
-                return captured.copy()
-            self._counts.add_now(captured)
+                kept = captured.copy()
+            else:
+                self._counts.add_now(captured)
         except Unsupported as error:
             self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
             self._guard.fault(error, "reading the input")
+            refused = self._gate.unreadable(error) if self._gate is not None else None
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(error, "reading the input")
-        return None
+        if refused is not None:
+            self._counts.add(kept, None)
+            self._record_duration(0.0, {**self._attributes, names.ERROR_TYPE: error_type(refused)})
+            raise refused
+        return kept
 
     def _segment(self, data: Any, segments: Segments) -> Place:
         try:
@@ -286,7 +302,7 @@ class Call:
 
     def __init__(self, monitor: Monitor, data: Any, given: Given = None) -> None:
         self._monitor = monitor
-        if not monitor._disabled:  # noqa: SLF001
+        if not monitor._disabled or monitor._gate is not None:  # noqa: SLF001
             self.captured = monitor._take(data)  # noqa: SLF001
             if monitor._segments is not None:  # noqa: SLF001
                 self.segment = monitor._segment(data, monitor._segments)  # noqa: SLF001

@@ -108,7 +108,7 @@ def test_a_column_that_is_not_there_is_counted_as_such(baseline, wanted, rows, c
     data = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)] if wanted is list else wanted(table)
     found = counted(baseline, data)
     assert found.features["plan"]["__missing__"] == rows
-    assert found.violations["plan"] == {"missing_column": rows, "missing": 0, "unseen": 0}
+    assert found.violations["plan"] == {"missing_column": rows, "missing": 0, "unseen": 0, "default": 0}
 
 
 def test_a_missing_value_is_a_violation_only_where_the_baseline_had_none(baseline, counted):
@@ -121,7 +121,14 @@ def test_each_kind_of_strange_value_is_told_from_the_others(baseline, counted):
     found = counted(
         baseline, [{"age": value, "visits": 1, "plan": "gold", "active": 1} for value in (1e9, float("inf"), "old", -1e9, 10**400)]
     )
-    assert found.violations["age"] == {"missing_column": 0, "type": 1, "infinite": 2, "out_of_range": 2, "far_out_of_range": 2}
+    assert found.violations["age"] == {
+        "missing_column": 0,
+        "type": 1,
+        "infinite": 2,
+        "out_of_range": 2,
+        "far_out_of_range": 2,
+        "default": 0,
+    }
     assert found.features["age"]["__other__"] == 1
     assert found.violations["plan"]["unseen"] == found.features["plan"]["__other__"] == 5
     assert found.features["active"]["True"] == 5
