@@ -266,8 +266,14 @@ def test_a_target_that_went_down_is_named_with_its_error(stack, capsys):
 
 
 def test_rules_that_are_not_loaded_are_named(stack, capsys):
+    with stack.settings(rule_files=[]):
+        broken_alone(stack, capsys, "rules loaded", "alerts is loaded", also=["Watchdog"])
+
+
+def test_a_part_of_the_rules_is_worth_a_look(stack, capsys):
     with stack.settings(rule_files=[str(stack.directory / "alert_rules" / "monitor.yaml")]):
-        broken_alone(stack, capsys, "rules loaded", "alerts are not loaded: Model")
+        eventually(lambda: stack.visit(capsys)["rules loaded"]["state"] == "look", lambda: stack.visit(capsys))
+        assert "alerts are not loaded: Model" in stack.visit(capsys)["rules loaded"]["found"]
 
 
 def test_a_rule_that_fails_is_named(stack, capsys):
