@@ -53,6 +53,29 @@ def test_psi_does_not_depend_on_the_order_of_bins(pair, random):
     assert stats.psi(*shuffled).value == pytest.approx(stats.psi(*pair).value)
 
 
+@given(pairs(), st.floats(1, 50))
+def test_counting_each_key_once_is_counting_rows_divided_by_what_one_key_has(pair, key_effect):
+    expected, actual = (np.array(side) / key_effect for side in pair)
+    assert stats.psi(*pair, key_effect=key_effect).value == pytest.approx(stats.psi(expected, actual).value, rel=1e-6, abs=1e-12)
+
+
+@given(st.integers(2, 40), st.floats(1, 100), st.floats(1, 39), st.floats(1e-5, 0.1))
+def test_fewer_degrees_of_freedom_never_lower_the_floor_of_rare_noise(bins, design_effect, degrees, alpha):
+    plain = stats.psi_noise_scale(bins, alpha=alpha, design_effect=design_effect)
+    assert plain == pytest.approx(design_effect * stats.psi_noise_scale(bins, alpha=alpha))
+    assert stats.psi_noise_scale(bins, alpha=alpha, design_effect=design_effect, degrees=degrees) >= plain * (1 - 1e-9)
+
+
+@given(st.floats(0, 500), st.floats(1, 500), st.floats(2.5, 5_000), st.integers(0, 600), st.floats(1, 30))
+def test_more_values_outside_are_never_likelier_and_unseen_categories_never_less_likely(outside, samples, known, singletons, effect):
+    def p_value(x, once=singletons):
+        return stats.range_check(x, samples, known, singletons=once, design_effect=effect).p_value
+
+    assert 0 <= p_value(outside) <= 1
+    assert p_value(outside) <= p_value(outside / 2) + 1e-6
+    assert p_value(outside, singletons + 5) >= p_value(outside) - 1e-6
+
+
 @settings(max_examples=50)
 @given(st.integers(0, 1_000), st.integers(1, 1_000), st.floats(0.5, 0.999))
 def test_a_wilson_interval_holds_the_share(successes, samples, confidence):
