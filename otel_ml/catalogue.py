@@ -126,6 +126,7 @@ SIGNAL_ESTIMATED_DROP: Final = "estimated_drop"
 SIGNAL_LABEL_DELAY: Final = "label_delay"
 SIGNAL_LABEL_COVERAGE: Final = "label_coverage"
 SIGNAL_BASELINE_AGE: Final = "baseline_age"
+SIGNAL_DOMAIN_AUC: Final = "domain_auc"
 
 # Values of reference: what a window is compared with
 REFERENCE_BASELINE: Final = "baseline"
@@ -369,6 +370,7 @@ ATTRIBUTES: Final = (
             SIGNAL_LABEL_DELAY: "Seconds within which nine outcomes in ten arrive.",
             SIGNAL_LABEL_COVERAGE: "Least share of predictions that get an outcome.",
             SIGNAL_BASELINE_AGE: "Seconds after which a baseline is old.",
+            SIGNAL_DOMAIN_AUC: "Limit of the area with which a classifier tells rows from the baseline's.",
         },
     ),
     Attribute(

@@ -50,6 +50,7 @@ DEFAULTS = (
     Threshold(names.SIGNAL_LABEL_DELAY, DAY, names.WARNING, unit="s"),
     Threshold(names.SIGNAL_LABEL_COVERAGE, 0.5, names.WARNING),
     Threshold(names.SIGNAL_BASELINE_AGE, 90 * DAY, names.WARNING, unit="s"),
+    Threshold(names.SIGNAL_DOMAIN_AUC, 0.7, names.WARNING),
 )
 
 DISTANCES = "distances"

@@ -3,13 +3,18 @@
 import json
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
+from aiosmtpd.controller import Controller
 
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
@@ -36,6 +41,10 @@ MUTED = [
     ("ModelDatasetDrift", "ModelFeatureDrift"),
     ("ModelBaselineMissing", "ModelFeatureDrift"),
     ("ModelBaselineMissing", "ModelDatasetDrift"),
+    ("ModelBaselineStale", "ModelFeatureDrift"),
+    ("ModelCanaryWorse", "ModelCanaryDiffers"),
+    ("ModelInputDataBroken", "ModelConfidenceDropped"),
+    ("ModelErrorBudgetBurn", "ModelReplicasDown"),
 ]
 HEARD = [
     ("ModelFeatureDrift", "ModelPredictionShift"),
@@ -80,6 +89,10 @@ class Recorder:
         """The events of a model's pages, in their order."""
         return [body for path, body in list(self.received) if path == "/v2/enqueue" and body["payload"].get("component") == model]
 
+    def hooks(self, model):
+        """What the pipeline was told about a model."""
+        return [body for path, body in list(self.received) if path == "/rollout" and body["groupLabels"]["ml_model_name"] == model]
+
     def chats(self, model):
         """The Slack messages about a model."""
         messages = [body["attachments"][0] for path, body in list(self.received) if path == "/slack"]
@@ -93,8 +106,31 @@ def recorder():
     server.close()
 
 
+class Mailbox:
+    """A mail server that keeps what it is sent."""
+
+    def __init__(self):
+        self.received = []
+        self.controller = Controller(self, hostname="127.0.0.1", port=free_port())
+        self.controller.start()
+
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802  the name that aiosmtpd calls
+        self.received.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+    def about(self, model):
+        return [mail for mail in list(self.received) if f" {model}:" in mail["Subject"]]
+
+
 @pytest.fixture(scope="module")
-def alertmanager(recorder, tmp_path_factory):
+def mailbox():
+    box = Mailbox()
+    yield box
+    box.controller.stop()
+
+
+@pytest.fixture(scope="module")
+def alertmanager(recorder, mailbox, tmp_path_factory):
     """An Alertmanager with the example configuration, a hundred times as fast; its API as a client."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     assert program, "Alertmanager is not on the PATH; install it (Debian package: prometheus-alertmanager)"
@@ -107,6 +143,11 @@ def alertmanager(recorder, tmp_path_factory):
         pagerduty_key_file=str(directory / "key"),
         slack_url_file=str(directory / "slack"),
         watchdog_url=f"{recorder.url}/watchdog",
+        webhook_url=f"{recorder.url}/rollout",
+        smtp_smarthost=f"127.0.0.1:{mailbox.controller.port}",
+        smtp_tls=False,
+        business_days="sunday:saturday",
+        business_hours="00:00-24:00",
     )
     write(render("alertmanager", knobs), directory)
     port = free_port()
@@ -186,6 +227,35 @@ def test_chat_gathers_the_warnings_of_a_model_by_category(alertmanager, recorder
     assert not recorder.pages("chatty")
 
 
+def test_labels_go_out_by_mail_and_resolve(alertmanager, recorder, mailbox):
+    post(alertmanager, alert("ModelLabelsStale", "mailed"), alert("ModelLabelDelayHigh", "mailed"))
+    eventually(lambda: mailbox.about("mailed"), lambda: mailbox.received)
+    post(alertmanager, alert("ModelLabelsStale", "mailed", ended=True), alert("ModelLabelDelayHigh", "mailed", ended=True))
+    eventually(lambda: len(mailbox.about("mailed")) == 2, lambda: mailbox.about("mailed"))
+    fired, resolved = mailbox.about("mailed")
+    assert fired["Subject"] == "FIRING mailed: labels (2)"
+    assert resolved["Subject"] == "RESOLVED mailed: labels (2)"
+    assert fired["To"] == Knobs().email_to
+    text = fired.get_body(("plain",)).get_content()
+    assert "Look at the job that brings labels" in text
+    assert "/runbooks/ModelLabel" in text
+    assert not recorder.pages("mailed")
+    assert not recorder.chats("mailed")
+
+
+def test_a_rollout_tells_the_pipeline_and_the_person_and_takes_both_back(alertmanager, recorder):
+    post(alertmanager, alert("ModelCanaryWorse", "canary", ml_model_version="4"), alert("ModelShadowDisagrees", "shadow"))
+    eventually(lambda: recorder.hooks("canary") and recorder.pages("canary") and recorder.chats("shadow"), lambda: recorder.received)
+    assert recorder.hooks("canary")[0]["alerts"][0]["labels"]["ml_model_version"] == "4"
+    assert recorder.hooks("shadow")[0]["status"] == "firing"
+    post(alertmanager, alert("ModelCanaryWorse", "canary", ml_model_version="4", ended=True))
+    eventually(lambda: recorder.hooks("canary")[-1]["status"] == "resolved", lambda: recorder.hooks("canary"))
+    eventually(lambda: len(recorder.pages("canary")) == 2, lambda: recorder.pages("canary"))
+    first, last = recorder.hooks("canary")[0], recorder.hooks("canary")[-1]
+    assert first["groupKey"] == last["groupKey"]
+    assert len({page["dedup_key"] for page in recorder.pages("canary")}) == 1
+
+
 def test_the_watchdog_goes_to_the_dead_mans_switch_again_and_again(alertmanager, recorder):
     def beats():
         return [body for path, body in list(recorder.received) if path == "/watchdog"]
@@ -244,9 +314,32 @@ def test_the_example_is_a_valid_configuration(tmp_path):
     assert "6 inhibit rules" in amtool("check-config", tmp_path / CONFIG)
 
 
+def test_the_linter_of_alertmanager_configurations_finds_nothing_to_warn_of(tmp_path):
+    write(render("alertmanager", Knobs()), tmp_path)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("amlint"), "check", tmp_path / CONFIG], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARN" not in done.stdout
+    assert "ERROR" not in done.stdout
+
+
+def test_labels_wait_for_business_hours_and_nothing_else_does(tmp_path):
+    config = yaml.safe_load(render("alertmanager", Knobs(business_zone="Europe/Berlin"))[CONFIG])
+    waiting = [route for route in config["route"]["routes"] if "active_time_intervals" in route]
+    assert [route["matchers"] for route in waiting] == [['category="labels"']]
+    (hours,) = config["time_intervals"]
+    assert waiting[0]["active_time_intervals"] == [hours["name"]]
+    assert hours["time_intervals"] == [
+        {"weekdays": ["monday:friday"], "times": [{"start_time": "08:00", "end_time": "18:00"}], "location": "Europe/Berlin"}
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(ALERTS))
 def test_every_alert_reaches_its_receiver(name, tmp_path):
     write(render("alertmanager", Knobs()), tmp_path)
-    receiver = {"critical": "pagerduty", "warning": "slack", "none": "watchdog"}[ALERTS[name].severity]
+    rule = ALERTS[name]
+    usual = {"critical": "pagerduty", "warning": "slack", "none": "watchdog"}[rule.severity]
+    receiver = {"labels": "email", "rollout": f"webhook,{usual}"}.get(rule.category, usual)
     labels = [f"{key}={value}" for key, value in alert(name, "churn")["labels"].items()]
     amtool("config", "routes", "test", f"--config.file={tmp_path / CONFIG}", f"--verify.receivers={receiver}", *labels)

@@ -14,17 +14,28 @@ CATEGORY: Final = "category"
 MOST_ALERTS: Final = 10
 """A PagerDuty event over 512 KB loses its details, so a page lists no more alerts than this."""
 
+_TITLE = f"{{{{ .Status | toUpper }}}} {{{{ .GroupLabels.{MODEL} }}}}: {{{{ .GroupLabels.{CATEGORY} }}}} ({{{{ len .Alerts }}}})"
 _SERVING = "ModelServiceDown|ModelMetricsAbsent"
-_SCORES = "ModelDatasetDrift|ModelFeatureDrift|ModelPredictionShift|ModelMiscalibrated"
+_DRIFT = "ModelDatasetDrift|ModelFeatureDrift|ModelDomainShift"
+_SCORES = f"{_DRIFT}|ModelPredictionShift|ModelConfidenceDropped|ModelOutliersRising|ModelEstimatedAccuracyLow|ModelMiscalibrated"
+_BUSINESS_HOURS = "business-hours"
 
 
 def alertmanager(knobs: Knobs) -> dict[str, Any]:
     """The content of an Alertmanager configuration; secrets stay in files beside it."""
-    return {"route": _route(knobs), "inhibit_rules": _inhibitions(), "receivers": _receivers(knobs)}
+    return {
+        "route": _route(knobs),
+        "time_intervals": [_business_hours(knobs)],
+        "inhibit_rules": _inhibitions(),
+        "receivers": _receivers(knobs),
+    }
 
 
 def _route(knobs: Knobs) -> dict[str, Any]:
-    """A page is one model's one symptom, a chat thread one model's one category; never a feature, which would ring for each."""
+    """A page is one model's one symptom, a chat thread one model's one category; never a feature, which would ring for each.
+
+    Rollouts tell what runs them too. Labels wait for business hours: nobody can bring them at night.
+    """
     watchdog = {
         "receiver": "watchdog",
         "matchers": ['alertname="Watchdog"'],
@@ -36,12 +47,34 @@ def _route(knobs: Knobs) -> dict[str, Any]:
         "group_by": ["alertname", MODEL],
         **_rhythm(knobs, wait="30s", group="5m", repeat="4h"),
     }
+    rollouts = {
+        "receiver": "webhook",
+        "matchers": [f'{CATEGORY}="rollout"'],
+        "continue": True,
+        **_rhythm(knobs, wait="10s", group="1m", repeat="1h"),
+    }
+    labels = {
+        "receiver": "email",
+        "matchers": [f'{CATEGORY}="labels"'],
+        "active_time_intervals": [_BUSINESS_HOURS],
+        **_rhythm(knobs, wait="5m", group="30m", repeat="1d"),
+    }
     return {
         "receiver": "slack",
         "group_by": [MODEL, CATEGORY],
         **_rhythm(knobs, wait="1m", group="5m", repeat="12h"),
-        "routes": [watchdog, pages],
+        "routes": [watchdog, rollouts, pages, labels, {"receiver": "slack"}],
     }
+
+
+def _business_hours(knobs: Knobs) -> dict[str, Any]:
+    start, _, end = knobs.business_hours.partition("-")
+    hours = {
+        "weekdays": [knobs.business_days],
+        "times": [{"start_time": start, "end_time": end}],
+        "location": knobs.business_zone,
+    }
+    return {"name": _BUSINESS_HOURS, "time_intervals": [hours]}
 
 
 def _rhythm(knobs: Knobs, *, wait: str, group: str, repeat: str) -> dict[str, str]:
@@ -60,7 +93,7 @@ def _inhibitions() -> list[dict[str, Any]]:
         _mutes(f'{names.SEVERITY}="{names.CRITICAL}"', f'{names.SEVERITY}="{names.WARNING}"', CATEGORY),
         _mutes('alertname="ModelInputDataBroken"', f'alertname=~"{_SCORES}"'),
         _mutes('alertname="ModelDatasetDrift"', 'alertname="ModelFeatureDrift"'),
-        _mutes('alertname="ModelBaselineMissing"', 'alertname=~"ModelDatasetDrift|ModelFeatureDrift"'),
+        _mutes('alertname=~"ModelBaselineMissing|ModelBaselineStale"', f'alertname=~"{_DRIFT}"'),
     ]
 
 
@@ -74,6 +107,8 @@ def _receivers(knobs: Knobs) -> list[dict[str, Any]]:
     return [
         {"name": "pagerduty", "pagerduty_configs": [_pagerduty(knobs)]},
         {"name": "slack", "slack_configs": [_slack(knobs)]},
+        {"name": "email", "email_configs": [_email(knobs)]},
+        {"name": "webhook", "webhook_configs": [{"url": knobs.webhook_url, "send_resolved": True, "max_alerts": MOST_ALERTS}]},
         {"name": "watchdog", "webhook_configs": [{"url": knobs.watchdog_url, "send_resolved": False}]},
     ]
 
@@ -112,13 +147,27 @@ def _slack(knobs: Knobs) -> dict[str, Any]:
         "channel": knobs.slack_channel,
         "send_resolved": True,
         "color": '{{ if eq .Status "firing" }}#D55E00{{ else }}#009E73{{ end }}',
-        "title": f"{{{{ .Status | toUpper }}}} {{{{ .GroupLabels.{MODEL} }}}}: {{{{ .GroupLabels.{CATEGORY} }}}} ({{{{ len .Alerts }}}})",
+        "title": _TITLE,
         "title_link": _first("Annotations.dashboard_url"),
         "text": _listed(".Alerts"),
         "actions": [
             {"type": "button", "text": "Runbook", "url": _first("Annotations.runbook_url")},
             {"type": "button", "text": "Dashboard", "url": _first("Annotations.dashboard_url")},
         ],
+    }
+
+
+def _email(knobs: Knobs) -> dict[str, Any]:
+    """Plain text; a site with a password adds `auth_username` and `auth_password_file`."""
+    return {
+        "to": knobs.email_to,
+        "from": knobs.email_from,
+        "smarthost": knobs.smtp_smarthost,
+        "require_tls": knobs.smtp_tls,
+        "send_resolved": True,
+        "headers": {"Subject": _TITLE},
+        "html": "",
+        "text": f"{_listed('.Alerts')}\nRunbook: {_first('Annotations.runbook_url')}\nDashboard: {_first('Annotations.dashboard_url')}",
     }
 
 

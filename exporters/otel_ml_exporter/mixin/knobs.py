@@ -24,6 +24,7 @@ _WINDOWS = (
     "scrape_interval",
     "stale_after",
 )
+_HOURS = re.compile(r"([01]\d|2[0-4]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d")
 _SHARES = (
     "error_budget",
     "latency_budget",
@@ -124,6 +125,18 @@ class Knobs:
         default="/etc/alertmanager/secrets/slack_webhook_url", metadata=_why("where Alertmanager reads the webhook URL")
     )
     slack_channel: str = field(default="#ml-alerts", metadata=_why("the channel of the model's owners"))
+    email_to: str = field(default="ml-labels@example.com", metadata=_why("who hears of labels that do not come; a list with commas"))
+    email_from: str = field(
+        default="alertmanager@example.com", metadata=_why("an address that your mail server lets Alertmanager send from")
+    )
+    smtp_smarthost: str = field(default="localhost:25", metadata=_why("your mail server, as host:port"))
+    smtp_tls: bool = field(default=True, metadata=_why("off only for a mail server on the same machine"))
+    webhook_url: str = field(
+        default="http://localhost:9098/rollout", metadata=_why("what holds or aborts a rollout when its canary or shadow alerts")
+    )
+    business_days: str = field(default="monday:friday", metadata=_why("when somebody can mend labels; sunday:thursday in some countries"))
+    business_hours: str = field(default="08:00-18:00", metadata=_why("the same, by the clock of the zone below"))
+    business_zone: str = field(default="UTC", metadata=_why("whose clock counts, such as Europe/Berlin"))
     watchdog_url: str = field(
         default="http://localhost:9099/watchdog", metadata=_why("the dead man's switch that pages when the Watchdog stops")
     )
@@ -193,6 +206,8 @@ def _faults(knobs: Knobs) -> Iterator[Fault]:
         yield Fault("pace", f"{knobs.pace} stops the clock", "write a number above 0; 1 leaves times as they are")
     if _is_number(knobs.latency_objective) and knobs.latency_objective <= 0:
         yield Fault("latency_objective", f"{knobs.latency_objective} s is no time to answer in", "write a number of seconds above 0")
+    if isinstance(knobs.business_hours, str) and not _HOURS.fullmatch(knobs.business_hours):
+        yield Fault("business_hours", f"{knobs.business_hours!r} are no hours", "write them as 08:00-18:00")
     for name in _COUNTS:
         if _is_number(value := getattr(knobs, name)) and value < 0:
             yield Fault(name, f"{value} is negative", "write 0 or more")

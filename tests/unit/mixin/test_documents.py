@@ -11,7 +11,7 @@ from otel_ml_exporter.mixin.rules import groups
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "how-to" / "on-call.md").read_text(encoding="utf-8")
-SPELLED = {"labels": "--label NAME=VALUE", "watchdog": "--no-watchdog"}
+SPELLED = {"labels": "--label NAME=VALUE", "watchdog": "--no-watchdog", "smtp_tls": "--no-smtp-tls"}
 
 
 def test_the_guide_tells_every_alert_with_its_severity():

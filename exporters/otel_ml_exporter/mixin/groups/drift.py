@@ -13,7 +13,7 @@ CATEGORY = "drift"
 
 def drift(queries: Queries) -> Group:
     """The inputs, compared with those of the baseline."""
-    return Group(CATEGORY, "Are the inputs still those of the baseline?", (_dataset(queries), _feature(queries)))
+    return Group(CATEGORY, "Are the inputs still those of the baseline?", (_dataset(queries), _feature(queries), _domain(queries)))
 
 
 def _enough(queries: Queries) -> str:
@@ -72,4 +72,33 @@ def _feature(queries: Queries) -> Alert:
         ),
         action="Ask the owner of the feature what changed at its source; if the change is meant, plan a new baseline.",
         dashboard="otel-ml-drift?model&version&feature",
+    )
+
+
+def _domain(queries: Queries) -> Alert:
+    """A classifier that tells the rows apart has learnt something that no single feature need show."""
+    short, model = queries.knobs.short_window, (MODEL, VERSION)
+    area = queries.score(names.DOMAIN_CLASSIFIER_AUC, short)
+    floor = queries.score(names.DOMAIN_CLASSIFIER_AUC_NOISE_FLOOR, short)
+    limit = queries.limit(names.SIGNAL_DOMAIN_AUC, names.WARNING)
+    over = f"(\n    {area}\n  > on ({MODEL_VERSION})\n    {limit}\n  > on ({MODEL_VERSION})\n    {floor}\n)"
+    shown = queries.limit(names.SIGNAL_DOMAIN_AUC, names.WARNING, *of(*model))
+    chance = queries.score(names.DOMAIN_CLASSIFIER_AUC_NOISE_FLOOR, short, *of(*model))
+    samples = queries.samples(names.SIGNAL_ROWS, short, *of(*model))
+    features = f"max by ({FEATURE}) ({queries.windowed(names.DOMAIN_CLASSIFIER_IMPORTANCE, short, *of(*model))})"
+    return Alert(
+        name="ModelDomainShift",
+        expr=both(over, enough(queries, names.SIGNAL_ROWS, short, queries.knobs.minimum_samples)),
+        hold="30m",
+        keep="30m",
+        severity=names.WARNING,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} gets rows that can be told from its baseline's",
+        description=(
+            f"A classifier tells the rows of {MODEL_AND_VERSION} over {short} from the baseline's with an area of {value(SCORE)} "
+            f"(0.5 is not at all; limit {look_up(shown, *model, form=SCORE)}; noise floor {look_up(chance, *model, form=SCORE)}; "
+            f"{look_up(samples, *model, form=COUNT)} sampled rows). It goes by: {top_three(features, *model, by=FEATURE, form=PERCENT)}."
+        ),
+        action="Look at the features it goes by, together: a combination that the baseline does not have, or a new group of callers.",
+        dashboard="otel-ml-drift?model&version",
     )
