@@ -104,14 +104,15 @@ class Fold:
     def inputs(self, captured: Iterable[Captured]) -> Counts:
         """The counts of these inputs: rows, bins, violations and outliers."""
         counts = np.zeros(self._layout.size, dtype=np.int64)
+        captured = list(captured)
+        counts[0] = sum(item.size for item in captured)
+        if self._baseline is None:
+            return counts
+        counts[self._layout.extra_column] = sum(item.extra for item in captured)
         matrices: dict[np.dtype[Any], list[npt.NDArray[Any]]] = {}
         rows: list[tuple[Any, ...]] = []
         moments: list[float] = []
         for item in captured:
-            counts[0] += item.size
-            if self._baseline is None:
-                continue
-            counts[self._layout.extra_column] += item.extra
             if item.matrix is not None:
                 matrices.setdefault(item.matrix.dtype, []).append(item.matrix)
             elif item.rows is not None:
@@ -166,9 +167,12 @@ class Fold:
         numbers = np.full((len(self._numeric), size), np.nan)
         singles = np.zeros((len(self._numeric), 1), dtype=bool)
         for row, single, (position, feature) in zip(numbers, singles, self._numeric, strict=True):
-            column = self._present(counts, feature, columns[position], size)
+            column = columns[position]
+            kinds = set(map(type, column)) if isinstance(column, tuple) else None
+            if kinds is None or not kinds <= _PLAIN:
+                column, kinds = self._present(counts, feature, column, size), None
             if column is not None:
-                found, strangers = _numbers_of(column)
+                found, strangers = _numbers_of(column, kinds)
                 row[:], single[0] = found, found.dtype == np.float32
                 if strangers:
                     self._add_strangers(counts, feature, strangers)
@@ -399,12 +403,12 @@ def mismatches(pattern: re.Pattern[str], column: Any) -> int:
     return sum(isinstance(value, str) and not pattern.fullmatch(value) for value in values)
 
 
-def _numbers_of(column: Any) -> tuple[npt.NDArray[Any], int]:
-    """A column as floats, NaN where missing, and how many of its values were no numbers."""
+def _numbers_of(column: Any, kinds: set[type] | None) -> tuple[npt.NDArray[Any], int]:
+    """A column as floats, NaN where missing, and how many of its values were no numbers; `kinds` are its types where known."""
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
         return column, 0
     values = column.tolist() if isinstance(column, np.ndarray) else column
-    if set(map(type, values)) <= _PLAIN:
+    if (kinds or set(map(type, values))) <= _PLAIN:
         try:
             return np.array(values, dtype=np.float64), 0
         except OverflowError:
