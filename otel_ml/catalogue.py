@@ -52,6 +52,8 @@ METRIC: Final = "ml.metric"
 ESTIMATE: Final = "ml.estimate"
 QUANTILE: Final = "quantile"
 RESULT: Final = "ml.result"
+DIRECTION: Final = "ml.direction"
+ANNOTATORS: Final = "ml.annotators"
 SOURCE: Final = "source"
 FILE: Final = "file"
 
@@ -133,9 +135,11 @@ REFERENCE_BASELINE: Final = "baseline"
 REFERENCE_PREVIOUS: Final = "previous"
 REFERENCE_STABLE: Final = "stable"
 REFERENCE_REST: Final = "rest"
+REFERENCE_ALL: Final = "all"
 
 # Values of ml.estimate: measured with labels, or estimated without
 ESTIMATE_REALIZED: Final = "realized"
+ESTIMATE_COHORT: Final = "cohort"
 ESTIMATE_CBPE: Final = "cbpe"
 ESTIMATE_ATC: Final = "atc"
 
@@ -307,6 +311,18 @@ ATTRIBUTES: Final = (
     Attribute(OUTCOME_SOURCE, "Who says so: an annotator, a system; absent where nobody in particular.", examples=("anna",)),
     Attribute(OUTCOME_VALUE, "What the decision was worth; below 0 a cost.", examples=(12.5,), type="double"),
     Attribute(
+        DIRECTION,
+        "On which side a number lies.",
+        {
+            "over": "The prediction is over the truth.",
+            "under": "The prediction is under the truth.",
+            "exact": "It is the truth.",
+            "gain": "A value of 0 or more.",
+            "loss": "A value below 0; its size is summed.",
+        },
+    ),
+    Attribute(ANNOTATORS, "Two sources of labels; `log` where a label names none.", examples=("anna, ben", "log, adjudicated")),
+    Attribute(
         RESULT,
         "What became of a prediction or an outcome that arrived.",
         {
@@ -331,6 +347,7 @@ ATTRIBUTES: Final = (
             REFERENCE_PREVIOUS: "The same window some time earlier (PSI, noise floor and verdict only).",
             REFERENCE_STABLE: "The model's stable version in the same window, for a canary or a shadow (as `previous`).",
             REFERENCE_REST: "All other segments in the same window.",
+            REFERENCE_ALL: "All predictions, for those whose outcome is known.",
         },
     ),
     Attribute(
@@ -385,13 +402,18 @@ ATTRIBUTES: Final = (
             "bias": "Mean error of the predicted numbers.",
             "mae": "Mean absolute error.",
             "rmse": "Root of the mean squared error.",
+            "r2": "Share of the truth's variance that is explained.",
+            "over": "Share of predictions over the truth.",
+            "under": "Share of predictions under the truth.",
+            "cost": "Mean cost of an answer, from the configured costs of wrong ones.",
         },
     ),
     Attribute(
         ESTIMATE,
         "How the score is known.",
         {
-            ESTIMATE_REALIZED: "Measured with labels.",
+            ESTIMATE_REALIZED: "Measured with the labels that arrived in the window.",
+            ESTIMATE_COHORT: "Measured of the predictions of a window that ended the declared label delay ago.",
             ESTIMATE_CBPE: "Estimated from calibrated confidence.",
             ESTIMATE_ATC: "Estimated from the share of confidences over a threshold.",
         },
@@ -614,6 +636,42 @@ OUTCOME_DELAY = Metric(
     "s",
     "Time between prediction and outcome, of the outcomes that arrived in the window.",
     (*_OUTCOMES, QUANTILE),
+)
+CALIBRATION_ECE_DEBIASED = Metric(
+    "ml.calibration.ece.debiased", "gauge", "", "Root-mean-square calibration error, freed from what chance alone gives.", _OUTCOMES
+)
+CALIBRATION_ECE_EQUAL_MASS = Metric(
+    "ml.calibration.ece.equal_mass", "gauge", "", "Expected calibration error in bins of equal mass, of the newest pairs.", _OUTCOMES
+)
+CALIBRATION_ECE_CLASS = Metric(
+    "ml.calibration.ece.class", "gauge", "", "Expected calibration error of one predicted class.", (*_OUTCOMES, PREDICTION_CLASS)
+)
+LOG_LOSS = Metric("ml.log_loss", "gauge", "", "Mean log loss of the confidence.", _OUTCOMES)
+SEGMENT_PERFORMANCE = Metric(
+    "ml.segment.performance", "gauge", "", "A score of one segment, measured with labels.", (*_OUTCOMES, SEGMENT, METRIC)
+)
+RESIDUAL_MEAN = Metric("ml.residual.mean", "gauge", "", "Mean error of the predictions in a range.", (*_OUTCOMES, BIN))
+LABEL_KAPPA = Metric(
+    "ml.label.kappa", "gauge", "", "Agreement of two sources of labels beyond chance: Cohen's kappa.", (MODEL_NAME, WINDOW, ANNOTATORS)
+)
+LABEL_NOISE = Metric(
+    "ml.label.noise.ratio", "gauge", "", "Share of labels that a trusted source says are wrong, of those it judged.", (MODEL_NAME, WINDOW)
+)
+LABEL_NOISE_LOW = Metric("ml.label.noise.ratio.low", "gauge", "", "Lower end of the 95 % interval of that share.", (MODEL_NAME, WINDOW))
+LABEL_NOISE_HIGH = Metric("ml.label.noise.ratio.high", "gauge", "", "Upper end of the 95 % interval of that share.", (MODEL_NAME, WINDOW))
+OUTCOME_CONFUSION = Metric(
+    "ml.outcome.confusion", "counter", "", "Pairs by true and by predicted class.", (*_BINNED, OUTCOME_LABEL, PREDICTION_CLASS)
+)
+OUTCOME_RESIDUALS = Metric(
+    "ml.outcome.residuals", "counter", "", "Pairs of numbers, by range of the prediction and side of the error.", (*_BINNED, BIN, DIRECTION)
+)
+OUTCOME_RESIDUAL_SUM = Metric("ml.outcome.residual_sum", "counter", "", "Sum of the sizes of their errors.", (*_BINNED, BIN, DIRECTION))
+_OF_A_CLASS = ((PREDICTION_CLASS, "The model predicts classes."),)
+OUTCOME_VALUES = Metric(
+    "ml.outcome.values", "counter", "", "Outcomes that came with a value, by decision.", (*_MODEL, PREDICTION_CLASS, DIRECTION), _OF_A_CLASS
+)
+OUTCOME_VALUE_SUM = Metric(
+    "ml.outcome.value_sum", "counter", "", "Sum of the sizes of their values.", (*_MODEL, PREDICTION_CLASS, DIRECTION), _OF_A_CLASS
 )
 OUTCOME_UNMATCHED = Metric(
     "ml.outcome.unmatched", "gauge", "", "Outcomes that arrived in the window and whose prediction is not known.", (MODEL_NAME, WINDOW)

@@ -17,7 +17,7 @@ from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter import shape
 from otel_ml_exporter.outcomes.limits import IntakeLimits
 from otel_ml_exporter.shape import Section, UnfitError
-from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, FeatureLimits, Limits, overridden
+from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, Costs, FeatureLimits, Limits, overridden
 
 MAX_WINDOWS = 10
 REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_STABLE, REFERENCE_REST)
@@ -247,7 +247,7 @@ def _intake_limits(section: Section) -> IntakeLimits:
 
 
 def _model(section: Section, common: Limits) -> ModelSettings:
-    section.only(("baseline", "sample", "thresholds", "features"))
+    section.only(("baseline", "sample", "thresholds", "features", "label_delay", "costs", "trusted"))
     if "baseline" not in section:
         section.fault("baseline", "is absent", "write the path of the file that Baseline.save wrote")
     limits = section.section("thresholds")
@@ -257,9 +257,27 @@ def _model(section: Section, common: Limits) -> ModelSettings:
     own = {name: _feature(features.section(name)) for name in features.texts()}
     return ModelSettings(
         section.take("baseline", shape.text, ""),
-        replace(common, thresholds=overridden(values), features=own),
+        replace(
+            common,
+            thresholds=overridden(values),
+            features=own,
+            label_delay=section.take("label_delay", shape.duration, 0.0),
+            costs=_costs(section.section("costs")) if "costs" in section else None,
+            trusted=section.take("trusted", _sources, frozenset()),
+        ),
         section.take("sample", shape.text, None),
     )
+
+
+def _costs(section: Section) -> Costs:
+    section.only(("false_positive", "false_negative"))
+    return Costs(*(section.take(name, shape.number(0), 1.0) for name in ("false_positive", "false_negative")))
+
+
+def _sources(value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) and entry for entry in value):
+        raise UnfitError(f"is {shape.brief(value)}", "write a list of names, such as [adjudicated]")
+    return frozenset(value)
 
 
 def _feature(section: Section) -> FeatureLimits:
@@ -280,6 +298,9 @@ def _contradictions(config: Config) -> Iterator[Fault]:
         yield Fault("interval", f"is longer than the shortest window ({_labels(config.windows)})", "evaluate at least once a window")
     if config.previous is not None and config.previous < max(seconds):
         yield Fault("previous", f"is shorter than the longest window ({_labels(config.windows)})", "look back further, or over less")
+    for index, model in enumerate(config.models):
+        if model.limits.label_delay and model.limits.label_delay + max(seconds) > config.retention:
+            yield Fault(f"models[{index}].label_delay", "and the longest window together are longer than retention", "keep data for longer")
     patterns = [model.baseline for model in config.models if model.baseline]
     for index, pattern in enumerate(patterns):
         if pattern in patterns[:index]:

@@ -19,6 +19,7 @@ from otel_ml_exporter.evaluate import (
     Evaluation,
     Labelled,
     Reading,
+    agreement_readings,
     describe,
     evaluate,
     evaluate_outcomes,
@@ -35,7 +36,7 @@ from otel_ml_exporter.rows.watch import SampledRows
 from otel_ml_exporter.sources.otlp import OtlpSource
 from otel_ml_exporter.sources.prometheus import PrometheusSource
 from otel_ml_exporter.sources.ring import Ring
-from otel_ml_exporter.thresholds import OUTCOMES
+from otel_ml_exporter.thresholds import CALIBRATION, OUTCOMES
 
 _log = logging.getLogger(__name__)
 _Counts = Mapping[Window, Sequence[ModelCounts]]
@@ -208,9 +209,12 @@ class Exporter:
             self._failed("outcomes", error)
 
     def _labelled(self, watched: Watched, window: Window, at: float) -> Labelled:
-        span = (at - window.seconds, at)
-        arrived, cohort = (self.outcomes.window(*watched.key, clock, *span) for clock in (cells.ARRIVAL, cells.COHORT))
-        return labelled(watched.baseline, arrived, cohort)
+        """What is known of a window; predictions are judged that were made a label delay ago, when their labels should be there."""
+        span, due = (at - window.seconds, at), at - watched.limits.label_delay
+        arrived = self.outcomes.window(*watched.key, cells.ARRIVAL, *span)
+        cohort = self.outcomes.window(*watched.key, cells.COHORT, due - window.seconds, due)
+        newest = self.outcomes.newest_pairs(*watched.key, *span) if watched.limits.wants(CALIBRATION) and arrived else ()
+        return labelled(watched.baseline, arrived, cohort, newest)
 
     def _intake_readings(self, at: float) -> Iterator[Reading]:
         """What came in, what of it waits, and what was refused."""
@@ -229,6 +233,8 @@ class Exporter:
                 for window in self.config.windows:
                     found = self.outcomes.window(model, "", cells.ARRIVAL, at - window.seconds, at)
                     yield Reading(names.OUTCOME_UNMATCHED, (model, window.label), readout.count(found, cells.WAITING))
+                    trusted = self.outcomes.known.trusted.get(model, frozenset())
+                    yield from agreement_readings(model, found, window.label, trusted, self.config.models[0].limits.minimum_outcomes)
         except StoreError as error:
             self._failed("unmatched outcomes", error)
 
@@ -283,7 +289,10 @@ def _slot(shortest: Window) -> int:
 
 
 def _known(loaded: Loaded) -> Known:
-    return Known({watched.key: layout_of(watched.baseline) for watched in loaded.watched})
+    trusted: dict[str, frozenset[str]] = {}
+    for watched in loaded.watched:
+        trusted[watched.key[0]] = trusted.get(watched.key[0], frozenset()) | watched.limits.trusted
+    return Known({watched.key: layout_of(watched.baseline) for watched in loaded.watched}, trusted)
 
 
 def _shown(watched: Watched) -> str:

@@ -73,11 +73,19 @@ class FeatureLimits:
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What one wrong answer of a binary model costs, in any unit."""
+
+    false_positive: float = 1.0
+    false_negative: float = 1.0
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the scores of one model are held to, and which there are.
 
     `features` have limits of their own; under the minimum of samples or outcomes there is no score; `off` are the groups of
-    metrics that nobody wants.
+    metrics that nobody wants. A label is due `label_delay` seconds after its prediction; those of `trusted` sources are the truth.
     """
 
     thresholds: tuple[Threshold, ...] = DEFAULTS
@@ -85,6 +93,9 @@ class Limits:
     minimum_outcomes: int = 100
     features: Mapping[str, FeatureLimits] = field(default_factory=dict)
     off: frozenset[str] = frozenset()
+    label_delay: float = 0.0
+    costs: Costs | None = None
+    trusted: frozenset[str] = frozenset()
 
     def threshold(self, signal: str) -> float | None:
         """The limit of a signal; None where nobody stated it."""

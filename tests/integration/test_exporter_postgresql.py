@@ -61,7 +61,7 @@ def test_scores_and_totals_are_counted_as_in_sqlite(database):
         store.keep(predictions, [Outcome("price", str(i), "1", 10.0 + i) for i in range(10)])
     arrived = store.window("price", "1", cells.ARRIVAL, 0, 30)
     assert readout.confusion(arrived, ("0", "1")) == {("1", "0"): 5, ("1", "1"): 5}
-    assert readout.errors(arrived) == pytest.approx((10, 35, 37, 205, 10, 10))
+    assert readout.errors(arrived) == pytest.approx((10, 35, 37, 205, 10, 10, 8, 1))
     assert readout.delays(arrived) == {"0.5": pytest.approx(4, rel=0.05), "0.9": pytest.approx(8, rel=0.05)}
     store.keep([], [Outcome("price", "0", "high", 25.0)])
     assert readout.totals(store.totals("price", "1"), JUDGE)[13] == (11, 10, pytest.approx(9.9))

@@ -17,6 +17,7 @@ from otel_ml_exporter.evaluate.outputs import output_readings, output_samples
 from otel_ml_exporter.evaluate.readings import Reading
 from otel_ml_exporter.evaluate.segments import segment_readings
 from otel_ml_exporter.evaluate.shares import share_readings
+from otel_ml_exporter.evaluate.truth import agreement_readings
 from otel_ml_exporter.thresholds import Limits
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "FeatureScore",
     "Labelled",
     "Reading",
+    "agreement_readings",
     "describe",
     "evaluate",
     "evaluate_outcomes",

@@ -9,7 +9,7 @@ from otel_ml import stats
 from otel_ml.baseline import Baseline
 from otel_ml.errors import StatisticsError
 from otel_ml_exporter.counts import ModelCounts
-from otel_ml_exporter.evaluate.labels import interval_readings
+from otel_ml_exporter.evaluate.performance import score_readings
 from otel_ml_exporter.evaluate.readings import RESERVED, Reading, aligned
 from otel_ml_exporter.thresholds import ESTIMATES, Limits
 
@@ -44,4 +44,4 @@ def estimate_readings(baseline: Baseline, counts: ModelCounts, window: str, limi
             )
         except StatisticsError:
             continue
-        yield from interval_readings(labels, "accuracy", estimate, stats.Interval(*score[:3]))
+        yield from score_readings(labels, "accuracy", estimate, stats.Interval(*score[:3]))

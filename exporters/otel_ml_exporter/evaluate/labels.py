@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
 from otel_ml import catalogue as names
 from otel_ml import stats
 from otel_ml.baseline import Baseline
+from otel_ml.errors import StatisticsError
+from otel_ml_exporter.evaluate import performance
 from otel_ml_exporter.evaluate.describe import confidence_labels
-from otel_ml_exporter.evaluate.readings import Reading, Vector
-from otel_ml_exporter.outcomes import readout
-from otel_ml_exporter.outcomes.cells import CONFIDENCE_EDGES, Layout
+from otel_ml_exporter.evaluate.readings import Reading
+from otel_ml_exporter.evaluate.truth import selection_readings
+from otel_ml_exporter.outcomes import cells, readout
+from otel_ml_exporter.outcomes.cells import CONFIDENCE_EDGES, NOTHING, Cell, Layout
 from otel_ml_exporter.outcomes.readout import Cells, Confusion, Errors, Joined, Judge
 from otel_ml_exporter.thresholds import CALIBRATION, OUTCOMES, PERFORMANCE, Limits
+
+MAX_CLASSES = 20
+"""Classes of a model up to which each has series of its own."""
+EQUAL_MASS_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -27,10 +36,17 @@ class Labelled:
     errors: Errors | None = None
     coverage: float | None = None
     delays: Mapping[str, float] = field(default_factory=dict)
+    matured: Confusion | Errors | None = None
+    arrived: Cells = field(default_factory=dict)
+    cohort: Cells = field(default_factory=dict)
+    newest: Sequence[tuple[float, bool]] = ()
 
 
-def labelled(baseline: Baseline, arrived: Cells, cohort: Cells) -> Labelled:
-    """What is known of a window from the outcomes that arrived in it, and from the predictions made in it."""
+def labelled(baseline: Baseline, arrived: Cells, cohort: Cells, newest: Sequence[tuple[float, str | None, str]] = ()) -> Labelled:
+    """What is known of a window: the outcomes that arrived in it, the predictions made in it or a label delay earlier.
+
+    `newest` are confidence, predicted class and label of the newest pairs.
+    """
     judge = judge_of(baseline)
     return Labelled(
         joined=None if judge is None else readout.joined(arrived, judge),
@@ -38,6 +54,10 @@ def labelled(baseline: Baseline, arrived: Cells, cohort: Cells) -> Labelled:
         errors=readout.errors(arrived) if baseline.task == "regression" else None,
         coverage=readout.coverage(cohort),
         delays=readout.delays(arrived),
+        matured=performance.counted(baseline, cohort),
+        arrived=arrived,
+        cohort=cohort,
+        newest=[] if judge is None else [(confidence, label == (judge.positive or predicted)) for confidence, predicted, label in newest],
     )
 
 
@@ -64,8 +84,14 @@ def evaluate_outcomes(baseline: Baseline, labelled: Labelled, window: str, limit
         readings.append(Reading(names.WINDOW_SAMPLES, (*labels, names.SIGNAL_CALIBRATION), labelled.joined.samples))
         if limits.wants(CALIBRATION) and labelled.joined.samples >= limits.minimum_outcomes:
             readings += _calibration(labelled.joined, labels)
+            readings += _classwise(baseline, labelled, labels, limits)
+            readings += _equal_mass(labelled.newest, labels, limits)
     readings += _performance(baseline, labelled, labels, limits)
+    if limits.wants(PERFORMANCE):
+        readings += performance.segment_readings(baseline, labelled.arrived, labels, limits)
+        readings += performance.range_readings(baseline, labelled.arrived, labels, limits)
     if limits.wants(OUTCOMES):
+        readings += selection_readings(baseline, labelled.cohort, window, limits)
         if labelled.coverage is not None:
             readings.append(Reading(names.OUTCOME_COVERAGE_RATIO, labels, labelled.coverage))
         readings += (Reading(names.OUTCOME_DELAY, (*labels, quantile), delay) for quantile, delay in labelled.delays.items())
@@ -77,75 +103,52 @@ def _calibration(joined: Joined, labels: tuple[str, ...]) -> Iterator[Reading]:
     yield Reading(names.CALIBRATION_ECE, labels, ece.value)
     yield Reading(names.CALIBRATION_ECE_NOISE_FLOOR, labels, ece.noise_floor)
     yield Reading(names.BRIER_SCORE, labels, stats.brier(joined.outcomes, joined.squared_errors).value)
+    if joined.log_losses:
+        yield Reading(names.LOG_LOSS, labels, sum(joined.log_losses) / joined.samples)
     if ece.mce is not None:
         yield Reading(names.CALIBRATION_MCE, labels, ece.mce)
+    with suppress(StatisticsError):
+        debiased = stats.debiased_ece(joined.outcomes, joined.positives, joined.confidence)
+        yield Reading(names.CALIBRATION_ECE_DEBIASED, labels, debiased.value)
+
+
+def _equal_mass(newest: Sequence[tuple[float, bool]], labels: tuple[str, ...], limits: Limits) -> Iterator[Reading]:
+    """The ECE in bins of equal mass, which follow the confidences; of the newest pairs, since counts per bin cannot give it."""
+    if len(newest) < limits.minimum_outcomes:
+        return
+    confidence, hit = (np.array(column, float) for column in zip(*newest, strict=True))
+    edges = stats.equal_mass_edges(confidence, EQUAL_MASS_BINS)
+    position = np.searchsorted(edges, confidence, "left")
+    counts = (np.bincount(position, weights, len(edges) + 1) for weights in (None, hit, confidence))
+    yield Reading(names.CALIBRATION_ECE_EQUAL_MASS, labels, stats.ece(*counts).value)
+
+
+def _classwise(baseline: Baseline, labelled: Labelled, labels: tuple[str, ...], limits: Limits) -> Iterator[Reading]:
+    """The ECE of the pairs of each predicted class with enough of them; the worst of them shows what the whole hides."""
+    judge = judge_of(baseline)
+    if judge is None or len(baseline.classes) > MAX_CLASSES:
+        return
+    for name in baseline.classes:
+        joined = readout.joined({cell: sums for cell, sums in labelled.arrived.items() if cell.predicted == name}, judge)
+        if joined.samples >= limits.minimum_outcomes:
+            ece = stats.ece(joined.outcomes, joined.positives, joined.confidence)
+            yield Reading(names.CALIBRATION_ECE_CLASS, (*labels, name), ece.value)
 
 
 def _performance(baseline: Baseline, labelled: Labelled, labels: tuple[str, ...], limits: Limits) -> Iterator[Reading]:
-    if labelled.confusion is not None:
-        samples = sum(labelled.confusion.values())
-    elif labelled.errors is not None:
-        samples = labelled.errors.samples
-    else:
-        return
-    yield Reading(names.WINDOW_SAMPLES, (*labels, names.SIGNAL_PERFORMANCE), samples)
-    if not limits.wants(PERFORMANCE) or samples < limits.minimum_outcomes:
-        return
-    if labelled.confusion is not None:
-        matrix = _matrix(labelled.confusion, baseline.classes)
-        measured = _binary_scores(matrix) if baseline.task == "binary" else _multiclass_scores(matrix)
-    elif labelled.errors is not None:
-        measured = _regression_scores(labelled.errors)
-    for metric, interval in measured:
-        yield from interval_readings(labels, metric, names.ESTIMATE_REALIZED, interval)
-
-
-def interval_readings(labels: tuple[str, ...], metric: str, estimate: str, score: stats.Interval | float) -> Iterator[Reading]:
-    """A score, and the ends of its interval where it has one."""
-    of_score = (*labels, metric, estimate)
-    if isinstance(score, float):
-        yield Reading(names.PERFORMANCE, of_score, score)
-    else:
-        for published, value in zip((names.PERFORMANCE, names.PERFORMANCE_LOW, names.PERFORMANCE_HIGH), score[:3], strict=True):
-            yield Reading(published, of_score, value)
-
-
-def _matrix(confusion: Confusion, classes: Sequence[str]) -> Vector:
-    """Rows are the truth, columns the prediction, in the order of the baseline's classes."""
-    position = {name: index for index, name in enumerate(classes)}
-    matrix = np.zeros((len(classes), len(classes)))
-    for (label, predicted), pairs in confusion.items():
-        matrix[position[label], position[predicted]] += pairs
-    return matrix
-
-
-def _binary_scores(matrix: Vector) -> Iterator[tuple[str, stats.Interval | float]]:
-    """Scores of the last class; one that would divide by 0 is left out."""
-    hits, predicted, true = float(matrix[1, 1]), float(matrix[:, 1].sum()), float(matrix[1].sum())
-    yield "accuracy", stats.wilson_interval(float(np.trace(matrix)), float(matrix.sum()))
-    if predicted:
-        yield "precision", stats.wilson_interval(hits, predicted)
-    if true:
-        yield "recall", stats.wilson_interval(hits, true)
-    if predicted or true:
-        yield "f1", stats.classification(matrix).f1
-
-
-def _multiclass_scores(matrix: Vector) -> Iterator[tuple[str, stats.Interval | float]]:
-    yield "accuracy", stats.wilson_interval(float(np.trace(matrix)), float(matrix.sum()))
-    yield "balanced_accuracy", stats.classification(matrix).balanced_accuracy
-
-
-def _regression_scores(errors: Errors) -> Iterator[tuple[str, stats.Interval | float]]:
-    scores = stats.regression(**errors._asdict())
-    for metric, score, total in (("bias", scores.bias, errors.error), ("mae", scores.mae, errors.absolute_error)):
-        scattered = errors.samples >= 2
-        yield metric, stats.score_interval(errors.samples, total=total, squares=errors.squared_error) if scattered else score
-    yield "rmse", scores.rmse
+    for estimate, found in ((names.ESTIMATE_REALIZED, labelled.confusion or labelled.errors), (names.ESTIMATE_COHORT, labelled.matured)):
+        if found is None:
+            continue
+        pairs = performance.samples(found)
+        if estimate == names.ESTIMATE_REALIZED:
+            yield Reading(names.WINDOW_SAMPLES, (*labels, names.SIGNAL_PERFORMANCE), pairs)
+        if limits.wants(PERFORMANCE) and pairs >= limits.minimum_outcomes:
+            for metric, score in performance.scores(baseline, found, limits):
+                yield from performance.score_readings(labels, metric, estimate, score)
 
 
 def total_readings(baseline: Baseline, totals: Cells) -> Iterator[Reading]:
-    """The counters of joined pairs, each bin from 0."""
+    """The counters of joined pairs: per confidence bin, per cell of the confusion, per range of predictions, and of values."""
     identity = (baseline.model, baseline.version, baseline.fingerprint)
     judge = judge_of(baseline)
     if judge is not None:
@@ -153,3 +156,23 @@ def total_readings(baseline: Baseline, totals: Cells) -> Iterator[Reading]:
             yield Reading(names.OUTCOME_PAIRS, (*identity, label), total.pairs)
             yield Reading(names.OUTCOME_POSITIVES, (*identity, label), total.positives)
             yield Reading(names.OUTCOME_CONFIDENCE_SUM, (*identity, label), total.confidence)
+    if 0 < len(baseline.classes) <= MAX_CLASSES:
+        for key in product(baseline.classes, repeat=2):
+            pairs = sum(sums.pairs for cell, sums in totals.items() if cell.kind == cells.PAIR and (cell.label, cell.predicted) == key)
+            yield Reading(names.OUTCOME_CONFUSION, (*identity, *key), pairs)
+    yield from _residual_totals(baseline, totals, identity)
+    for decision, direction in product(sorted({cell.predicted for cell in totals if cell.kind == cells.VALUE}), (cells.GAIN, cells.LOSS)):
+        sums = totals.get(Cell(cells.VALUE, "", decision, direction), NOTHING)
+        yield Reading(names.OUTCOME_VALUES, (*identity[:2], decision, direction), sums.pairs)
+        yield Reading(names.OUTCOME_VALUE_SUM, (*identity[:2], decision, direction), sums.a)
+
+
+def _residual_totals(baseline: Baseline, totals: Cells, identity: tuple[str, ...]) -> Iterator[Reading]:
+    ranges = layout_of(baseline).numbers
+    if baseline.task != "regression" or baseline.prediction is None:
+        return
+    for position, label in enumerate(baseline.prediction.labels[: len(ranges) + 1]):
+        for direction in (cells.OVER, cells.UNDER, cells.EXACT):
+            sums = totals.get(Cell(cells.NUMBER, "", "", direction, position), NOTHING)
+            yield Reading(names.OUTCOME_RESIDUALS, (*identity, label, direction), sums.pairs)
+            yield Reading(names.OUTCOME_RESIDUAL_SUM, (*identity, label, direction), sums.a)

@@ -79,6 +79,9 @@ class Sums(NamedTuple):
     e: float = 0.0
 
 
+NOTHING = Sums(0.0, 0.0, 0.0)
+
+
 class Layout(NamedTuple):
     """The bins of one version: inner edges of its confidences and of the numbers that it predicts; `classes` where it has some."""
 

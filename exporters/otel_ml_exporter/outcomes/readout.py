@@ -60,6 +60,8 @@ class Errors(NamedTuple):
     squared_error: float
     truth: float
     squared_truth: float
+    over: float = 0.0
+    under: float = 0.0
 
 
 class Total(NamedTuple):
@@ -102,8 +104,11 @@ def errors(found: Cells) -> Errors:
     """Sums of the errors of the pairs of numbers."""
     of_numbers = [sums for cell, sums in found.items() if cell.kind == cells.NUMBER]
     scale = _scale(sum(sums.weight for sums in of_numbers), sum(sums.squares for sums in of_numbers))
-    rows = ((sums.weight, sums.b, abs(sums.b), sums.c, sums.d, sums.e) for sums in of_numbers)
-    columns = list(zip(*rows, strict=True)) or [()] * 6
+    rows = (
+        (sums.weight, sums.b, abs(sums.b), sums.c, sums.d, sums.e, sums.weight * (sums.b > 0), sums.weight * (sums.b < 0))
+        for sums in of_numbers
+    )
+    columns = list(zip(*rows, strict=True)) or [()] * 8
     return Errors(*(sum(column) * scale for column in columns))
 
 

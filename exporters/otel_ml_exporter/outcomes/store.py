@@ -16,6 +16,7 @@ from otel_ml_exporter.outcomes.tables import CELLS, NEWEST, OUTCOMES, PREDICTION
 from otel_ml_exporter.outcomes.upgrade import take_in_again
 
 SUMS = tuple(CELLS.c[name] for name in Sums._fields)
+NEWEST_PAIRS = 10_000
 SLOT = 60
 """Seconds that a cell covers, unless windows are short."""
 
@@ -80,6 +81,21 @@ class OutcomeStore:
     def totals(self, model: str, version: str) -> dict[Cell, Sums]:
         """What was counted since the beginning."""
         return self._cells(model, version, cells.TOTAL)
+
+    def newest_pairs(self, model: str, version: str, since: float, until: float) -> list[tuple[float, str | None, str]]:
+        """Confidence, predicted class and label of pairs among the newest outcomes that arrived in `(since, until]`."""
+        newest = (
+            sa.select(OUTCOMES.c.model, OUTCOMES.c.prediction_id, OUTCOMES.c.label)
+            .where(OUTCOMES.c.time > since, OUTCOMES.c.time <= until)
+            .order_by(OUTCOMES.c.time.desc())
+            .limit(NEWEST_PAIRS)
+            .subquery()
+        )
+        same = sa.and_(PREDICTIONS.c.model == newest.c.model, PREDICTIONS.c.prediction_id == newest.c.prediction_id)
+        query = sa.select(PREDICTIONS.c.confidence, PREDICTIONS.c.class_, newest.c.label).select_from(newest).join(PREDICTIONS, same)
+        of = (newest.c.model == model, PREDICTIONS.c.version == version, PREDICTIONS.c.confidence.is_not(None))
+        with self._database.read() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(query.where(*of))]
 
     def last_outcome(self, model: str, version: str) -> float | None:
         """When the last outcome of a prediction of this version arrived; None without one."""

@@ -394,7 +394,7 @@ def test_measured_performance_has_intervals(baseline):
 
 def test_precision_is_absent_where_nothing_was_predicted_positive(baseline):
     found = performance(evaluate_outcomes(baseline, Labelled(confusion={("0", "0"): 100.0, ("1", "0"): 5.0}), "1h", LIMITS))
-    assert {labels[0] for labels in found} == {"accuracy", "recall", "f1"}
+    assert {labels[0] for labels in found} == {"accuracy", "balanced_accuracy", "recall", "f1"}
 
 
 def test_many_classes_have_accuracy_and_its_mean_over_classes(baseline):
@@ -417,7 +417,7 @@ def test_a_regression_has_errors_with_intervals():
     assert found["bias", "realized", "low"] < 0.5 < found["bias", "realized", "high"]
     few = Errors(1.0, 2.0, 2.0, 4.0, 0.0, 0.0)
     alone = performance(evaluate_outcomes(numbers, Labelled(errors=few), "1h", Limits(minimum_outcomes=1)))
-    assert {labels[2] for labels in alone} == {"performance"}
+    assert {labels[0] for labels in alone if labels[2] == "low"} == {"over", "under"}
 
 
 def test_under_the_minimum_of_outcomes_there_is_a_sample_count_and_no_performance(baseline):
@@ -479,7 +479,7 @@ def test_totals_are_counters_in_the_bins_of_the_confidence(baseline):
     last = {reading.metric: reading.value for reading in readings if reading.labels[3] == baseline.confidence.labels[14]}
     assert last == {names.OUTCOME_PAIRS: 4.0, names.OUTCOME_POSITIVES: 3.0, names.OUTCOME_CONFIDENCE_SUM: 3.9}
     assert all(metric.instrument == "counter" for metric in last)
-    assert len(readings) == 45
+    assert len(readings) == 45 + 4
 
 
 def shares(evaluation, metric=names.ESTIMATED_LABEL_RATIO):

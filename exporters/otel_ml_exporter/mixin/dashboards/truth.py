@@ -6,10 +6,16 @@ from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import WINDOW
-from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
-from otel_ml_exporter.mixin.promql import MODEL, Queries, equal
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.promql import BIN, MODEL, REFERENCE, Queries, equal
 
 REASON = prometheus(names.DROP_REASON)
+SEGMENT = prometheus(names.SEGMENT)
+METRIC = prometheus(names.METRIC)
+ANNOTATORS = prometheus(names.ANNOTATORS)
+DECISION = prometheus(names.PREDICTION_CLASS)
+LABEL = prometheus(names.OUTCOME_LABEL)
+DIRECTION = prometheus(names.DIRECTION)
 RESULT = prometheus(names.RESULT)
 
 
@@ -53,7 +59,120 @@ def truth(queries: Queries, y: int) -> list[Panel]:
             Place(12, y + 8, 12, 6),
             Line(_rate(queries, names.EXPORTER_REQUESTS_REFUSED, REASON), f"{{{{{REASON}}}}}"),
         ),
+        *_quality(queries, y + 14),
+        *_worth(queries, y + 29),
     ]
+
+
+def _quality(queries: Queries, y: int) -> list[Panel]:
+    """What scores hide: other rulers of calibration, segments, ranges; and whether the labels themselves can be trusted."""
+    floor = _labelled(queries, names.PREDICTION_PSI_NOISE_FLOOR)
+    return [
+        parts.row("What the scores hide", y),
+        parts.lines(
+            "Calibration by other rulers",
+            "Debiased: without what chance gives. Equal mass: bins follow the confidences. Worst class: what the mean hides.",
+            "short",
+            Place(0, y + 1, 8, 7),
+            Line(queries.score(names.CALIBRATION_ECE_DEBIASED, WINDOW, *CHOSEN), "debiased", parts.BLUE),
+            Line(queries.score(names.CALIBRATION_ECE_EQUAL_MASS, WINDOW, *CHOSEN), "equal mass", parts.GREEN),
+            Line(queries.score(names.CALIBRATION_ECE_CLASS, WINDOW, *CHOSEN), "worst class", parts.VERMILION),
+            Line(queries.score(names.LOG_LOSS, WINDOW, *CHOSEN), "log loss", parts.BLACK, dashed=True),
+        ),
+        parts.lines(
+            "Segments",
+            "Scores of each segment with enough outcomes; a good mean may hide a bad one.",
+            "short",
+            Place(8, y + 1, 8, 7),
+            Line(_max(queries, names.SEGMENT_PERFORMANCE, f"{SEGMENT}, {METRIC}"), f"{{{{{SEGMENT}}}}} {{{{{METRIC}}}}}"),
+            least=None,
+        ),
+        parts.lines(
+            "Mean error by range of the prediction",
+            "Of a regression, prediction minus truth: over 0 it predicts too much there.",
+            "short",
+            Place(16, y + 1, 8, 7),
+            Line(_max(queries, names.RESIDUAL_MEAN, BIN), f"{{{{{BIN}}}}}"),
+            least=None,
+        ),
+        parts.lines(
+            "Are labelled predictions like all?",
+            "PSI of the predictions whose outcome is known against all: over its floor the scores speak of a selection.",
+            "short",
+            Place(0, y + 8, 8, 7),
+            Line(_labelled(queries, names.PREDICTION_PSI), "PSI", parts.BLUE),
+            Line(floor, "noise floor", parts.BLACK, dashed=True),
+        ),
+        parts.lines(
+            "Labels that a trusted source corrects",
+            "Share of labels that are wrong where a trusted source judged, with its 95 % interval.",
+            "percentunit",
+            Place(8, y + 8, 8, 7),
+            Line(_of_model(queries, names.LABEL_NOISE), "wrong", parts.VERMILION),
+            Line(_of_model(queries, names.LABEL_NOISE_LOW), "low", parts.BLACK, dashed=True),
+            Line(_of_model(queries, names.LABEL_NOISE_HIGH), "high", parts.BLACK, dashed=True),
+        ),
+        parts.lines(
+            "Agreement of annotators",
+            "Cohen's kappa: 1 is full agreement, 0 is chance.",
+            "short",
+            Place(16, y + 8, 8, 7),
+            Line(_of_model(queries, names.LABEL_KAPPA, ANNOTATORS), f"{{{{{ANNOTATORS}}}}}"),
+            least=None,
+        ),
+    ]
+
+
+def _worth(queries: Queries, y: int) -> list[Panel]:
+    """Counters of pairs: the business metric beside the model's."""
+
+    def rate(metric: Metric, by: str, *matchers: str) -> str:
+        return _rate(queries, metric, by, *CHOSEN, *matchers)
+
+    gain, loss = (rate(names.OUTCOME_VALUE_SUM, DECISION, equal(DIRECTION, side)) for side in ("gain", "loss"))
+    return [
+        parts.row("Pairs and what they are worth", y),
+        parts.lines(
+            "Confusion",
+            "Pairs a second by true and predicted class.",
+            "ops",
+            Place(0, y + 1, 8, 7),
+            Line(rate(names.OUTCOME_CONFUSION, f"{LABEL}, {DECISION}"), f"{{{{{LABEL}}}}} as {{{{{DECISION}}}}}"),
+        ),
+        parts.lines(
+            "Size of errors",
+            "Of a regression: mean size of the errors, for predictions over and under the truth.",
+            "short",
+            Place(8, y + 1, 8, 7),
+            Line(
+                f"{rate(names.OUTCOME_RESIDUAL_SUM, DIRECTION)} / {rate(names.OUTCOME_RESIDUALS, DIRECTION)}",
+                f"{{{{{DIRECTION}}}}}",
+            ),
+        ),
+        parts.lines(
+            "Value by decision",
+            "What came in a second for each decision, and how many outcomes said so.",
+            "short",
+            Place(16, y + 1, 8, 7),
+            Line(f"{gain} - ({loss} or {gain} * 0)", f"value, {{{{{DECISION}}}}}"),
+            Line(rate(names.OUTCOME_VALUES, DECISION), f"outcomes, {{{{{DECISION}}}}}", dashed=True),
+            least=None,
+        ),
+    ]
+
+
+def _max(queries: Queries, metric: Metric, by: str) -> str:
+    return f"max by ({by}) ({queries.windowed(metric, WINDOW, *CHOSEN)})"
+
+
+def _labelled(queries: Queries, metric: Metric) -> str:
+    """A score of the labelled predictions against all."""
+    matchers = (equal(names.WINDOW, WINDOW), equal(REFERENCE, names.REFERENCE_ALL), *CHOSEN)
+    return f"max({queries.series(metric, *matchers)})"
+
+
+def _of_model(queries: Queries, metric: Metric, by: str = MODEL) -> str:
+    return f"max by ({by}) ({queries.windowed(metric, WINDOW, equal(MODEL, '$model'))})"
 
 
 def _rate(queries: Queries, metric: Metric, label: str, *matchers: str) -> str:
