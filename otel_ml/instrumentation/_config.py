@@ -20,10 +20,13 @@ BASELINE: Final = "OTEL_ML_BASELINE"
 
 _CONDITIONS: Final = ("framework", "class", "features")
 _IDENTITY: Final = ("baseline", "model", "version", "match", "method")
+_OF_THE_CALL: Final = ("inputs", "prediction_ids", "abstain", "fallback")
+"""Options about a function's arguments and its answer, which an instrumentor knows and never changes."""
+
 _OPTIONS: Final = tuple(
     name
     for name, parameter in inspect.signature(Monitor).parameters.items()
-    if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in _IDENTITY and not name.endswith("_provider")
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in (*_IDENTITY, *_OF_THE_CALL) and not name.endswith("_provider")
 )
 _GENERIC = re.compile(r"(f|x|x_|Column_|feature_)?\d+")
 
@@ -51,7 +54,7 @@ class Entry:
     def fits(self, facts: Facts) -> bool:
         """Whether this is the entry of a model: all its conditions hold, or, without any, the features are those of the baseline."""
         if not self.match:
-            return self.baseline is not None and _same_features(tuple(feature.name for feature in self.baseline.features), facts)
+            return self.baseline is not None and _same_features(self.baseline.columns, facts)
         wanted = self.match.get("features")
         return (
             self.match.get("framework", facts.framework) == facts.framework

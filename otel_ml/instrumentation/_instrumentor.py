@@ -21,11 +21,15 @@ _OF_THE_COMMAND = frozenset({"skip_dep_check", "raise_exception_on_conflict"})
 """Arguments by which `opentelemetry-instrument`, of one version or another, calls `instrument`."""
 
 
+_PROVIDERS = ("logger_provider", "meter_provider", "tracer_provider")
+
+
 class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Counts the predictions of one framework from `instrument()` to `uninstrument()`.
 
-    `instrument(meter_provider=..., logger_provider=...)` raises `ConfigurationError` for a broken configuration of models. Under
-    `opentelemetry-instrument`, which would log that and go on unwatched, it ends the process instead.
+    `instrument()` takes `meter_provider`, `logger_provider` and `tracer_provider`, as all instrumentors do. It raises
+    `ConfigurationError` for a broken configuration of models. Under `opentelemetry-instrument`, which would log that and go on
+    unwatched, it ends the process instead.
     """
 
     framework: ClassVar[Framework]
@@ -56,7 +60,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
             raise SystemExit(2) from None
 
     def _instrument(self, **kwargs: Any) -> None:
-        self._models: Models | None = models_of(kwargs.get("meter_provider"), kwargs.get("logger_provider"))
+        self._models: Models | None = models_of({name: kwargs.get(name) for name in _PROVIDERS})
         self._hooks: Hooks | None = None
         if self.module in sys.modules:
             self._imported(sys.modules[self.module])

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from opentelemetry._logs import LoggerProvider
-from opentelemetry.metrics import MeterProvider
 
 from otel_ml._guard import OTHER_ERROR, logger
 from otel_ml.errors import ConfigurationError, Fault, FaultsError
@@ -34,8 +32,8 @@ class Watch(NamedTuple):
 class Models:
     """The models of this process: those of the configuration, and under the name of their class all others."""
 
-    def __init__(self, entries: tuple[Entry, ...], meter_provider: MeterProvider | None, logger_provider: LoggerProvider | None) -> None:
-        self._providers: dict[str, Any] = {"meter_provider": meter_provider, "logger_provider": logger_provider}
+    def __init__(self, entries: tuple[Entry, ...], providers: Mapping[str, Any]) -> None:
+        self._providers = providers
         faults: list[Fault] = []
         self._entries = [(entry, watch) for entry in entries if (watch := self._configured(entry, faults)) is not None]
         if faults:
@@ -84,14 +82,15 @@ class Models:
 _shared: weakref.WeakValueDictionary[tuple[Any, ...], Models] = weakref.WeakValueDictionary()
 
 
-def models_of(
-    meter_provider: MeterProvider | None, logger_provider: LoggerProvider | None, environment: Mapping[str, str] = os.environ
-) -> Models:
-    """The models that the environment configures, the same for all frameworks; raises `ConfigurationError`."""
-    key = (environment.get(MODELS), environment.get(BASELINE), meter_provider, logger_provider)
+def models_of(providers: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Models:
+    """The models that the environment configures, the same for all frameworks; raises `ConfigurationError`.
+
+    `providers` are options of `Monitor`: `meter_provider`, `logger_provider`, `tracer_provider`.
+    """
+    key = (environment.get(MODELS), environment.get(BASELINE), *(providers[name] for name in sorted(providers)))
     models = _shared.get(key)
     if models is None:
-        models = _shared[key] = Models(read(environment), meter_provider, logger_provider)
+        models = _shared[key] = Models(read(environment), providers)
     return models
 
 

@@ -112,6 +112,7 @@ BROKEN = {
     "no JSON": ("{", "is not valid"),
     "no models": ("{}", "models: is no list"),
     "an unknown key": ('{"models": [{"baseline": "churn.json", "rolle": "canary"}]}', "models[0].rolle: is unknown"),
+    "an option about answers": ('{"models": [{"baseline": "churn.json", "abstain": 1}]}', "models[0].abstain: is unknown"),
     "an unknown condition": ('{"models": [{"baseline": "churn.json", "match": {"clas": "A"}}]}', "models[0].match.clas: is unknown"),
     "a condition of a wrong type": ('{"models": [{"baseline": "churn.json", "match": {"features": "4"}}]}', "models[0].match.features"),
     "no baseline there": ('{"models": [{"baseline": "nowhere.json"}]}', "models[0].baseline: "),
