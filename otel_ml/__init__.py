@@ -7,6 +7,7 @@ OpenTelemetry metrics, counted into the bins of a baseline that was made where t
 from otel_ml import stats
 from otel_ml._abstain import Abstain, Understood
 from otel_ml._events import record_outcome
+from otel_ml._golden import Mismatch, Verification
 from otel_ml._ids import current_prediction_ids
 from otel_ml._shadow import shadow
 from otel_ml._version import __version__
@@ -23,10 +24,12 @@ __all__ = [
     "Call",
     "ConfigurationError",
     "InvalidInput",
+    "Mismatch",
     "Monitor",
     "OtelMLError",
     "StatisticsError",
     "Understood",
+    "Verification",
     "__version__",
     "current_prediction_ids",
     "monitor",

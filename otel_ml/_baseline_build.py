@@ -19,6 +19,7 @@ from otel_ml._baseline_outliers import OutlierTally
 from otel_ml._baseline_outputs import OutputTally, classes_of
 from otel_ml._derive import Derivation, times
 from otel_ml._frames import joined, picked
+from otel_ml._golden import golden_of
 from otel_ml._outputs import TASKS, Task, infer_task
 from otel_ml._rules import rule_faults, rules_of
 from otel_ml._values import label_of
@@ -29,14 +30,27 @@ _PREDICTION = ""
 """The name of the prediction where those of features stand: no feature is called so."""
 
 
-def build(batch: Batch, options: Options, feature_names: Sequence[str] | None, predict: Callable[[Any], Any] | None) -> Baseline:
+def build(
+    batch: Batch,
+    options: Options,
+    feature_names: Sequence[str] | None,
+    predict: Callable[[Any], Any] | None,
+    *,
+    golden: int = 0,
+    transform: Callable[[Any], Any] | None = None,
+) -> Baseline:
     """See `Baseline.from_data`."""
     rows = understand(batch, feature_names)
     tally = Tally(rows, options, len(rows))
     if predict is not None and not options.importance:
         tally.ask(predict, batch.data, rows)
     tally.add(rows)
-    return tally.baseline()
+    baseline = tally.baseline()
+    if not golden:
+        return baseline
+    if rows.predictions is None:
+        raise BaselineError("the data", [Fault("golden", "needs predictions", "give predictions=, what the model answers for these rows")])
+    return replace(baseline, golden=golden_of(batch.data, rows.columns, rows.predictions, golden, transform))
 
 
 def build_batches(

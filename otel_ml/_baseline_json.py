@@ -12,9 +12,10 @@ from typing import Any
 from otel_ml._baseline_reader import REBUILD, Reader
 from otel_ml._binning import interval_labels, reserved
 from otel_ml._derive import WAYS, pack_words, unpack_words
+from otel_ml._golden import FORMS
 from otel_ml._outputs import TASKS
 from otel_ml._rules import schema_faults
-from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Histogram, Outliers, Rules, Source
+from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Golden, Histogram, Outliers, Rules, Source
 from otel_ml.catalogue import MISSING, OTHER
 from otel_ml.errors import BaselineError, Fault
 from otel_ml.files import write_text
@@ -63,6 +64,8 @@ def encode(baseline: Baseline) -> dict[str, Any]:
         content["performance"] = dict(baseline.performance)
     if baseline.outliers is not None:
         content["outliers"] = _encode_outliers(baseline.outliers)
+    if baseline.golden is not None:
+        content["golden"] = _encode_golden(baseline.golden)
     return content
 
 
@@ -114,6 +117,20 @@ def _encode_outliers(outliers: Outliers) -> dict[str, Any]:
         "precision": [list(row) for row in outliers.precision],
         **_encode_histogram(outliers.histogram),
     }
+
+
+def _encode_golden(golden: Golden) -> dict[str, Any]:
+    """A line for each record."""
+    records = {str(number): {"row": _listed(row)} for number, row in enumerate(golden.rows)}
+    for number, answer in enumerate(golden.expected):
+        records[str(number)]["expected"] = _listed(answer)
+    for number, made in enumerate(golden.transformed or ()):
+        records[str(number)]["transformed"] = _listed(made)
+    return {"form": golden.form, "columns": list(golden.columns), "dtypes": list(golden.dtypes), "records": records}
+
+
+def _listed(value: Any) -> Any:
+    return list(map(_listed, value)) if isinstance(value, tuple | list) else value
 
 
 def read(path: Path) -> Baseline:
@@ -174,6 +191,10 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
     if reader.has("outliers"):
         with reader.inside("outliers"):
             outliers = _decode_outliers(reader)
+    golden = None
+    if reader.has("golden"):
+        with reader.inside("golden"):
+            golden = _decode_golden(reader)
     return {
         "model": reader.take("model", str),
         "version": reader.take("version", str),
@@ -190,7 +211,26 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
         "confusion": reader.matrix("confusion", len(classes)) if reader.has("confusion") else None,
         "performance": reader.mapping("performance"),
         "outliers": outliers,
+        "golden": golden,
     }
+
+
+def _decode_golden(reader: Reader) -> Golden:
+    form, columns = reader.take("form", str), reader.strings("columns")
+    if form not in FORMS:
+        reader.fault("form", f"{form!r} is unknown", f"one of {', '.join(FORMS)}")
+    rows, expected, transformed = [], [], []
+    with reader.inside("records") as numbers:
+        for number in numbers:
+            with reader.inside(number):
+                rows.append(tuple(reader.take("row", list)))
+                expected.append(reader.given("expected"))
+                if reader.has("transformed"):
+                    transformed.append(reader.numbers("transformed"))
+        if any(len(row) != len(columns) for row in rows) or (transformed and len(transformed) != len(rows)):
+            reader.fault("", "do not have a value for each column", REBUILD)
+    made = tuple(transformed) if transformed else None
+    return Golden(form, columns, tuple(rows), tuple(expected), reader.strings("dtypes"), made)
 
 
 def _check_agreement(reader: Reader, fields: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml import stats
+from otel_ml._answers import is_scored
 from otel_ml._baseline_features import Floats, Indices, as_floats
 from otel_ml._binning import CONFIDENCE_EDGES, count_intervals, interval_positions, quantile_edges
 from otel_ml._outputs import (
@@ -32,6 +33,8 @@ def classes_of(task: Task | None, predictions: Any, labels: Any) -> tuple[str, .
     if task not in ("binary", "multiclass") or predictions is None:
         return ()
     names = distinct_labels(labels) if labels is not None else set()
+    if is_scored(predictions):
+        predictions = predictions[:, 0]
     if predictions.size == len(predictions) and not (task == "binary" and are_probabilities(predictions)):
         names |= distinct_labels(predictions)
     width = predictions.shape[1] if predictions.ndim > 1 and predictions.shape[1] > 1 else 2

@@ -66,6 +66,10 @@ class Reader:
             self.fault(name, f"{text!r} is not a time", "write it as 2026-01-31T12:00:00Z")
             return dt.datetime.now(dt.timezone.utc)
 
+    def given(self, name: str) -> Any:
+        """The value of a field, whatever its type; None when it is absent."""
+        return self._at.get(name)
+
     def flag(self, name: str) -> bool | None:
         """True, false, or None when it is absent."""
         value = self._at.get(name)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from otel_ml._answers import is_scored, plain
 from otel_ml._arrays import as_numpy
 from otel_ml._values import as_numbers, is_missing, is_number, label_of
 
@@ -40,6 +41,7 @@ def as_array(predictions: Any) -> npt.NDArray[Any]:
 
     Text stays objects, since an array of text is as wide as its longest; numbers with gaps become floats.
     """
+    predictions = plain(predictions)
     if isinstance(predictions, str | bytes) or (isinstance(predictions, list | tuple) and str in set(map(type, predictions))):
         predictions = np.array(predictions, dtype=object)
     array = as_numpy(predictions)
@@ -61,6 +63,8 @@ def interpret(predictions: Any, task: Task, classes: Sequence[str], threshold: f
         return Outputs(value=_numbers(array.reshape(-1)))
     if array.ndim > 1 and array.shape[-1] == 1:
         array = array.reshape(-1)
+    if is_scored(array):
+        return _from_scored(array, task, classes)
     if array.ndim > 1:
         return _from_columns(_numbers(array.reshape(-1)).reshape(array.shape), task, classes, threshold)
     if task == "binary" and array.dtype.kind == "f" and (scored is not None or are_probabilities(array)):
@@ -86,6 +90,8 @@ def positions_of(labels: Any, classes: Sequence[str]) -> Indices:
 def infer_task(predictions: Any, labels: Any) -> Task | None:
     """The task that these predictions and labels show, or None when both readings are possible."""
     array = as_array(predictions)
+    if is_scored(array):
+        array = array[:, 0]
     if array.ndim > 1 and array.shape[-1] > 1:
         return "binary" if array.shape[-1] == 2 else "multiclass"
     array = array.reshape(-1)
@@ -144,6 +150,13 @@ def _from_positive(probability: Floats, threshold: float) -> Outputs:
         answered = probability >= threshold
     position = np.where(missing, 2, np.where(sane, answered, 3))  # a fifth of what `select` costs a single row
     return Outputs(position=position, confidence=np.where(sane, np.minimum(np.maximum(probability, 0), 1), np.nan))
+
+
+def _from_scored(array: npt.NDArray[Any], task: Task, classes: Sequence[str]) -> Outputs:
+    position, score = positions_of(array[:, 0], classes), _numbers(array[:, 1])
+    if task == "binary":
+        score = np.select([position == 1, position == 0], [score, 1 - score], np.nan)
+    return Outputs(position=position, confidence=score)
 
 
 def _named_first(array: npt.NDArray[Any], classes: Sequence[str], outputs: Outputs) -> Outputs:

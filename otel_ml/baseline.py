@@ -138,6 +138,21 @@ class Outliers:
 
 
 @dataclass(frozen=True)
+class Golden:
+    """Rows of the data as they were, what was predicted for them, and what they were `transformed` to on the way.
+
+    `form` is the type in which the model takes them; `dtypes` are those of a pandas frame.
+    """
+
+    form: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    expected: tuple[Any, ...]
+    dtypes: tuple[str, ...] = ()
+    transformed: tuple[tuple[float, ...], ...] | None = None
+
+
+@dataclass(frozen=True)
 class Baseline:
     """What a model's inputs, predictions and quality were when it was known to be good.
 
@@ -162,6 +177,7 @@ class Baseline:
     confusion: tuple[tuple[int, ...], ...] | None = None
     performance: Mapping[str, float] = field(default_factory=dict)
     outliers: Outliers | None = None
+    golden: Golden | None = None
 
     @classmethod
     def from_data(
@@ -184,6 +200,8 @@ class Baseline:
         threshold: float = 0.5,
         bins: int = 10,
         like: Baseline | None = None,
+        golden: int = 0,
+        transform: Callable[[Any], Any] | None = None,
     ) -> Baseline:
         """Summarise held-out data: `data` are rows x features (pandas, polars, pyarrow, numpy, or a list of dicts or objects).
 
@@ -205,6 +223,9 @@ class Baseline:
 
         `like` is the baseline of another version: features and predictions that both have keep its bins, so that versions compare.
 
+        `golden` rows are stored as they are, with their predictions and what `transform` makes of them, for `Monitor.verify`: raw
+        values, personal ones too, that leave with the file. None are, unless you ask.
+
         Raises `BaselineError`, which lists everything that is wrong with the data.
 
         >>> import numpy as np
@@ -217,7 +238,7 @@ class Baseline:
         from otel_ml._baseline_checks import Options
 
         options = Options(model, version, task, frozenset(categorical), schema or {}, importance or {}, classes, threshold, bins, like)
-        return build(Batch(data, predictions, labels, time, key), options, feature_names, predict)
+        return build(Batch(data, predictions, labels, time, key), options, feature_names, predict, golden=golden, transform=transform)
 
     @classmethod
     def from_batches(

@@ -28,6 +28,7 @@ FEATURE_NAME: Final = "ml.feature.name"
 BIN: Final = "ml.bin"
 VIOLATION_TYPE: Final = "ml.violation.type"
 DROP_REASON: Final = "ml.drop.reason"
+VERIFICATION_RESULT: Final = "ml.verification.result"
 ERROR_TYPE: Final = "error.type"
 PREDICTION_ID: Final = "ml.prediction.id"
 PREDICTION_CLASS: Final = "ml.prediction.class"
@@ -74,6 +75,12 @@ VIOLATION_DEFAULT: Final = "default"
 VIOLATION_PATTERN: Final = "pattern"
 VIOLATION_BOUNDS: Final = "bounds"
 VIOLATION_NOT_ALLOWED: Final = "not_allowed"
+
+# Values of ml.verification.result
+VERIFICATION_MATCH: Final = "match"
+VERIFICATION_MISMATCH: Final = "mismatch"
+VERIFICATION_ERROR: Final = "error"
+VERIFICATION_RESULTS: Final = (VERIFICATION_MATCH, VERIFICATION_MISMATCH, VERIFICATION_ERROR)
 
 # Values of ml.drop.reason
 DROP_ERROR: Final = "error"
@@ -245,6 +252,15 @@ ATTRIBUTES: Final = (
         SEGMENT,
         "One of the segments that the monitor declares, or `__other__`. They are a partition: a sum over them counts everything once.",
         examples=("eu", OTHER),
+    ),
+    Attribute(
+        VERIFICATION_RESULT,
+        "What came of a golden record of the baseline.",
+        {
+            VERIFICATION_MATCH: "The model answered as it did when the baseline was made.",
+            VERIFICATION_MISMATCH: "It answered otherwise, or was given otherwise transformed features.",
+            VERIFICATION_ERROR: "It raised.",
+        },
     ),
     Attribute(
         SHADOW_RESULT,
@@ -468,6 +484,13 @@ SHADOW_COMPARISONS = Metric(
     "Rows that a shadow was given too, by how its answer compares with the primary's.",
     (*_MODEL, SHADOW_RESULT),
 )
+VERIFICATION_RECORDS = Metric(
+    "ml.verification.records",
+    "counter",
+    "{record}",
+    "Golden records of the baseline that the model was given, by what came of them.",
+    (*_MODEL, VERIFICATION_RESULT),
+)
 OUTLIER_OBSERVATIONS = Metric(
     "ml.outlier.observations", "counter", "{observation}", "Squared Mahalanobis distances of rows, per bin.", (*_BINNED, BIN)
 )
@@ -492,6 +515,7 @@ PLUGIN_METRICS: Final = (
     OUTLIER_OBSERVATIONS,
     PREDICTION_ABSTENTIONS,
     SHADOW_COMPARISONS,
+    VERIFICATION_RECORDS,
     MODEL_INFO,
     MONITOR_DROPPED,
     MONITOR_ERRORS,

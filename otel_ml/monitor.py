@@ -21,6 +21,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, TracerProvider
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
 from otel_ml._abstain import Policy, Rows, Understood, confidence_of, reads_outliers, replaced
+from otel_ml._answers import of_row
 from otel_ml._capture import Captured, Unsupported, copied
 from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
@@ -28,12 +29,13 @@ from otel_ml._emit import emitter_for
 from otel_ml._event_features import Chosen, EventFeatures
 from otel_ml._events import PredictionEvents, meaning_of
 from otel_ml._gate import INVALID, gate_faults, gate_for
+from otel_ml._golden import Verification, verify
 from otel_ml._guard import Guard, error_type
 from otel_ml._identity import faults_of_role, identity
 from otel_ml._ids import TRACE, Given, IdPicker, announce, current_prediction_ids, id_picker, ids_of, of_trace
 from otel_ml._ids import Source as IdSource
 from otel_ml._layout import Layout
-from otel_ml._outputs import Outputs
+from otel_ml._outputs import Outputs, as_array
 from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._segment import Place, Segments, Source
 from otel_ml._settings import Settings
@@ -52,6 +54,7 @@ class Monitor:
     `baseline` is a path or a `Baseline`; without one, `model` and `version` still give latency, errors and rows.
     `inputs` says what of a call's arguments the model's input is, where it is not the first: the name of a parameter, several names (a
     row, or columns, of these), or a function that is given the same arguments and returns the input.
+    `output` makes of what the function returns what is counted: labels, probabilities or values, one a row.
     `on_invalid` says what happens before the model sees an input that breaks the baseline's schema: `observe` counts it, `warn` logs it
     too, `reject` raises `InvalidInput` instead of calling the model; `invalid` names the violations that do so.
     `events` is the share of predictions, 0 to 1, that is also sent as an `ml.prediction` event (True: all), so that outcomes can be
@@ -84,6 +87,7 @@ class Monitor:
         segment: Source | None = None,
         segments: Sequence[str] = (),
         inputs: Inputs | None = None,
+        output: Callable[[Any], Any] | None = None,
         on_invalid: str = "observe",
         invalid: Collection[str] = INVALID,
         events: float = 0.0,
@@ -118,6 +122,8 @@ class Monitor:
         self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else ())
         self._gate = gate_for(on_invalid, invalid, self.baseline, self.model)
         self._inputs = inputs
+        self._output = output
+        self._classes = len(self.baseline.classes) if self.baseline is not None and self.baseline.confidence is not None else 0
         self._attributes = layout.model_attributes
         self._ids = prediction_ids
         self._abstain, self._fallback = abstain, fallback
@@ -147,6 +153,25 @@ class Monitor:
         wrapper = _wrapper_of(function, begin)
         functools.update_wrapper(wrapper, function).__otel_ml_monitor__ = self  # type: ignore[attr-defined]
         return wrapper  # type: ignore[return-value]
+
+    def verify(
+        self, predict: Callable[[Any], Any], *, transform: Callable[[Any], Any] | None = None, tolerance: float = 1e-4
+    ) -> Verification:
+        """Give the baseline's golden records to `predict`, and to `transform` where they hold its results, and compare the answers.
+
+        Hand over what is not monitored (`predict.__wrapped__` of a decorated function), or the records count as traffic. Numbers may
+        differ by `tolerance`, relative and absolute. Counts `ml.verification.records`; an exception of the model is part of the
+        result. Raises `ConfigurationError` when the baseline has no golden records.
+        """
+        golden = self.baseline.golden if self.baseline is not None else None
+        if golden is None:
+            raise ConfigurationError("the monitor", [Fault("golden", "records are none", "build the baseline with golden=24")])
+        found = verify(golden, predict, transform, tolerance)
+        failed = found.records if found.error is not None else 0
+        mismatched = found.records - found.matches - failed
+        for rows, result in zip((found.matches, mismatched, failed), names.VERIFICATION_RESULTS, strict=True):
+            self._counts.count(names.VERIFICATION_RECORDS, rows, result)
+        return found
 
     def observe(self, data: Any, *, prediction_ids: str | Sequence[str] | None = None) -> Call:
         """A context in which the model is called; set `prediction` on what it yields.
@@ -227,13 +252,21 @@ class Monitor:
 
     def _answered(self, call: Call) -> None:
         """Count the input and a prediction, and do with the prediction what was asked for."""
-        self._counts.add(call.captured, self._kept(call.prediction), call.segment)
+        self._counts.add(call.captured, self._kept(call), call.segment)
         if self._tells and call.prediction is not None:
             self._tell(call)
 
-    def _kept(self, prediction: Any) -> Any:
+    def _kept(self, call: Call) -> Any:
+        """What is counted of an answer, safe from a caller who changes it."""
         try:
-            return None if hasattr(type(prediction), "__next__") else copied(prediction)
+            if hasattr(type(call.prediction), "__next__"):
+                return None
+            prediction = call.prediction if self._output is None else self._output(call.prediction)
+            if type(prediction) is float:
+                return prediction
+            if not isinstance(prediction, np.ndarray) and hasattr(prediction, "logits"):
+                return as_array(prediction)
+            return copied(of_row(prediction, self._classes) if call.captured is not None and call.captured.size == 1 else prediction)
         except Exception as fault:  # noqa: BLE001 - the input counts even where the prediction cannot be read
             self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(fault, "reading the prediction")
@@ -242,7 +275,7 @@ class Monitor:
     def _tell(self, call: Call) -> None:
         if self._abstain is None and self._events is None and not call.span.is_recording():
             return
-        for outputs in list(self._counts.meaning.understand([call.prediction])) or [Outputs()]:
+        for outputs in list(self._counts.meaning.understand([self._kept(call)])) or [Outputs()]:
             parts = [part for part in outputs if part is not None]
             rows = len(parts[0]) if parts else call.captured.size if call.captured is not None else 1
             if self._abstain is not None:

@@ -24,6 +24,7 @@ class Counted:
     segments: Mapping[str, int]
     dropped: Mapping[str, int]
     errors: Mapping[str, int]
+    verifications: Mapping[str, int]
 
 
 def collect(monitor: Monitor) -> Counted:
@@ -66,4 +67,5 @@ def collect(monitor: Monitor) -> Counted:
         segments=flat(names.PREDICTION_OBSERVATIONS, names.SEGMENT) if counts.layout.segments else {},
         dropped=flat(names.MONITOR_DROPPED, names.DROP_REASON),
         errors=counts.guard.counts(),
+        verifications=flat(names.VERIFICATION_RECORDS, names.VERIFICATION_RESULT),
     )

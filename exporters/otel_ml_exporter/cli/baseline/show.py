@@ -34,6 +34,8 @@ def show(options: argparse.Namespace) -> int:
         if histogram is not None:
             rows.append((name, "", "", str(len(histogram.labels)), _missing(histogram), "", "", _effect(effect), sparkline(histogram)))
     print_table(_without_empty(rows))
+    if baseline.golden is not None:
+        print(f"\n{len(baseline.golden.rows)} golden records: raw rows of the data are in the file")
     if baseline.performance:
         print("\n" + "  ".join(f"{name} {value:.3f}" for name, value in baseline.performance.items()))
     return 0

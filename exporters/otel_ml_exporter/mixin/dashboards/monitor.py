@@ -14,6 +14,7 @@ from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, VERSION, 
 
 LEGEND = f"{{{{{MODEL}}}}} {{{{{VERSION}}}}}"
 REASON = prometheus(names.DROP_REASON)
+VERIFIED = prometheus(names.VERIFICATION_RESULT)
 INTERVAL = "$__rate_interval"
 
 
@@ -88,11 +89,13 @@ def _plugin(queries: Queries) -> list[Panel]:
             Line(_or_zero(rate(names.MONITOR_DROPPED, REASON)), f"{LEGEND} {{{{{REASON}}}}}"),
         ),
         parts.lines(
-            "Faults of the monitor",
-            "Faults each second inside the plugin, which it kept from the prediction; any is one too many.",
+            "Faults of the monitor, and golden records",
+            "Faults each second inside the plugin, which it kept from the prediction: any is one too many. Golden records, by what came "
+            "of them: a mismatch says that what serves is not what was trained.",
             "short",
             Place(8, 12, 8, 8),
             Line(_or_zero(rate(names.MONITOR_ERRORS, ERROR)), f"{LEGEND} {{{{{ERROR}}}}}"),
+            Line(rate(names.VERIFICATION_RECORDS, VERIFIED), f"{LEGEND} golden records: {{{{{VERIFIED}}}}}"),
         ),
         parts.lines(
             "Metrics with an overflow series",

@@ -1,0 +1,149 @@
+"""Golden records: rows whose answer is known, to prove that what serves is what was trained."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from otel_ml._arrays import as_numpy
+from otel_ml._outputs import as_array
+from otel_ml._values import is_missing, is_number, label_of
+from otel_ml.baseline import Golden
+
+FORMS = ("pandas", "polars", "pyarrow", "numpy", "dicts")
+"""What the rows are handed to the model as: the type that the baseline's data had."""
+
+MOST = 1_000
+"""Most records of a baseline: a few dozen prove it, and each is a raw row in the file."""
+
+
+class Mismatch(NamedTuple):
+    """One record that came out differently: in the `features` that `transform` made, or in the `output`."""
+
+    row: int
+    part: str
+    expected: Any
+    actual: Any
+
+
+class Verification(NamedTuple):
+    """What came of the golden records: how many there are, which differ, and the exception where the model raised one."""
+
+    records: int
+    mismatches: tuple[Mismatch, ...] = ()
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every record came out as it was."""
+        return not self.mismatches and self.error is None
+
+    @property
+    def matches(self) -> int:
+        """How many records came out as they were."""
+        return 0 if self.error is not None else self.records - len({mismatch.row for mismatch in self.mismatches})
+
+
+def chosen(rows: int, records: int) -> list[int]:
+    """Which rows become records; the same each time."""
+    size = min(rows, records, MOST)
+    return sorted(np.random.default_rng(0).choice(rows, size, replace=False).tolist())
+
+
+def golden_of(table: Any, columns: Mapping[str, Any], predictions: Any, records: int, transform: Callable[[Any], Any] | None) -> Golden:
+    """Some rows of the data with what was predicted for them, and with what `transform` makes of them."""
+    rows = chosen(len(predictions), records)
+    form = _form_of(table)
+    dtypes = tuple(str(table[own].dtype) for own in table.columns if str(own) in columns) if form == "pandas" else ()
+    golden = Golden(
+        form,
+        tuple(columns),
+        tuple(tuple(_plain(column[row]) for column in columns.values()) for row in rows),
+        tuple(_plain(predictions[row]) for row in rows),
+        dtypes,
+    )
+    if transform is None:
+        return golden
+    made = _matrix(transform(data_of(golden)))
+    return replace(golden, transformed=tuple(map(tuple, made.tolist())))
+
+
+def _form_of(table: Any) -> str:
+    library = type(table).__module__.split(".")[0]
+    if library in FORMS[:3]:
+        return library
+    return "dicts" if isinstance(table, Mapping | list | tuple) or getattr(getattr(table, "dtype", None), "names", None) else "numpy"
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; what is missing is null."""
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_plain(part) for part in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    if isinstance(value, np.datetime64):
+        value = value.astype("M8[us]").item()
+    if is_missing(value):
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, bool | str | int):
+        return value
+    return float(value) if is_number(value) and np.isfinite(float(value)) else label_of(value)
+
+
+def data_of(golden: Golden) -> Any:
+    """The records in the form that the model takes; imports the library of that form."""
+    columns = {name: [row[place] for row in golden.rows] for place, name in enumerate(golden.columns)}
+    if golden.form == "numpy":
+        rows = [[np.nan if value is None else value for value in row] for row in golden.rows]
+        return np.array(rows, dtype=object if any(isinstance(value, str) for row in rows for value in row) else None)
+    if golden.form == "dicts":
+        return [dict(zip(golden.columns, row, strict=True)) for row in golden.rows]
+    library = importlib.import_module(golden.form)
+    if golden.form == "pyarrow":
+        return library.table(columns)
+    frame = library.DataFrame(columns)
+    return frame.astype(dict(zip(golden.columns, golden.dtypes, strict=True))) if golden.dtypes else frame
+
+
+def verify(golden: Golden, predict: Callable[[Any], Any], transform: Callable[[Any], Any] | None, tolerance: float) -> Verification:
+    """Give the records to the model, and compare; an exception of the model is part of the result."""
+    records, found = len(golden.rows), []
+    try:
+        if transform is not None and golden.transformed is not None:
+            made = _matrix(transform(data_of(golden))).tolist()
+            found += _differing("features", golden.transformed, made, tolerance)
+        answers = as_array(predict(data_of(golden))).tolist()
+    except Exception as error:  # noqa: BLE001 - a model that raises is what verification is to find
+        return Verification(records, tuple(found), f"{type(error).__name__}: {error}"[:300])
+    return Verification(records, (*found, *_differing("output", golden.expected, answers, tolerance)))
+
+
+def _matrix(made: Any) -> Any:
+    array = as_numpy(made.to_numpy() if hasattr(made, "to_numpy") else made)
+    return array.reshape(len(array), -1)
+
+
+def _differing(part: str, expected: Sequence[Any], actual: Sequence[Any], tolerance: float) -> list[Mismatch]:
+    if len(expected) != len(actual):
+        return [Mismatch(row, part, f"{len(expected)} rows", f"{len(actual)} rows") for row in range(len(expected))]
+    pairs = zip(expected, actual, strict=True)
+    return [Mismatch(row, part, old, new) for row, (old, new) in enumerate(pairs) if not _same(old, new, tolerance)]
+
+
+def _same(old: Any, new: Any, tolerance: float) -> bool:
+    """Numbers may differ by `tolerance`, absolute and relative; a list of one number is that number."""
+    if isinstance(old, list | tuple) or isinstance(new, list | tuple):
+        left, right = (value if isinstance(value, list | tuple) else [value] for value in (old, new))
+        return len(left) == len(right) and all(_same(a, b, tolerance) for a, b in zip(left, right, strict=True))
+    if is_missing(old) or is_missing(new):
+        return is_missing(old) and is_missing(new)
+    if is_number(old) and is_number(new):
+        return bool(np.isclose(float(new), float(old), rtol=tolerance, atol=tolerance))
+    return label_of(old) == label_of(new)

@@ -1,0 +1,152 @@
+"""Golden records prove that what serves is what was trained: on real data, the classic bugs of serving are each caught."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from otel_ml import Baseline, BaselineError, ConfigurationError, Monitor, testing
+
+CODES = {"low": 0, "middle": 1, "high": 2}
+
+
+@pytest.fixture(scope="module")
+def wine():
+    """Thirteen measurements of real wines, one of them as words."""
+    frame = load_wine(as_frame=True).data
+    words = pd.cut(frame["alcohol"], 3, labels=list(CODES)).astype(str)
+    return frame.assign(strength=words).drop(columns="alcohol")
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return load_wine().target
+
+
+def encoded(frame, codes):
+    return frame.assign(strength=frame["strength"].map(codes)).to_numpy(float)
+
+
+@pytest.fixture(scope="module")
+def parts(wine, labels):
+    scaler = StandardScaler().fit(encoded(wine, CODES))
+    return scaler, LogisticRegression(max_iter=1_000).fit(scaler.transform(encoded(wine, CODES)), labels)
+
+
+@pytest.fixture(scope="module")
+def baseline(wine, labels, parts):
+    scaler, model = parts
+    made = scaler.transform(encoded(wine, CODES))
+    return Baseline.from_data(
+        wine,
+        model="wine",
+        version="1",
+        predictions=model.predict_proba(made),
+        labels=labels,
+        golden=24,
+        transform=lambda frame: scaler.transform(encoded(frame, CODES)),
+    )
+
+
+def verified(baseline, predict, **options):
+    monitor = Monitor(baseline)
+    found = monitor.verify(predict, **options)
+    counted = testing.collect(monitor)
+    assert counted.rows == 0
+    assert counted.verifications == {
+        "match": found.matches,
+        "mismatch": 0 if found.error else 24 - found.matches,
+        "error": 24 if found.error else 0,
+    }
+    return found
+
+
+def test_what_was_trained_is_what_serves(baseline, parts, tmp_path):
+    scaler, model = parts
+    baseline.save(tmp_path / "b.json")
+    loaded = Baseline.load(tmp_path / "b.json")
+    assert loaded == baseline
+    found = verified(
+        loaded,
+        lambda frame: model.predict_proba(scaler.transform(encoded(frame, CODES))),
+        transform=lambda frame: scaler.transform(encoded(frame, CODES)),
+    )
+    assert (found.ok, found.records, found.matches) == (True, 24, 24)
+
+
+BUGS = {
+    "the scaler is forgotten": lambda scaler, frame: encoded(frame, CODES),
+    "two columns are swapped": lambda scaler, frame: scaler.transform(encoded(frame, CODES)[:, [1, 0, *range(2, 13)]]),
+    "the encoding is changed": lambda scaler, frame: scaler.transform(encoded(frame, {"high": 0, "low": 1, "middle": 2})),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
+def test_the_classic_bugs_of_serving_are_caught_with_the_rows_that_differ(baseline, parts, bug):
+    scaler, model = parts
+    found = verified(baseline, lambda frame: model.predict_proba(bug(scaler, frame)), transform=lambda frame: bug(scaler, frame))
+    assert not found.ok
+    assert len({mismatch.row for mismatch in found.mismatches}) > 12
+    assert {mismatch.part for mismatch in found.mismatches} == {"features", "output"}
+    assert len(found.mismatches[0].expected) == len(found.mismatches[0].actual)
+
+
+def test_a_model_that_raises_is_part_of_the_result(baseline):
+    found = verified(baseline, lambda frame: frame["alcohol"])
+    assert (found.ok, found.matches, found.error) == (False, 0, "KeyError: 'alcohol'")
+
+
+FORMS = {
+    "pandas": lambda frame: frame.astype({"strength": "category", "proline": "float32"}),
+    "polars": pl.from_pandas,
+    "pyarrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+    "dicts": lambda frame: frame.to_dict("records"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_records_come_in_the_form_that_the_model_takes(wine, form):
+    data = form(wine.assign(at=pd.Timestamp("2026-01-01 12:00"), hue=wine["hue"].where(wine["hue"] > 0.7)))
+    names = list(data[0]) if isinstance(data, list) else None
+    baseline = Baseline.from_data(data, model="forms", version="1", predictions=wine["proline"].to_numpy(), golden=10, feature_names=names)
+    seen = []
+    found = Monitor(baseline).verify(lambda table: seen.append(table) or [row[-3] for row in baseline.golden.rows])
+    assert found.records == 10
+    assert type(seen[0]) is type(data)
+    if isinstance(data, pd.DataFrame):
+        assert seen[0].dtypes.to_dict() == data.dtypes.to_dict()
+
+
+def test_a_matrix_stays_one_and_labels_compare_as_labels():
+    data = np.random.default_rng(0).normal(size=(50, 3))
+    answers = np.where(data[:, 0] > 0, "yes", "no")
+    baseline = Baseline.from_data(data, model="matrix", version="1", predictions=answers, golden=5)
+    assert Monitor(baseline).verify(lambda rows: np.where(rows[:, 0] > 0, "yes", "no")).ok
+    wrong = Monitor(baseline).verify(lambda rows: np.where(rows[:, 1] > 0, "yes", "no"))
+    assert {(mismatch.expected, mismatch.actual) for mismatch in wrong.mismatches} <= {("yes", "no"), ("no", "yes")}
+    assert Monitor(baseline).verify(lambda rows: ["yes"]).matches == 0
+
+
+def test_no_row_is_stored_unless_it_is_asked_for(wine):
+    baseline = Baseline.from_data(wine, model="private", version="1", predictions=wine["hue"].to_numpy())
+    assert "golden" not in baseline.to_dict()
+    with pytest.raises(ConfigurationError, match="golden: records are none; build the baseline with golden=24"):
+        Monitor(baseline).verify(len)
+    with pytest.raises(BaselineError, match="golden: needs predictions"):
+        Baseline.from_data(wine, model="private", version="1", golden=5)
+
+
+def test_a_golden_record_that_lacks_a_value_is_refused(baseline, tmp_path):
+    document = json.loads(json.dumps(baseline.to_dict()))
+    document["golden"]["records"]["3"]["row"].pop()
+    document["golden"]["form"] = "excel"
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    with pytest.raises(BaselineError) as caught:
+        Baseline.load(tmp_path / "b.json")
+    assert {fault.place for fault in caught.value.faults} >= {"golden.records", "golden.form"}
