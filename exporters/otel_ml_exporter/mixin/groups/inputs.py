@@ -6,10 +6,22 @@ from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
-from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, MODEL_VERSION_FEATURE, SIGNAL, VERSION, VIOLATION, Queries, equal
+from otel_ml_exporter.mixin.promql import (
+    BIN,
+    FEATURE,
+    MODEL,
+    MODEL_VERSION,
+    MODEL_VERSION_FEATURE,
+    SIGNAL,
+    VERSION,
+    VIOLATION,
+    Queries,
+    equal,
+)
 from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, top_three, value
 
 CATEGORY = "input"
+COUNTED = "model_version_feature:ml_feature_violations:increase{}"
 
 
 def inputs(queries: Queries) -> Group:
@@ -24,19 +36,35 @@ def inputs(queries: Queries) -> Group:
         minimum=queries.knobs.minimum_samples,
         queries=queries,
     )
-    recordings = [violations.threshold()]
-    for window in queries.knobs.rate_windows:
-        recordings += _values(violations, window)
+    recordings = [violations.threshold(), *_now(violations), *_lately(violations)]
     alerts = (_broken(violations), _unknown(queries), _stuck(queries))
     return Group(CATEGORY, "Does the model still get what it was trained on?", (*recordings, *alerts))
 
 
-def _values(violations: Share, window: str) -> tuple[Recording, Recording]:
+def _now(violations: Share) -> tuple[Recording, Recording, Recording]:
     """The commonest kind of violation counts: a missing column is a missing value too, and must not count twice."""
-    queries = violations.queries
-    values = f"sum by ({MODEL_VERSION_FEATURE}) (increase({queries.series(names.FEATURE_OBSERVATIONS)}[{window}]))"
+    queries, window = violations.queries, violations.queries.knobs.rate_window
     kinds = f"sum by ({MODEL_VERSION_FEATURE}, {VIOLATION}) (increase({queries.series(names.FEATURE_VIOLATIONS)}[{window}]))"
-    return violations.recordings(window, part=f"max by ({MODEL_VERSION_FEATURE}) (\n    {kinds}\n)", whole=values)
+    counted = Recording(COUNTED.format(window), f"max by ({MODEL_VERSION_FEATURE}) (\n    {kinds}\n)")
+    return counted, *violations.recordings(window, part=counted.record, whole=_rows(queries, window))
+
+
+def _lately(violations: Share) -> tuple[Recording, ...]:
+    """A long window, put together from short ones: to read the counters of every bin again would cost a hundred times as much."""
+    knobs = violations.queries.knobs
+    fast, slow = knobs.rate_window, knobs.short_window
+    if slow == fast:
+        return ()
+    part, whole = (f"sum_over_time({record}[{slow}])" for record in (COUNTED.format(fast), violations.count(fast)))
+    ratio = f"{part}\n/ on ({MODEL_VERSION_FEATURE})\n  ({whole} > 0)"
+    return Recording(violations.count(slow), _rows(violations.queries, slow)), Recording(violations.ratio(slow), ratio)
+
+
+def _rows(queries: Queries, window: str) -> str:
+    """The rows of the model, for each feature: each row has one value of it, be it a missing one."""
+    features = f"group by ({MODEL_VERSION_FEATURE}) ({COUNTED.format(queries.knobs.rate_window)})"
+    rows = f"sum by ({MODEL_VERSION}) (increase({queries.series(names.INFERENCE_ROWS)}[{window}]))"
+    return f"{features}\n* on ({MODEL_VERSION}) group_left ()\n  {rows}"
 
 
 def _broken(violations: Share) -> Alert:
