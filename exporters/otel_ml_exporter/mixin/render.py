@@ -62,7 +62,18 @@ def _rules(knobs: Knobs, form: str) -> Files:
         if form == "configmap":
             content = _resource(f"otel-ml-{group.name}", "ConfigMap", data={f"{group.name}.yaml": to_yaml(content, group.brief)})
         files[f"{RULES}/{group.name}.yaml"] = to_yaml(content, group.brief)
+    if form == "operator":
+        files[f"{RULES}/exporter.servicemonitor.yaml"] = to_yaml(_service_monitor(knobs), "Has the operator scrape the exporter.")
     return files
+
+
+def _service_monitor(knobs: Knobs) -> dict[str, Any]:
+    """For the Service of `deploy/kustomize`, or any with its label and a port called metrics."""
+    spec = {
+        "selector": {"matchLabels": {"app.kubernetes.io/name": "otel-ml-exporter"}},
+        "endpoints": [{"port": "metrics", "interval": knobs.interval}],
+    }
+    return _resource("otel-ml-exporter", "ServiceMonitor", api="monitoring.coreos.com/v1", spec=spec)
 
 
 def _alertmanager(knobs: Knobs, form: str) -> Files:

@@ -97,6 +97,14 @@ def test_kubernetes_resources_hold_the_same_rules(form, kind):
         assert inside == yaml.safe_load(text)
 
 
+def test_the_operator_is_told_to_scrape_the_exporter():
+    resource = yaml.safe_load(render("rules", Knobs(interval="30s"), form="operator")["alert_rules/exporter.servicemonitor.yaml"])
+    assert resource["kind"] == "ServiceMonitor"
+    assert resource["spec"]["endpoints"] == [{"port": "metrics", "interval": "30s"}]
+    services = (ROOT / "deploy" / "kustomize" / "exporter.yaml").read_text(encoding="utf-8")
+    assert next(yaml.safe_load_all(services))["metadata"]["labels"] == resource["spec"]["selector"]["matchLabels"]
+
+
 @needs_sdk
 @pytest.mark.parametrize("form", ["operator", "configmap"])
 def test_dashboards_travel_in_config_maps_that_the_sidecar_finds(form):
