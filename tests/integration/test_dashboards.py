@@ -37,6 +37,7 @@ VALUES = {
     names.MODEL_TASK: ["binary"],
     names.MODEL_ROLE: [names.ROLE_STABLE, names.ROLE_CANARY],
     names.SHADOW_RESULT: list(names.SHADOW_RESULTS),
+    names.VERIFICATION_RESULT: list(names.VERIFICATION_RESULTS),
     names.BASELINE_ID: ["b1"],
     names.FEATURE_NAME: ['region "north"', "age"],
     names.SEGMENT: ["eu", "us"],
