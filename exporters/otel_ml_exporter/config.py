@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from otel_ml.catalogue import REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_REST, REFERENCE_STABLE
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter import shape
+from otel_ml_exporter.access import SCOPES, WRITE, Access, Tls, Token
 from otel_ml_exporter.outcomes.limits import IntakeLimits
 from otel_ml_exporter.shape import Section, UnfitError
 from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, Costs, FeatureLimits, Limits, overridden
@@ -82,6 +84,7 @@ class Config:
     store: str
     retention: float
     limits: IntakeLimits
+    access: Access
     models: tuple[ModelSettings, ...]
     rows: RowSettings = RowSettings()
     references: tuple[str, ...] = REFERENCES[:1]
@@ -127,6 +130,7 @@ def _shape(top: Section, directory: Path) -> Config:
             "store",
             "retention",
             "limits",
+            "web",
             "minimum_samples",
             "minimum_outcomes",
             "signals",
@@ -152,6 +156,7 @@ def _shape(top: Section, directory: Path) -> Config:
         store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
         retention=top.take("retention", shape.duration, 8 * 86_400.0),
         limits=_intake_limits(top.section("limits")),
+        access=_access(top.section("web"), directory),
         models=tuple(_model(section, common) for section in top.sections("models")),
         rows=_rows(top.section("rows")),
     )
@@ -244,6 +249,48 @@ def _intake_limits(section: Section) -> IntakeLimits:
     return IntakeLimits(
         **{name: section.take(name, shape.whole(0 if name == "rate" else 1), value) for name, value in asdict(defaults).items()}
     )
+
+
+def _access(section: Section, directory: Path) -> Access:
+    section.only(("tokens", "tls_server_config"))
+    tokens = tuple(_token(entry) for entry in section.sections("tokens")) if "tokens" in section else ()
+    tls = section.section("tls_server_config")
+    tls.only(("cert_file", "key_file", "client_ca_file"))
+    files = {name: tls.take(name, lambda value: _readable(value, directory), None) for name in ("cert_file", "key_file", "client_ca_file")}
+    for name in ("cert_file", "key_file"):
+        if "tls_server_config" in section and name not in tls:
+            tls.fault(name, "is absent", "write the path of a PEM file")
+    served = Tls(files["cert_file"] or "", files["key_file"] or "", files["client_ca_file"]) if "tls_server_config" in section else None
+    return Access(tokens, served)
+
+
+def _token(section: Section) -> Token:
+    section.only(("name", "sha256", "scopes"))
+    for name in ("name", "sha256"):
+        if name not in section:
+            section.fault(name, "is absent", "write the name of who holds the token, and the SHA-256 of the token")
+    return Token(
+        section.take("name", shape.text, ""), section.take("sha256", _sha256, ""), section.take("scopes", _scopes, frozenset({WRITE}))
+    )
+
+
+def _sha256(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch(r"[0-9a-fA-F]{64}", value) is None:
+        raise UnfitError("is no SHA-256", "write the 64 digits that `printf %s TOKEN | sha256sum` prints, not the token")
+    return value.lower()
+
+
+def _scopes(value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not value or not all(entry in SCOPES for entry in value):
+        raise UnfitError(f"is {shape.brief(value)}", f"write a list of {' and '.join(SCOPES)}")
+    return frozenset(value)
+
+
+def _readable(value: Any, directory: Path) -> str:
+    path = directory / shape.text(value)
+    if not path.is_file():
+        raise UnfitError(f"is {shape.brief(value)}, which is no file", "write the path of a PEM file")
+    return str(path)
 
 
 def _model(section: Section, common: Limits) -> ModelSettings:

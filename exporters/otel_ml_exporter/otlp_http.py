@@ -26,7 +26,7 @@ RETRY_AFTER = 5.0
 M = TypeVar("M", bound=Message)
 
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
-_RPC_CODES = {400: 3, 404: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
+_RPC_CODES = {400: 3, 401: 16, 404: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
 """google.rpc.Code of each HTTP status: INVALID_ARGUMENT, UNIMPLEMENTED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE."""
 
 
@@ -125,6 +125,8 @@ def _too_large(most: int) -> RefusedError:
 
 
 def _headers(error: RefusedError) -> dict[str, str]:
+    if error.status == 401:
+        return {"WWW-Authenticate": "Bearer"}
     return {"Retry-After": str(math.ceil(error.retry_after))} if error.status in (429, 503) else {}
 
 

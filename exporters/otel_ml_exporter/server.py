@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -35,14 +37,25 @@ def serve(config: Config) -> None:
                 limit_concurrency=CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=GRACE,
+                **_tls(config),
             )
         )
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: setattr(server, "should_exit", True))  # uvicorn's own handlers are there only while it serves
-        _log.info("listening on http://%s:%d, evaluating every %g s", *listener.getsockname()[:2], config.interval)
+        scheme = "http" if config.access.tls is None else "https"
+        _log.info("listening on %s://%s:%d, evaluating every %g s", scheme, *listener.getsockname()[:2], config.interval)
         with _rhythm(exporter):
             server.run(sockets=[listener])
     _log.info("stopped")
+
+
+def _tls(config: Config) -> dict[str, Any]:
+    """What uvicorn needs for TLS 1.2 or newer; clients need a certificate where their authorities are named."""
+    tls = config.access.tls
+    if tls is None:
+        return {}
+    wanted = ssl.CERT_NONE if tls.client_ca_file is None else ssl.CERT_REQUIRED
+    return {"ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file, "ssl_ca_certs": tls.client_ca_file, "ssl_cert_reqs": wanted}
 
 
 @contextmanager

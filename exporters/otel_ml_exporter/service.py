@@ -120,6 +120,7 @@ class Exporter:
         self.outcomes.known = _known(loaded)
         readings = [reading for model in models for reading in self._model_readings(model, at)]
         readings += self._intake_readings(at)
+        self._audit()
         self._prune(at)
         readings += self._own_readings(loaded, problem, time.perf_counter() - started)
         self.collector.publish(readings)
@@ -268,6 +269,11 @@ class Exporter:
         if self.otlp is not None:
             for reason, dropped in self.otlp.dropped.items():
                 yield Reading(names.EXPORTER_POINTS_DROPPED, (reason,), dropped)
+
+    def _audit(self) -> None:
+        """Say who wrote labels since the last evaluation; the cells of the store keep it by the minute."""
+        for (writer, model), rows in sorted(self.intake.written().items()):
+            _log.info("audit: token %s wrote %d labels of model %s", writer, rows, model)
 
     def _failed(self, place: str, error: OtelMLError) -> None:
         self._errors += 1

@@ -28,6 +28,7 @@ from starlette.routing import Route
 
 from otel_ml import catalogue as names
 from otel_ml_exporter import landing, otlp_http
+from otel_ml_exporter.access import READ, WRITE
 from otel_ml_exporter.collector import CONTENT_TYPE
 from otel_ml_exporter.database import StoreError
 from otel_ml_exporter.otlp_http import RefusedError
@@ -55,14 +56,35 @@ class _Endpoints:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/", self.index),
-            Route("/metrics", self.metrics),
+            Route("/", self._reading(self.index)),
+            Route("/metrics", self._reading(self.metrics)),
             Route("/healthz", self.health),
             Route("/readyz", self.ready),
             Route("/v1/metrics", self._taking(self._take_metrics, _otlp_refusal), methods=["POST"]),
             Route("/v1/logs", self._taking(self._take_logs, _otlp_refusal), methods=["POST"]),
             Route("/v1/outcomes", self._taking(self._take_outcomes, _problem), methods=["POST"]),
         ]
+
+    def _allowed(self, request: Request, scope: str) -> str:
+        """Whose token allows this; empty where nobody needs one."""
+        holder = self._exporter.config.access.holder(request.headers.get("authorization", ""), scope)
+        if holder is None:
+            raise RefusedError(
+                401, f"a token that allows to {scope} is needed; send it as `Authorization: Bearer ...`", reason=names.DROP_TOKEN
+            )
+        return holder
+
+    def _reading(self, answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """A handler that answers who may read."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                self._allowed(request, READ)
+            except RefusedError as error:
+                return otlp_http.problem(error)
+            return await answer(request)
+
+        return handle
 
     async def index(self, _: Request) -> Response:
         return HTMLResponse(landing.page(self._exporter))
@@ -92,7 +114,7 @@ class _Endpoints:
             yield
 
     def _taking(
-        self, take: Callable[[bytes, str], Response | Awaitable[Response]], refuse: _Refuse
+        self, take: Callable[[bytes, str, str], Response | Awaitable[Response]], refuse: _Refuse
     ) -> Callable[[Request], Awaitable[Response]]:
         """A handler that reads a body within limits, and lets `take` work on it in a thread."""
         most = self._exporter.config.limits.body
@@ -100,10 +122,11 @@ class _Endpoints:
         async def handle(request: Request) -> Response:
             media_type = otlp_http.content_type(request)
             try:
+                writer = self._allowed(request, WRITE)
                 async with self._slot():
                     body = await otlp_http.read_body(request, most)
                     encoding = request.headers.get("content-encoding", "")
-                    taken = await run_in_threadpool(lambda: take(otlp_http.decompressed(body, encoding, most), media_type))
+                    taken = await run_in_threadpool(lambda: take(otlp_http.decompressed(body, encoding, most), media_type, writer))
                     return taken if isinstance(taken, Response) else await taken
             except RefusedError as error:
                 refusal = error
@@ -117,7 +140,7 @@ class _Endpoints:
 
         return handle
 
-    def _take_metrics(self, body: bytes, media_type: str) -> Response:
+    def _take_metrics(self, body: bytes, media_type: str, _: str) -> Response:
         if self._exporter.otlp is None:
             raise RefusedError(404, "this exporter reads its counts from Prometheus; send metrics there, or configure source.otlp")
         dropped = self._exporter.otlp.receive(otlp_http.parse(ExportMetricsServiceRequest, body, media_type))
@@ -127,10 +150,10 @@ class _Endpoints:
             success.partial_success.CopyFrom(ExportMetricsPartialSuccess(rejected_data_points=dropped, error_message=message))
         return otlp_http.answer(success, media_type)
 
-    def _take_logs(self, body: bytes, media_type: str) -> Awaitable[Response]:
+    def _take_logs(self, body: bytes, media_type: str, writer: str) -> Awaitable[Response]:
         now, request = time.time(), otlp_http.parse(ExportLogsServiceRequest, body, media_type)
         batch = ingest.from_logs(request, now)
-        written = self._exporter.intake.submit(batch)
+        written = self._exporter.intake.submit(batch, writer)
         self._exporter.rows.take(request, now)
         return self._logs_taken(batch, written, media_type)
 
@@ -142,7 +165,7 @@ class _Endpoints:
             success.partial_success.CopyFrom(ExportLogsPartialSuccess(rejected_log_records=len(batch.rejected), error_message=message))
         return otlp_http.answer(success, media_type)
 
-    def _take_outcomes(self, body: bytes, media_type: str) -> Awaitable[Response]:
+    def _take_outcomes(self, body: bytes, media_type: str, writer: str) -> Awaitable[Response]:
         most = self._exporter.config.limits.rows
         try:
             if media_type in NDJSON:
@@ -153,7 +176,7 @@ class _Endpoints:
             raise RefusedError(400, f"the body {error.problem}; {error.mend}") from error
         except (ValueError, RecursionError) as error:
             raise RefusedError(400, f"the body is not JSON ({error})") from error
-        return self._outcomes_taken(batch, self._exporter.intake.submit(batch))
+        return self._outcomes_taken(batch, self._exporter.intake.submit(batch, writer))
 
     async def _outcomes_taken(self, batch: Batch, written: Future[Received]) -> Response:
         received = await asyncio.wrap_future(written)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from otel_ml import OtelMLError, __version__
-from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, exporter, gate, render, triage
+from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, exporter, gate, outcomes, render, triage
 
 NO, USAGE = 1, 2
 _COMMANDS = {
@@ -19,6 +19,7 @@ _COMMANDS = {
     alerts: "exporter",
     backtest: "exporter",
     gate: "exporter",
+    outcomes: "all",
     triage: "exporter",
 }
 """Each command and the extra that it needs."""

@@ -63,6 +63,7 @@ class Intake:
         self._lock = threading.Lock()
         self._predictions: Counter[tuple[str, str]] = Counter()
         self._outcomes: Counter[tuple[str, str]] = Counter()
+        self._written: Counter[tuple[str, str]] = Counter()
         self._refused = Counter(dict.fromkeys(REASONS, 0))
 
     def submit(self, batch: Batch, writer: str = "") -> Future[Received]:
@@ -78,7 +79,7 @@ class Intake:
             future = self._writer.submit(entries)
         except FullError as error:
             raise RefusedEntriesError(names.DROP_BUSY, str(error), 1) from error
-        future.add_done_callback(lambda done: self._count(done, batch))
+        future.add_done_callback(lambda done: self._count(done, batch, writer))
         return future
 
     def refused(self, reason: str) -> None:
@@ -109,10 +110,19 @@ class Intake:
         with self._lock:
             return {**never, ("", names.RESULT_UNKNOWN_MODEL): 0, ("", names.RESULT_INVALID): 0, **counted}
 
-    def _count(self, done: Future[Received], batch: Batch) -> None:
+    def written(self) -> Mapping[tuple[str, str], int]:
+        """The labels that each token wrote since this was last asked, by (token, model)."""
+        with self._lock:
+            written, self._written = self._written, Counter()
+        return written
+
+    def _count(self, done: Future[Received], batch: Batch, writer: str) -> None:
         received = None if done.cancelled() or done.exception() else done.result()
         known = self._store.known.models
         with self._lock:
+            if received is not None and writer:
+                for (model, _), rows in received.outcomes.items():
+                    self._written[writer, model] += rows
             if received is not None:
                 for counter, results in ((self._predictions, received.predictions), (self._outcomes, received.outcomes)):
                     for (model, result), rows in results.items():

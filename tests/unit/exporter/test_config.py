@@ -186,6 +186,7 @@ def test_the_reference_documents_a_configuration_that_is_valid_and_whole():
         "retention",
         "minimum_samples",
         "limits",
+        "web",
         "minimum_outcomes",
         "signals",
         "models",
