@@ -94,19 +94,20 @@ class Sender(threading.Thread):
     def __init__(self, url: str, path: str, rate: float, seconds: float, first: int) -> None:
         super().__init__()
         self.url, self.path, self.rate, self.seconds, self.first = url, path, rate, seconds, first
+        make = predictions if path == "/v1/logs" else outcomes
+        self.bodies = [make(first + batch * BATCH, BATCH) for batch in range(int(rate * seconds / BATCH))]
         self.acknowledged = self.refused = 0
         self.slowest = 0.0
 
     def run(self) -> None:
-        make, headers = (predictions, PROTOBUF) if self.path == "/v1/logs" else (outcomes, {})
+        headers = PROTOBUF if self.path == "/v1/logs" else {}
         start = time.monotonic()
         with httpx.Client(base_url=self.url, timeout=60) as client:
-            while (passed := time.monotonic() - start) < self.seconds:
-                due = int(passed * self.rate) - self.acknowledged
-                if due < BATCH:
-                    time.sleep((BATCH - due) / self.rate)
-                    continue
-                body, sent = make(self.first + self.acknowledged, BATCH), time.monotonic()
+            for body in self.bodies:
+                time.sleep(max(0.0, start + (self.acknowledged + BATCH) / self.rate - time.monotonic()))
+                sent = time.monotonic()
+                if sent > start + self.seconds:
+                    break
                 while client.post(self.path, content=body, headers=headers).status_code != 200:
                     self.refused += 1
                     time.sleep(1)

@@ -27,7 +27,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from otel_ml import catalogue as names
-from otel_ml_exporter import landing, otlp_http
+from otel_ml_exporter import landing, openapi, otlp_http
 from otel_ml_exporter.access import READ, WRITE
 from otel_ml_exporter.collector import CONTENT_TYPE
 from otel_ml_exporter.database import StoreError
@@ -58,6 +58,7 @@ class _Endpoints:
         return [
             Route("/", self._reading(self.index)),
             Route("/metrics", self._reading(self.metrics)),
+            Route("/openapi.json", self.description),
             Route("/healthz", self.health),
             Route("/readyz", self.ready),
             Route("/v1/metrics", self._taking(self._take_metrics, _otlp_refusal), methods=["POST"]),
@@ -91,6 +92,9 @@ class _Endpoints:
 
     async def metrics(self, _: Request) -> Response:
         return StreamingResponse(self._exporter.collector.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def description(self, _: Request) -> Response:
+        return JSONResponse(openapi.document())
 
     async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
