@@ -60,6 +60,8 @@ VALUES = {
     names.SOURCE: ["prometheus"],
     names.FILE: ["churn-3.json"],
 }
+KNOWN = {attribute.name: list(attribute.values or attribute.examples) for attribute in names.ATTRIBUTES}
+"""Values that the catalogue itself gives an attribute."""
 GAUGES = {
     names.WINDOW_SAMPLES: 5000,
     names.FEATURE_PSI: 0.31,
@@ -102,7 +104,7 @@ class EverySeries:
 
 
 def combinations(metric):
-    return product(*(VALUES[attribute] for attribute in metric.attributes))
+    return product(*(VALUES.get(attribute) or KNOWN[attribute] for attribute in metric.attributes))
 
 
 @pytest.fixture(scope="module")
@@ -168,23 +170,33 @@ def choose(client, dashboard):
     return chosen
 
 
-def numbers(client, target, variables):
-    """The numbers that a query of a panel returns."""
+def answer(client, target, variables):
+    """The numbers that a query of a panel returns, a list for each series."""
     expr = expanded(target["expr"], variables)
     if target.get("instant"):
-        return [float(each["value"][1]) for each in api(client, "query", query=expr)["result"]]
+        return [[float(each["value"][1])] for each in api(client, "query", query=expr)["result"]]
     now = time.time()
     result = api(client, "query_range", query=expr, start=now - 2, end=now, step="1s")["result"]
-    return [float(point[1]) for each in result for point in each["values"]]
+    return [[float(point[1]) for point in each["values"]] for each in result]
+
+
+def numbers(client, target, variables):
+    """All numbers that a query of a panel returns."""
+    return [number for series in answer(client, target, variables) for number in series]
+
+
+MOST_SERIES = 100
+"""More would neither be read nor be drawn."""
 
 
 def unanswered(client, dashboard):
-    """The queries of a dashboard that return nothing, or something that is no number."""
+    """The queries of a dashboard that return nothing, too many series, or something that is no number."""
     variables = choose(client, dashboard)
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
-            found = numbers(client, target, variables)
-            if not found or not all(map(math.isfinite, found)):
+            series = answer(client, target, variables)
+            found = [number for each in series for number in each]
+            if not found or not all(map(math.isfinite, found)) or len(series) > MOST_SERIES:
                 yield f"{panel['title']} {target['refId']}: {found} of {expanded(target['expr'], variables)}"
 
 
