@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from otel_ml._arrays import as_numpy, is_sparse
 from otel_ml._values import is_missing, label_of
 from otel_ml.catalogue import OTHER
 from otel_ml.errors import Fault
@@ -45,18 +46,30 @@ class Segments:
         return self.other if is_missing(value) else self._places.get(label_of(value), self.other)
 
     def _column(self, data: Any, name: str) -> Any:
-        if isinstance(data, np.ndarray) and not data.dtype.names:
-            return data.reshape(-1, len(self._features))[:, self._features.index(name)].tolist()
-        if isinstance(data, list | tuple) and data and not isinstance(data[0], str | float | int):
-            return [_field(row, name) for row in data]
-        return _field(data, name)
+        if isinstance(data, list | tuple) and data and not isinstance(data[0], str | float | int | None):
+            return [self._field(row, name) for row in data]
+        return self._field(data, name)
+
+    def _field(self, row: Any, name: str) -> Any:
+        """What a row, or a table, holds under a name, or at its place; None where it holds nothing."""
+        if isinstance(row, Mapping):
+            return row.get(name)
+        if not _has_places(row):
+            return row[name] if hasattr(row, "columns") or hasattr(row, "dtype") else getattr(row, name)
+        if name not in self._features:
+            raise ValueError(f"rows without names have no {name!r}; give segment= a function of the input")
+        place = self._features.index(name)
+        if isinstance(row, list | tuple):
+            return row[place]
+        return as_numpy(row.tocsr()[:, [place]] if is_sparse(row) else row.reshape(-1, len(self._features))[:, place]).reshape(-1).tolist()
 
 
-def _field(row: Any, name: str) -> Any:
-    """What a row, or a table, holds under a name; None where it holds nothing."""
-    if isinstance(row, Mapping):
-        return row.get(name)
-    return row[name] if hasattr(row, "columns") or hasattr(row, "dtype") else getattr(row, name)
+def _has_places(row: Any) -> bool:
+    """Whether values are found by their position: lists, plain arrays, tensors, sparse matrices."""
+    if isinstance(row, list | tuple):
+        return not hasattr(row, "_fields")
+    named = hasattr(row, "columns") or hasattr(row, "iloc") or getattr(getattr(row, "dtype", None), "names", None)
+    return hasattr(row, "shape") and not named
 
 
 def faults_of(source: Source | None, known: Sequence[str]) -> list[Fault]:

@@ -6,12 +6,17 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from otel_ml import Baseline, ConfigurationError, Monitor, testing
 
 ROW = {"age": 40.0, "visits": 1, "country": "eu"}
+
+
+def tensor(rows):
+    return pytest.importorskip("torch").tensor(rows)
 
 
 def country(data):
@@ -69,16 +74,35 @@ def test_nothing_else_is_split(points, name):
 )
 def test_a_column_of_the_input_tells_the_segment(numeric, data, expected):
     monitor = segmented(numeric)
-    monitor.wrap(lambda _: [0.1, 0.9])(data)
+    monitor.wrap(lambda _: [0.1, 0.8])(data)
     found = testing.collect(monitor)
     assert {name: count for name, count in found.segments.items() if count} == expected
     assert (found.predictions["no"], found.predictions["yes"]) == (1, 1)
 
 
-def test_a_feature_of_a_plain_matrix_tells_the_segment(numeric):
+@pytest.mark.parametrize("form", [np.array, list, scipy.sparse.csr_matrix, scipy.sparse.coo_matrix, tensor], ids=lambda form: form.__name__)
+def test_a_feature_tells_the_segment_by_its_place_where_rows_have_no_names(numeric, form):
     monitor = segmented(numeric, segment="visits", segments=[1, 2])
-    monitor.wrap(lambda _: [0.1, 0.2, 0.3])(np.array([[40.0, 1], [41.0, 1], [42.0, 9]]))
+    monitor.wrap(lambda _: [0.1, 0.2, 0.3])(form([[40.0, 1], [41.0, 1], [42.0, 9]]))
     assert testing.collect(monitor).segments == {"1": 2, "2": 0, "__other__": 1}
+
+
+def test_a_flat_row_without_names_tells_its_segment(numeric):
+    monitor = segmented(numeric, segment="visits", segments=[1, 2])
+    monitor.wrap(lambda _: 0.1)([40.0, 2])
+    assert testing.collect(monitor).segments == {"1": 0, "2": 1, "__other__": 0}
+
+
+def test_a_matrix_of_vectors_has_no_columns_and_takes_a_function(caplog):
+    vectors = np.random.default_rng(0).normal(size=(200, 16))
+    baseline = Baseline.from_data({"embedding": vectors}, model="vectors", version="1", predictions=np.linspace(0, 1, 200))
+    by_name, by_function = segmented(baseline), segmented(baseline, segment=lambda matrix: np.where(matrix[:, 0] > 0, "eu", "us"))
+    for monitor in (by_name, by_function):
+        monitor.wrap(lambda matrix: matrix[:, 0] * 0 + 0.5)(vectors)
+    positive = int((vectors[:, 0] > 0).sum())
+    assert testing.collect(by_name).segments == {"eu": 0, "us": 0, "__other__": 200}
+    assert "give segment= a function of the input" in caplog.text
+    assert testing.collect(by_function).segments == {"eu": positive, "us": 200 - positive, "__other__": 0}
 
 
 def test_a_function_of_the_input_tells_the_segment(numeric):
