@@ -23,7 +23,7 @@ from otel_ml._golden import golden_of
 from otel_ml._outputs import TASKS, Task, infer_task
 from otel_ml._rules import rule_faults, rules_of
 from otel_ml._values import label_of
-from otel_ml.baseline import Baseline, Batch, Feature, Rules, Source
+from otel_ml.baseline import Baseline, Batch, Feature, Golden, Rules, Source
 from otel_ml.errors import BaselineError, Fault
 
 _PREDICTION = ""
@@ -46,11 +46,16 @@ def build(
         tally.ask(predict, batch.data, rows)
     tally.add(rows)
     baseline = tally.baseline()
-    if not golden:
-        return baseline
+    return replace(baseline, golden=_golden(batch.data, rows, golden, transform))
+
+
+def _golden(table: Any, rows: Rows, records: int, transform: Callable[[Any], Any] | None) -> Golden | None:
+    """Some of the rows as they were in tables such as `table`; None where no `records` are asked for."""
+    if not records:
+        return None
     if rows.predictions is None:
         raise BaselineError("the data", [Fault("golden", "needs predictions", "give predictions=, what the model answers for these rows")])
-    return replace(baseline, golden=golden_of(batch.data, rows.columns, rows.predictions, golden, transform))
+    return golden_of(table, rows.columns, rows.predictions, records, transform)
 
 
 def build_batches(
@@ -59,20 +64,24 @@ def build_batches(
     feature_names: Sequence[str] | None,
     size: int,
     predict: Callable[[Any], Any] | None,
+    *,
+    golden: int = 0,
+    transform: Callable[[Any], Any] | None = None,
 ) -> Baseline:
     """See `Baseline.from_batches`."""
     sample, total = sampled((complete(understand(batch, feature_names)) for batch in read()), size)
     tally = Tally(sample, options, total)
+    first = next(iter(read())) if golden or predict is not None else Batch(None)
     if predict is not None and not options.importance:
-        first = next(iter(read()))
         tally.ask(predict, first.data, understand(first, feature_names))
+    records = _golden(first.data, sample, golden, transform)
     if total <= size:
         tally.add(sample)
     else:
         del sample
         for batch in read():
             tally.add(complete(understand(batch, feature_names)))
-    return tally.baseline()
+    return replace(tally.baseline(), golden=records)
 
 
 def sampled(batches: Iterator[Rows], size: int) -> tuple[Rows, int]:

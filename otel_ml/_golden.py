@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -59,13 +61,12 @@ def golden_of(table: Any, columns: Mapping[str, Any], predictions: Any, records:
     """Some rows of the data with what was predicted for them, and with what `transform` makes of them."""
     rows = chosen(len(predictions), records)
     form = _form_of(table)
-    dtypes = tuple(str(table[own].dtype) for own in table.columns if str(own) in columns) if form == "pandas" else ()
     golden = Golden(
         form,
         tuple(columns),
         tuple(tuple(_plain(column[row]) for column in columns.values()) for row in rows),
         tuple(_plain(predictions[row]) for row in rows),
-        dtypes,
+        _dtypes_of(table, form, columns),
     )
     if transform is None:
         return golden
@@ -78,6 +79,13 @@ def _form_of(table: Any) -> str:
     if library in FORMS[:3]:
         return library
     return "dicts" if isinstance(table, Mapping | list | tuple) or getattr(getattr(table, "dtype", None), "names", None) else "numpy"
+
+
+def _dtypes_of(table: Any, form: str, columns: Mapping[str, Any]) -> tuple[str, ...]:
+    if form == "pandas":
+        return tuple(str(table[own].dtype) for own in table.columns if str(own) in columns)
+    times = [isinstance(column, np.ndarray) and column.dtype.kind == "M" for column in columns.values()]
+    return tuple("datetime64[us]" if is_time else "" for is_time in times) if form in FORMS[:3] and any(times) else ()
 
 
 def _plain(value: Any) -> Any:
@@ -106,10 +114,11 @@ def data_of(golden: Golden) -> Any:
     if golden.form == "dicts":
         return [dict(zip(golden.columns, row, strict=True)) for row in golden.rows]
     library = importlib.import_module(golden.form)
-    if golden.form == "pyarrow":
-        return library.table(columns)
-    frame = library.DataFrame(columns)
-    return frame.astype(dict(zip(golden.columns, golden.dtypes, strict=True))) if golden.dtypes else frame
+    dtypes = dict(zip(golden.columns, golden.dtypes, strict=True)) if golden.dtypes else {}
+    if golden.form == "pandas":
+        return library.DataFrame(columns).astype(dtypes)
+    made = {name: np.array(column, dtypes[name]) if dtypes.get(name) else column for name, column in columns.items()}
+    return library.table(made) if golden.form == "pyarrow" else library.DataFrame(made)
 
 
 def verify(golden: Golden, predict: Callable[[Any], Any], transform: Callable[[Any], Any] | None, tolerance: float) -> Verification:
@@ -119,10 +128,19 @@ def verify(golden: Golden, predict: Callable[[Any], Any], transform: Callable[[A
         if transform is not None and golden.transformed is not None:
             made = _matrix(transform(data_of(golden))).tolist()
             found += _differing("features", golden.transformed, made, tolerance)
-        answers = as_array(predict(data_of(golden))).tolist()
+        answers = as_array(_awaited(predict(data_of(golden)))).tolist()
     except Exception as error:  # noqa: BLE001 - a model that raises is what verification is to find
         return Verification(records, tuple(found), f"{type(error).__name__}: {error}"[:300])
     return Verification(records, (*found, *_differing("output", golden.expected, answers, tolerance)))
+
+
+def _awaited(answer: Any) -> Any:
+    """What a coroutine returns; it runs in a loop of its own, since that of the caller may be running."""
+    if not inspect.iscoroutine(answer):
+        return answer
+    asyncio = importlib.import_module("asyncio")
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, answer).result()
 
 
 def _matrix(made: Any) -> Any:

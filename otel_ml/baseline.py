@@ -141,7 +141,7 @@ class Outliers:
 class Golden:
     """Rows of the data as they were, what was predicted for them, and what they were `transformed` to on the way.
 
-    `form` is the type in which the model takes them; `dtypes` are those of a pandas frame.
+    `form` is the type in which the model takes them; `dtypes` are those of a pandas frame, of others those of times alone.
     """
 
     form: str
@@ -258,12 +258,14 @@ class Baseline:
         bins: int = 10,
         like: Baseline | None = None,
         sample: int = 200_000,
+        golden: int = 0,
+        transform: Callable[[Any], Any] | None = None,
     ) -> Baseline:
         """Summarise data larger than memory: each call of `read` gives the same batches, all with the same columns.
 
         A random `sample` of rows (the same each time) gives the bins, classes and the reference of outliers; then all rows are
         counted. Data no larger than the sample are read once and give what `from_data` gives. `predict` is asked with rows of
-        the first batch. The other options, and the errors, are those of `from_data`.
+        the first batch; `golden` rows come from the sample. The other options, and the errors, are those of `from_data`.
 
         >>> tables = [Batch({"age": [20, 30]}), Batch({"age": [40, 50]})]
         >>> Baseline.from_batches(lambda: tables, model="churn", version="3").samples
@@ -273,7 +275,7 @@ class Baseline:
         from otel_ml._baseline_checks import Options
 
         options = Options(model, version, task, frozenset(categorical), schema or {}, importance or {}, classes, threshold, bins, like)
-        return build_batches(read, options, feature_names, sample, predict)
+        return build_batches(read, options, feature_names, sample, predict, golden=golden, transform=transform)
 
     @classmethod
     def load(cls, path: str | Path) -> Baseline:

@@ -159,14 +159,14 @@ class Monitor:
     ) -> Verification:
         """Give the baseline's golden records to `predict`, and to `transform` where they hold its results, and compare the answers.
 
-        Hand over what is not monitored (`predict.__wrapped__` of a decorated function), or the records count as traffic. Numbers may
-        differ by `tolerance`, relative and absolute. Counts `ml.verification.records`; an exception of the model is part of the
+        `predict` may be a coroutine function; a monitored one is called without its monitor, so that the records are no traffic. Numbers
+        may differ by `tolerance`, relative and absolute. Counts `ml.verification.records`; an exception of the model is part of the
         result. Raises `ConfigurationError` when the baseline has no golden records.
         """
         golden = self.baseline.golden if self.baseline is not None else None
         if golden is None:
             raise ConfigurationError("the monitor", [Fault("golden", "records are none", "build the baseline with golden=24")])
-        found = verify(golden, predict, transform, tolerance)
+        found = verify(golden, _unmonitored(predict), transform, tolerance)
         failed = found.records if found.error is not None else 0
         mismatched = found.records - found.matches - failed
         for rows, result in zip((found.matches, mismatched, failed), names.VERIFICATION_RESULTS, strict=True):
@@ -429,6 +429,15 @@ def monitor_of(function: Callable[..., Any]) -> Monitor | None:
     """The monitor that wraps a function; None where there is none."""
     found = getattr(function, "__otel_ml_monitor__", None)
     return found if isinstance(found, Monitor) else None
+
+
+def _unmonitored(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a monitored function or method calls; any other function as it is."""
+    if monitor_of(function) is None:
+        return function
+    if inspect.ismethod(function):
+        return partial(_unmonitored(function.__func__), function.__self__)
+    return _unmonitored(function.__wrapped__)  # type: ignore[attr-defined]
 
 
 def _wrapper_of(function: Callable[..., Any], begin: Callable[[tuple[Any, ...], dict[str, Any]], Call]) -> Callable[..., Any]:

@@ -53,6 +53,16 @@ def test_build_reads_parquet_alike(built, data, tmp_path):
     assert Baseline.load(other).fingerprint == Baseline.load(built).fingerprint
 
 
+def test_golden_rows_are_stored_on_request_and_announced(data, built, tmp_path, capsys):
+    path = tmp_path / "golden.json"
+    options = ["--model=churn", "--version=3", "--prediction=score", "--golden=24"]
+    assert main(["baseline", "build", str(data), "-o", str(path), *options]) == 0
+    assert "24 golden records are in it: raw rows, as personal as the data are" in capsys.readouterr().out
+    golden = Baseline.load(path).golden
+    assert (golden.form, golden.columns, len(golden.rows)) == ("pyarrow", ("age", "plan", "churned"), 24)
+    assert Baseline.load(built).golden is None
+
+
 def test_build_takes_only_the_named_features(data, tmp_path):
     path = tmp_path / "b.json"
     assert main(["baseline", "build", str(data), "-o", str(path), "--model=m", "--version=1", "--features=age", "--categorical=age"]) == 0

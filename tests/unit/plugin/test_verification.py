@@ -1,5 +1,6 @@
 """Golden records prove that what serves is what was trained: on real data, the classic bugs of serving are each caught."""
 
+import asyncio
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from otel_ml import Baseline, BaselineError, ConfigurationError, Monitor, testing
+from otel_ml.baseline import Batch
 
 CODES = {"low": 0, "middle": 1, "high": 2}
 
@@ -121,6 +123,8 @@ def test_records_come_in_the_form_that_the_model_takes(wine, form):
     assert type(seen[0]) is type(data)
     if isinstance(data, pd.DataFrame):
         assert seen[0].dtypes.to_dict() == data.dtypes.to_dict()
+    if names is None:
+        assert list(map(str, seen[0]["at"].to_numpy().astype("M8[m]"))) == ["2026-01-01T12:00"] * 10
 
 
 def test_a_matrix_stays_one_and_labels_compare_as_labels():
@@ -131,6 +135,56 @@ def test_a_matrix_stays_one_and_labels_compare_as_labels():
     wrong = Monitor(baseline).verify(lambda rows: np.where(rows[:, 1] > 0, "yes", "no"))
     assert {(mismatch.expected, mismatch.actual) for mismatch in wrong.mismatches} <= {("yes", "no"), ("no", "yes")}
     assert Monitor(baseline).verify(lambda rows: ["yes"]).matches == 0
+
+
+@pytest.fixture
+def sums():
+    data = np.random.default_rng(0).normal(size=(50, 3))
+    return Baseline.from_data(data, model="sums", version="1", predictions=data.sum(axis=1), golden=5)
+
+
+class Service:
+    def predict(self, rows):
+        return rows.sum(axis=1)
+
+    async def slow(self, rows):
+        await asyncio.sleep(0)
+        return rows.sum(axis=1)
+
+
+def monitored(monitor):
+    class Monitored(Service):
+        predict = monitor.wrap(Service.predict)
+        slow = monitor.wrap(Service.slow)
+
+    return Monitored()
+
+
+@pytest.mark.parametrize("method", ["predict", "slow"])
+def test_a_monitored_function_is_verified_without_its_monitor(sums, method):
+    monitor = Monitor(sums)
+    function = monitor.wrap(getattr(Service(), method))
+    assert monitor.verify(function).ok
+    assert monitor.verify(getattr(monitored(monitor), method)).ok
+    assert testing.collect(monitor).rows == 0
+    assert testing.collect(monitor).verifications["match"] == 10
+
+
+def test_a_coroutine_is_awaited_even_where_a_loop_runs(sums):
+    async def start():
+        return Monitor(sums).verify(Service().slow)
+
+    assert Monitor(sums).verify(Service().slow).ok
+    assert asyncio.run(start()).ok
+
+
+def test_batches_give_records_too(wine):
+    half = len(wine) // 2
+    parts = [Batch(part, part["hue"].to_numpy()) for part in (wine[:half], wine[half:])]
+    for sample in (1_000, 100):
+        baseline = Baseline.from_batches(lambda: parts, model="parts", version="1", golden=8, sample=sample)
+        assert len(baseline.golden.rows) == 8
+        assert Monitor(baseline).verify(lambda frame: frame["hue"]).ok
 
 
 def test_no_row_is_stored_unless_it_is_asked_for(wine):

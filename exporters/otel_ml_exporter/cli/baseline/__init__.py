@@ -51,6 +51,9 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     build.add_argument("--task", choices=("binary", "multiclass", "regression"), help="inferred when it can be")
     build.add_argument("--importance", type=Path, metavar="FILE", help="how much the model uses each feature (JSON or CSV)")
     build.add_argument("--bins", type=int, default=10, help="quantile bins of a numeric feature (default: %(default)s)")
+    build.add_argument(
+        "--golden", type=int, default=0, metavar="N", help="store N rows with their predictions, raw values in the file, for Monitor.verify"
+    )
     build.add_argument("--sample", type=Path, metavar="FILE", help="also write a random sample of the rows (Parquet), for the exporter")
     build.add_argument("--sample-rows", type=int, default=5_000, metavar="N", help="rows of the sample (default: %(default)s)")
     build.add_argument(
@@ -69,7 +72,7 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _build(options: argparse.Namespace) -> int:
+def _check_usage(options: argparse.Namespace) -> None:
     if bool(options.data) == bool(options.from_prometheus):
         options.fail("give DATA (CSV or Parquet files), or --from-prometheus URL; one of the two")
     if options.importance and options.from_prometheus:
@@ -78,10 +81,16 @@ def _build(options: argparse.Namespace) -> int:
         options.fail(f"--sample-rows is {options.sample_rows}; give a number from 1 to {MAX_ROWS}")
     if options.sample and options.from_prometheus:
         options.fail("--sample needs DATA: Prometheus has counts, not rows")
+    if options.golden and options.from_prometheus:
+        options.fail("--golden needs DATA: Prometheus has counts, not rows")
     if not (options.model and options.version) and not options.like:
         options.fail("give --model and --version")
     if not options.version and options.data:
         options.fail("give --version; that of --like is of another one")
+
+
+def _build(options: argparse.Namespace) -> int:
+    _check_usage(options)
     if options.from_prometheus:
         from otel_ml_exporter.cli.baseline.history import from_prometheus as make
     else:
@@ -90,6 +99,8 @@ def _build(options: argparse.Namespace) -> int:
     baseline.save(options.output)
     size = f"{len(baseline.features)} features, {baseline.samples:,} rows, {baseline.series} series"
     print(f"{options.output}: {size}, id {baseline.fingerprint}")
+    if baseline.golden is not None:
+        print(f"{len(baseline.golden.rows)} golden records are in it: raw rows, as personal as the data are")
     if options.sample:
         from otel_ml_exporter.cli.baseline.sample import write_sample
 

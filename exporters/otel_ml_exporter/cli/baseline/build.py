@@ -40,6 +40,7 @@ def from_files(options: argparse.Namespace) -> Baseline:
         importance=_importance(options.importance) if options.importance else None,
         bins=options.bins,
         like=like,
+        golden=options.golden,
     )
 
 
