@@ -6,6 +6,7 @@ OpenTelemetry metrics, counted into the bins of a baseline that was made where t
 
 from otel_ml import stats
 from otel_ml._abstain import Abstain, Understood
+from otel_ml._calls import Call
 from otel_ml._events import record_outcome
 from otel_ml._golden import Mismatch, Verification
 from otel_ml._ids import current_prediction_ids
@@ -13,7 +14,7 @@ from otel_ml._shadow import shadow
 from otel_ml._version import __version__
 from otel_ml.baseline import Baseline
 from otel_ml.errors import BaselineError, ConfigurationError, InvalidInput, OtelMLError, StatisticsError
-from otel_ml.monitor import Call, Monitor, monitor
+from otel_ml.monitor import Monitor, monitor
 
 from otel_ml import testing  # isort: skip  # it uses the monitor
 

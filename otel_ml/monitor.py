@@ -6,22 +6,21 @@ import copy
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from time import perf_counter
-from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import INVALID_SPAN, Span, TracerProvider
+from opentelemetry.trace import TracerProvider
 
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
-from otel_ml._abstain import Policy, Rows, Understood, confidence_of, reads_outliers, replaced
+from otel_ml._abstain import Policy, Understood, confidence_of, reads_outliers, replaced
 from otel_ml._answers import of_row
+from otel_ml._calls import Call, Stream
 from otel_ml._capture import Captured, Unsupported, copied
 from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
@@ -40,8 +39,9 @@ from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._segment import Place, Segments, Source
 from otel_ml._settings import Settings
 from otel_ml._spans import Mode, Spans
-from otel_ml._streams import Watch, relay, relaying, watch_of
+from otel_ml._streams import Watch
 from otel_ml._values import ABSENT
+from otel_ml._wrappers import wrapper_of
 from otel_ml.baseline import Baseline
 from otel_ml.errors import ConfigurationError, Fault
 
@@ -150,7 +150,7 @@ class Monitor:
         if isinstance(function, staticmethod | classmethod):
             return type(function)(self.wrap(function.__func__))
         begin = partial(self._call, input_picker(function, self._inputs), id_picker(self._ids, function))
-        wrapper = _wrapper_of(function, begin)
+        wrapper = wrapper_of(function, begin)
         functools.update_wrapper(wrapper, function).__otel_ml_monitor__ = self  # type: ignore[attr-defined]
         return wrapper  # type: ignore[return-value]
 
@@ -311,106 +311,6 @@ class Monitor:
             self._guard.fault(fault, "abstaining")
 
 
-class Call:
-    """One call of the model, from `Monitor.observe`; set `prediction` before the context ends.
-
-    Once it has ended `answer` is what to hand on: the prediction, the fallback where the `abstain` policy withholds it, or a stream
-    that is timed to its end. `withheld` tells the rows that were withheld, None where none was. `prediction_ids` are the ids under
-    which events were sent, one a row.
-    """
-
-    prediction: Any = None
-    prediction_ids: Sequence[str] | None = None
-    withheld: Rows | None = None
-    answer: Any = None
-    # Of the plugin itself; most calls set few of these
-    given: Given = None
-    captured: Captured | None = None
-    data: Any = None
-    segment: Place = 0
-    meaning: Mapping[str, Any] = MappingProxyType({})
-    span: Span = INVALID_SPAN
-    _token: Any = None
-    _start: float
-
-    def __init__(self, monitor: Monitor, data: Any, given: Given = None) -> None:
-        self._monitor = monitor
-        if not monitor._disabled or monitor._gate is not None:  # noqa: SLF001
-            self.captured = monitor._take(data)  # noqa: SLF001
-            if monitor._segments is not None:  # noqa: SLF001
-                self.segment = monitor._segment(data, monitor._segments)  # noqa: SLF001
-            if monitor._abstain is not None:  # noqa: SLF001
-                self.data = data
-            if given is not None:
-                self.given = given
-
-    def start(self) -> None:
-        """Start the clock and the span."""
-        monitor = self._monitor
-        if monitor._spans is not None:  # noqa: SLF001
-            try:
-                self.span = monitor._spans.begin()  # noqa: SLF001
-            except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
-                monitor._guard.fault(fault, "starting a span")  # noqa: SLF001
-        self._start = perf_counter()
-
-    def __enter__(self) -> Call:  # noqa: PYI034 - typing.Self is younger than Python 3.10
-        spans = self._monitor._spans  # noqa: SLF001
-        if spans is None:
-            self._start = perf_counter()
-        else:
-            self.start()
-            self._token = spans.enter(self.span)
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        seconds = perf_counter() - self._start
-        monitor = self._monitor
-        self.answer = self.prediction
-        if monitor._disabled:  # noqa: SLF001
-            return
-        watch = watch_of(self.prediction) if error is None else None
-        if watch is None:
-            monitor._done(self, seconds, error)  # noqa: SLF001
-        else:
-            monitor._watch(self, watch)  # noqa: SLF001
-        if monitor._spans is not None:  # noqa: SLF001
-            monitor._spans.leave(self._token)  # noqa: SLF001
-
-
-class Stream:
-    """The watcher of a call whose answer comes piece by piece; a piece is a prediction.
-
-    It must not be reachable from the call that its owner holds: a stream that nobody starts ends when this is collected.
-    """
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._open = True
-
-    def __del__(self) -> None:
-        self.end(None)
-
-    def piece(self, item: Any) -> Any:
-        """Count a piece as a prediction."""
-        call, monitor = self._call, self._call._monitor  # noqa: SLF001
-        call.prediction = call.answer = item
-        try:
-            monitor._answered(call)  # noqa: SLF001
-        except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
-            monitor._guard.fault(fault, "recording a piece")  # noqa: SLF001
-        call.captured = None
-        return call.answer
-
-    def end(self, error: BaseException | None) -> None:
-        """Record the call, which lasted until now."""
-        if self._open:
-            self._open = False
-            call = self._call
-            call.prediction = None
-            call._monitor._done(call, perf_counter() - call._start, error)  # noqa: SLF001
-
-
 def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Callable[[Function], Function]:
     """Decorate a `predict` function: `@otel_ml.monitor("churn-3.json")`; the options are those of `Monitor`.
 
@@ -438,37 +338,3 @@ def _unmonitored(function: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.ismethod(function):
         return partial(_unmonitored(function.__func__), function.__self__)
     return _unmonitored(function.__wrapped__)  # type: ignore[attr-defined]
-
-
-def _wrapper_of(function: Callable[..., Any], begin: Callable[[tuple[Any, ...], dict[str, Any]], Call]) -> Callable[..., Any]:
-    """A function of the kind of `function`: plain, coroutine, generator or async generator."""
-    if inspect.isasyncgenfunction(function):
-        return relaying(lambda *args, **kwargs: (function(*args, **kwargs), Stream(_started(begin(args, kwargs)))))
-    if inspect.isgeneratorfunction(function):
-
-        def generating(*args: Any, **kwargs: Any) -> Any:
-            stream = Stream(_started(begin(args, kwargs)))
-            return (yield from relay(function(*args, **kwargs), stream))
-
-        return generating
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-
-        async def awaiting(*args: Any, **kwargs: Any) -> Any:
-            with begin(args, kwargs) as call:
-                call.prediction = await function(*args, **kwargs)
-            return call.answer
-
-        return awaiting
-
-    def calling(*args: Any, **kwargs: Any) -> Any:
-        with begin(args, kwargs) as call:
-            call.prediction = function(*args, **kwargs)
-        return call.answer
-
-    return calling
-
-
-def _started(call: Call) -> Call:
-    """A call of a generator function; what runs between its pieces is the consumer's, so its span never is the current one."""
-    call.start()
-    return call

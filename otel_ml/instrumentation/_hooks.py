@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any, Final
 
+from otel_ml._calls import Call
 from otel_ml._guard import Guard
 from otel_ml._settings import Settings
 from otel_ml.instrumentation._config import Facts
 from otel_ml.instrumentation._models import Models, columns_of, rows_only
-from otel_ml.monitor import Call, Monitor
+from otel_ml.monitor import Monitor
 
 _inside: ContextVar[bool] = ContextVar("otel_ml_inside", default=False)
 """Whether a model is at work here; what it calls in turn is part of it."""

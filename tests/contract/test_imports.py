@@ -73,7 +73,7 @@ LEVELS = [
     {"_abstain", "_event_features", "_fold", "_gate", "_identity"},
     {"_counts", "_events"},
     {"_emit"},
-    {"monitor"},
+    {"monitor", "_calls", "_wrappers"},
     {"testing", "_shadow", "instrumentation"},
     {"__init__"},
 ]

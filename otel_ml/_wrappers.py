@@ -1,0 +1,46 @@
+"""Functions of every kind, each call of which is one of a monitor."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from otel_ml._calls import Call, Stream
+from otel_ml._streams import relay, relaying
+
+Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call]
+
+
+def wrapper_of(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    """A function of the kind of `function`: plain, coroutine, generator or async generator."""
+    if inspect.isasyncgenfunction(function):
+        return relaying(lambda *args, **kwargs: (function(*args, **kwargs), Stream(_started(begin(args, kwargs)))))
+    if inspect.isgeneratorfunction(function):
+
+        def generating(*args: Any, **kwargs: Any) -> Any:
+            stream = Stream(_started(begin(args, kwargs)))
+            return (yield from relay(function(*args, **kwargs), stream))
+
+        return generating
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+
+        async def awaiting(*args: Any, **kwargs: Any) -> Any:
+            with begin(args, kwargs) as call:
+                call.prediction = await function(*args, **kwargs)
+            return call.answer
+
+        return awaiting
+
+    def calling(*args: Any, **kwargs: Any) -> Any:
+        with begin(args, kwargs) as call:
+            call.prediction = function(*args, **kwargs)
+        return call.answer
+
+    return calling
+
+
+def _started(call: Call) -> Call:
+    """A call of a generator function; what runs between its pieces is the consumer's, so its span never is the current one."""
+    call.start()
+    return call
