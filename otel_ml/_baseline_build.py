@@ -159,7 +159,15 @@ class Tally:
             return None
         options = self._options
         like = None if options.like is None else options.like.prediction
-        return OutputTally(predictions, task=self.task, classes=self.classes, threshold=options.threshold, bins=options.bins, like=like)
+        return OutputTally(
+            predictions,
+            task=self.task,
+            classes=self.classes,
+            threshold=options.threshold,
+            bins=options.bins,
+            like=like,
+            measure=options.measure,
+        )
 
     def ask(self, predict: Callable[[Any], Any], data: Any, rows: Rows) -> None:
         """Ask the model itself for the importance of each column, with rows in the form that it knows."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml._baseline_derive import kind_of
+from otel_ml._certainty import MEASURES, Measure
 from otel_ml._frames import column_of, columns_of
 from otel_ml._outputs import TASKS, Task, as_array
 from otel_ml._rules import schema_faults
@@ -33,6 +34,12 @@ class Options:
     threshold: float
     bins: int
     like: Baseline | None = None
+    confidence: Measure | None = None
+
+    @property
+    def measure(self) -> Measure:
+        """How confidence is measured: as asked for, or as in the other baseline."""
+        return self.confidence or (self.like.confidence_measure if self.like is not None else "probability")
 
     def like_feature(self, name: str) -> Feature | None:
         """What the other baseline knows under this name."""
@@ -105,6 +112,8 @@ def data_faults(rows: Rows, options: Options) -> list[Fault]:
     faults += [*name_faults("schema", options.schema, rows.columns), *schema_faults(options.schema)]
     faults += name_faults("importance", options.importance, rows.columns)
     faults += _length_faults(rows)
+    if options.confidence is not None and rows.predictions is None:
+        faults.append(Fault("confidence", "needs predictions", "give predictions=, a probability of each class"))
     declared = kinds_of(options) if not faults else {}
     return faults + [fault for name, column in rows.columns.items() if name not in declared and (fault := _column_fault(name, column))]
 
@@ -123,6 +132,8 @@ def _option_faults(options: Options) -> list[Fault]:
         faults.append(Fault("version", "is empty", "give the version, such as version='3'"))
     if options.task is not None and options.task not in TASKS:
         faults.append(Fault("task", f"{options.task!r} is unknown", f"give one of {', '.join(TASKS)}"))
+    if options.confidence is not None and options.confidence not in MEASURES:
+        faults.append(Fault("confidence", f"{options.confidence!r} is unknown", f"give one of {', '.join(MEASURES)}"))
     if not 2 <= options.bins <= 100:
         faults.append(Fault("bins", f"{options.bins} is out of range", "give 2 to 100"))
     return faults

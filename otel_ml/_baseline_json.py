@@ -11,6 +11,7 @@ from typing import Any
 
 from otel_ml._baseline_reader import REBUILD, Reader
 from otel_ml._binning import interval_labels, reserved
+from otel_ml._certainty import MEASURES
 from otel_ml._derive import WAYS, pack_words, unpack_words
 from otel_ml._golden import FORMS
 from otel_ml._outputs import TASKS
@@ -56,6 +57,8 @@ def encode(baseline: Baseline) -> dict[str, Any]:
         content |= {"classes": list(baseline.classes), "threshold": baseline.threshold}
     if baseline.confidence is not None:
         content["confidence"] = _encode_histogram(baseline.confidence)
+    if baseline.confidence_measure != "probability":
+        content["confidence_measure"] = baseline.confidence_measure
     if baseline.calibration is not None:
         content["calibration"] = {name: list(values) for name, values in vars(baseline.calibration).items()}
     if baseline.confusion is not None:
@@ -176,6 +179,9 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
     task = reader.take("task", str, default=None)
     if task is not None and task not in TASKS:
         reader.fault("task", f"{task!r} is unknown", f"one of {', '.join(TASKS)}")
+    measure = reader.take("confidence_measure", str, default="probability")
+    if measure not in MEASURES:
+        reader.fault("confidence_measure", f"{measure!r} is unknown", f"one of {', '.join(MEASURES)}")
     classes = reader.strings("classes", default=())
     features = []
     with reader.inside("features") as names:
@@ -207,6 +213,7 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
         "prediction": _decode_histogram(reader, "prediction"),
         **_decode_noise(reader, "prediction_"),
         "confidence": _decode_histogram(reader, "confidence"),
+        "confidence_measure": measure,
         "calibration": calibration,
         "confusion": reader.matrix("confusion", len(classes)) if reader.has("confusion") else None,
         "performance": reader.mapping("performance"),

@@ -13,6 +13,7 @@ from otel_ml import stats
 from otel_ml._answers import is_scored
 from otel_ml._baseline_features import Floats, Indices, as_floats
 from otel_ml._binning import CONFIDENCE_EDGES, count_intervals, interval_positions, quantile_edges
+from otel_ml._certainty import Measure
 from otel_ml._outputs import (
     Outputs,
     Task,
@@ -24,6 +25,7 @@ from otel_ml._outputs import (
     positions_of,
 )
 from otel_ml.baseline import Calibration, Histogram
+from otel_ml.errors import BaselineError, Fault
 
 _RELIABILITY = ("outcomes", "positives", "confidence")
 
@@ -47,10 +49,23 @@ class OutputTally:
     """Counts predictions into the bins that a sample of them gives, and what labels say about them."""
 
     def __init__(
-        self, sample: Any, *, task: Task, classes: tuple[str, ...], threshold: float, bins: int, like: Histogram | None = None
+        self,
+        sample: Any,
+        *,
+        task: Task,
+        classes: tuple[str, ...],
+        threshold: float,
+        bins: int,
+        like: Histogram | None = None,
+        measure: Measure = "probability",
     ) -> None:
-        self._task, self._classes, self._threshold = task, classes, threshold
-        value = self.understand(sample).value
+        self._task, self._classes, self._threshold, self._measure = task, classes, threshold, measure
+        understood = self.understand(sample)
+        if measure != "probability" and understood.certainty is None:
+            raise BaselineError(
+                "the data", [Fault("confidence", f"has no {measure} in these predictions", "give a probability of each class")]
+            )
+        value = understood.value
         kept = None if like is None else like.edges
         self._edges = None if value is None else quantile_edges(value, bins) if kept is None else kept
         self.bins = len(classes) + 2 if self._edges is None else len(self._edges) + 3
@@ -63,7 +78,7 @@ class OutputTally:
 
     def understand(self, predictions: Any) -> Outputs:
         """What these predictions say."""
-        return interpret(predictions, self._task, self._classes, self._threshold)
+        return interpret(predictions, self._task, self._classes, self._threshold, measure=self._measure)
 
     def positions(self, predictions: Any) -> Indices:
         """The bin of each prediction; shape (rows,)."""
@@ -77,8 +92,9 @@ class OutputTally:
         """Count predictions, and their labels where there are any."""
         outputs = self.understand(predictions)
         self._counts += np.bincount(self.positions(predictions), minlength=self.bins)
-        if outputs.confidence is not None:
-            counted = count_intervals(outputs.confidence, CONFIDENCE_EDGES)
+        sure = outputs.confidence if outputs.certainty is None else outputs.certainty
+        if sure is not None:
+            counted = count_intervals(sure, CONFIDENCE_EDGES)
             self._confidence = counted if self._confidence is None else self._confidence + counted
         if labels is not None:
             self._labelled = True
@@ -113,6 +129,7 @@ class OutputTally:
         fields = {"prediction": Histogram(None, self._classes, tuple(self._counts.tolist()))}
         if self._confidence is not None:
             fields["confidence"] = Histogram(CONFIDENCE_EDGES, (), (*self._confidence.tolist(), 0))
+            fields["confidence_measure"] = self._measure
         return {**fields, **self._judged()} if self._labelled else fields
 
     def _judged(self) -> dict[str, Any]:

@@ -293,7 +293,8 @@ class Fold:
             groups.setdefault((array.dtype.kind, array.shape[1:]), []).append(array)
         for group in groups.values():
             scored = baseline.confidence is not None
-            yield interpret(np.concatenate(group), baseline.task, baseline.classes, baseline.threshold, scored=scored)
+            rows, measure = np.concatenate(group), baseline.confidence_measure
+            yield interpret(rows, baseline.task, baseline.classes, baseline.threshold, scored=scored, measure=measure)
 
     def _add_outputs(self, counts: Counts, outputs: Outputs, segment: int) -> None:
         assert self._baseline is not None and self._baseline.prediction is not None  # noqa: PT018
@@ -303,8 +304,9 @@ class Fold:
         if outputs.value is not None:
             increments = count_intervals(outputs.value, self._baseline.prediction.edges or ())
             self._add_at(counts, names.PREDICTION_OBSERVATIONS, increments, segment)
-        if outputs.confidence is not None and self._baseline.confidence is not None:
-            increments = count_intervals(outputs.confidence, self._baseline.confidence.edges or ())
+        sure = outputs.confidence if self._baseline.confidence_measure == "probability" else outputs.certainty
+        if sure is not None and self._baseline.confidence is not None:
+            increments = count_intervals(sure, self._baseline.confidence.edges or ())
             self._add_at(counts, names.CONFIDENCE_OBSERVATIONS, increments, segment)
 
     def _add_at(self, counts: Counts, metric: names.Metric, increments: Counts, segment: int = 0) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from otel_ml._answers import is_scored, plain
 from otel_ml._arrays import as_numpy
+from otel_ml._certainty import Measure, certainty
 from otel_ml._values import as_numbers, is_missing, is_number, label_of
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -28,12 +29,14 @@ class Outputs(NamedTuple):
     """Predictions, understood; each present part has shape (rows,).
 
     `position` is that in the classes, then one for missing and one for unknown classes (classifiers only); `value` is the
-    number predicted (regression only); `confidence` is that of the positive class (binary) or the predicted class (multiclass).
+    number predicted (regression only); `confidence` is that of the positive class (binary) or the predicted class (multiclass);
+    `certainty` is what the baseline measures instead, margin or entropy.
     """
 
     position: Indices | None = None
     value: Floats | None = None
     confidence: Floats | None = None
+    certainty: Floats | None = None
 
 
 def as_array(predictions: Any) -> npt.NDArray[Any]:
@@ -52,13 +55,30 @@ def as_array(predictions: Any) -> npt.NDArray[Any]:
     return array.reshape(1) if array.ndim == 0 else array
 
 
-def interpret(predictions: Any, task: Task, classes: Sequence[str], threshold: float, *, scored: bool | None = None) -> Outputs:
+def interpret(
+    predictions: Any,
+    task: Task,
+    classes: Sequence[str],
+    threshold: float,
+    *,
+    scored: bool | None = None,
+    measure: Measure = "probability",
+) -> Outputs:
     """Understand raw predictions: labels, probabilities (of the positive class, or a column for each class), or values.
 
     In a classifier whole numbers, booleans and text are labels. Floats are probabilities where the model is known to be `scored`;
     where it is known to give labels, a float that names a class (`1.0`) is one. None: the values themselves tell.
     """
     array = as_array(predictions)
+    outputs = _understood(array, task, classes, threshold, scored=scored)
+    if measure == "probability" or outputs.confidence is None:
+        return outputs
+    if task == "binary":
+        return outputs._replace(certainty=certainty(np.column_stack([1 - outputs.confidence, outputs.confidence]), measure))
+    return outputs if is_scored(array) else outputs._replace(certainty=certainty(_numbers(array), measure))
+
+
+def _understood(array: npt.NDArray[Any], task: Task, classes: Sequence[str], threshold: float, *, scored: bool | None) -> Outputs:
     if task == "regression":
         return Outputs(value=_numbers(array.reshape(-1)))
     if array.ndim > 1 and array.shape[-1] == 1:
@@ -66,7 +86,7 @@ def interpret(predictions: Any, task: Task, classes: Sequence[str], threshold: f
     if is_scored(array):
         return _from_scored(array, task, classes)
     if array.ndim > 1:
-        return _from_columns(_numbers(array.reshape(-1)).reshape(array.shape), task, classes, threshold)
+        return _from_columns(_numbers(array), task, classes, threshold)
     if task == "binary" and array.dtype.kind == "f" and (scored is not None or are_probabilities(array)):
         outputs = _from_positive(_numbers(array), threshold)
         return _named_first(array, classes, outputs) if scored is False else outputs
@@ -175,4 +195,4 @@ def _from_columns(probabilities: Floats, task: Task, classes: Sequence[str], thr
 
 
 def _numbers(array: npt.NDArray[Any]) -> Floats:
-    return array.astype(np.float64) if array.dtype.kind in "iufb" else as_numbers(array.tolist())[0]
+    return array.astype(np.float64) if array.dtype.kind in "iufb" else as_numbers(array.reshape(-1).tolist())[0].reshape(array.shape)

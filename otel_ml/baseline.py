@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from otel_ml._binning import interval_labels, reserved
+from otel_ml._certainty import Measure
 from otel_ml._outputs import Task
 
 SCHEMA_VERSION = 1
@@ -156,6 +157,8 @@ class Golden:
 class Baseline:
     """What a model's inputs, predictions and quality were when it was known to be good.
 
+    `confidence` counts what `confidence_measure` says; `calibration` is of probabilities always.
+
     Build it with `Baseline.from_data`, keep it with `save`, read it with `load`. It never changes; `fingerprint` names its
     content and travels with every count, so that counts are only ever compared with the baseline they were counted for.
     """
@@ -173,6 +176,7 @@ class Baseline:
     prediction_key_effect: float = 1.0
     prediction_noise_degrees: float | None = None
     confidence: Histogram | None = None
+    confidence_measure: Measure = "probability"
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     performance: Mapping[str, float] = field(default_factory=dict)
@@ -198,6 +202,7 @@ class Baseline:
         predict: Callable[[Any], Any] | None = None,
         classes: Sequence[Any] | None = None,
         threshold: float = 0.5,
+        confidence: Measure | None = None,
         bins: int = 10,
         like: Baseline | None = None,
         golden: int = 0,
@@ -213,9 +218,11 @@ class Baseline:
 
         `predictions` and `labels` have one entry a row; predictions may be labels, probabilities of the positive class,
         a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and
-        performance. `task` and `classes` (the positive one last) are inferred when they can be. `bins` is the number of quantile
-        bins of a numeric feature; `importance` maps columns to weights, and where it is absent `predict`, called with rows like
-        `data`, is asked for it by permutation.
+        performance. `confidence` says what of a row's probabilities is watched: the `probability` of the positive class, or of the
+        predicted one of several; the `margin` between the best two classes; or how far the `entropy` lies below its greatest.
+        Calibration is of the probability always. `task` and `classes` (the positive one last) are inferred when they can be. `bins`
+        is the number of quantile bins of a numeric feature; `importance` maps columns to weights, and where it is absent `predict`,
+        called with rows like `data`, is asked for it by permutation.
 
         Rows are rarely independent: `time` (when each was) and `key` (whose it is: user, device) tell by how much, and the
         noise floors grow with it. Both are the name of a column, which then is no feature unless `feature_names` has it, or one
@@ -237,7 +244,8 @@ class Baseline:
         from otel_ml._baseline_build import build
         from otel_ml._baseline_checks import Options
 
-        options = Options(model, version, task, frozenset(categorical), schema or {}, importance or {}, classes, threshold, bins, like)
+        kinds, declared, weights = frozenset(categorical), schema or {}, importance or {}
+        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence)
         return build(Batch(data, predictions, labels, time, key), options, feature_names, predict, golden=golden, transform=transform)
 
     @classmethod
@@ -255,6 +263,7 @@ class Baseline:
         predict: Callable[[Any], Any] | None = None,
         classes: Sequence[Any] | None = None,
         threshold: float = 0.5,
+        confidence: Measure | None = None,
         bins: int = 10,
         like: Baseline | None = None,
         sample: int = 200_000,
@@ -274,7 +283,8 @@ class Baseline:
         from otel_ml._baseline_build import build_batches
         from otel_ml._baseline_checks import Options
 
-        options = Options(model, version, task, frozenset(categorical), schema or {}, importance or {}, classes, threshold, bins, like)
+        kinds, declared, weights = frozenset(categorical), schema or {}, importance or {}
+        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence)
         return build_batches(read, options, feature_names, sample, predict, golden=golden, transform=transform)
 
     @classmethod

@@ -41,11 +41,12 @@ def comparable(baseline: Baseline, other: Baseline, counts: ModelCounts) -> Mode
         and twin.source == feature.source
         and _same(feature.histogram, twin.histogram)
     }
+    alike = baseline.confidence_measure == other.confidence_measure
     return replace(
         counts,
         features=features,
         predictions=counts.predictions if _same(baseline.prediction, other.prediction) else {},
-        confidences=counts.confidences if _same(baseline.confidence, other.confidence) else {},
+        confidences=counts.confidences if alike and _same(baseline.confidence, other.confidence) else {},
         outliers={},
     )
 

@@ -17,7 +17,8 @@ from otel_ml_exporter.thresholds import OUTPUTS, Limits
 def mean_confidence(baseline: Baseline, counts: Counts | None) -> float | None:
     """The mean confidence in the predicted class, of counts or of the baseline itself; None without any.
 
-    Each confidence counts as the middle of its bin. Below 0.5 a binary model predicts the other class, of which it is sure by the rest.
+    Each confidence counts as the middle of its bin. Below a probability of 0.5 a binary model predicts the other class, of which it is
+    sure by the rest.
     Raises `StatisticsError` for a bin that the baseline does not have.
     """
     histogram = baseline.confidence
@@ -28,7 +29,7 @@ def mean_confidence(baseline: Baseline, counts: Counts | None) -> float | None:
         return None
     bounds = np.array([0.0, *histogram.edges, 1.0])
     middles = (bounds[:-1] + bounds[1:]) / 2
-    if baseline.task == "binary":
+    if baseline.task == "binary" and baseline.confidence_measure == "probability":
         middles = np.maximum(middles, 1 - middles)
     return float(np.average(middles, weights=weights))
 

@@ -17,13 +17,15 @@ _ESTIMATES = {names.ESTIMATE_CBPE: stats.cbpe, names.ESTIMATE_ATC: stats.atc}
 
 
 def estimate_readings(baseline: Baseline, counts: ModelCounts, window: str, limits: Limits) -> Iterator[Reading]:
-    """The estimated accuracy; nothing where the baseline has no labels, or either side too few samples.
+    """The estimated accuracy; nothing where the baseline has no labels, counts no probabilities, or either side has too few samples.
 
     Both assume that what a confidence means has not changed since the baseline: they miss a changed relation between inputs
     and truth.
     """
     known, histogram = baseline.calibration, baseline.confidence
     if not limits.wants(ESTIMATES) or known is None or histogram is None or histogram.edges != known.edges:
+        return
+    if baseline.confidence_measure != "probability":
         return
     try:
         confidences = aligned(histogram, counts.confidences)[:-RESERVED]

@@ -144,3 +144,13 @@ def test_wrong_usage_is_exit_code_2(capsys):
         main(["baseline", "build"])
     assert ended.value.code == 2
     assert "DATA" in capsys.readouterr().err
+
+
+def test_confidence_is_measured_as_asked_for_and_shown_and_compared_as_such(built, data, tmp_path, capsys):
+    path = tmp_path / "margin.json"
+    options = ["--model=churn", "--version=3", "--prediction=score", "--label=churned", "--confidence=margin"]
+    assert main(["baseline", "build", str(data), "-o", str(path), *options]) == 0
+    assert main(["baseline", "show", str(path)]) == 0
+    assert "margin of probabilities" in capsys.readouterr().out
+    assert main(["baseline", "diff", str(built), str(path)]) == 1
+    assert "probability -> margin" in capsys.readouterr().out

@@ -228,6 +228,12 @@ def test_the_baseline_says_how_sure_and_how_good_it_was(baseline):
     assert 0.5 <= said[names.BASELINE_CONFIDENCE_MEAN].value <= 1
 
 
+def test_a_small_margin_is_no_confidence_in_the_other_class(baseline, counts):
+    margin = replace(baseline, confidence_measure="margin")
+    lowest = counts(confidences={baseline.confidence.labels[0]: 500.0}, baseline_id=margin.fingerprint)
+    assert value(evaluate(margin, [lowest], "1h", LIMITS), names.CONFIDENCE_MEAN) == pytest.approx(1 / 30)
+
+
 def test_distances_are_those_of_stats(baseline, counts):
     ages = wobbling(counts().features["age"], 0.5)
     evaluation = evaluate(baseline, [counts(features={**counts().features, "age": ages})], "1h", LIMITS)
@@ -368,7 +374,7 @@ def test_the_accuracy_is_estimated_without_labels_and_under_its_own_name(baselin
         assert low < middle < high
 
 
-@pytest.mark.parametrize("change", [{"calibration": None}, {"confidence": None}])
+@pytest.mark.parametrize("change", [{"calibration": None}, {"confidence": None}, {"confidence_measure": "margin"}])
 def test_an_estimate_needs_the_baseline_to_know_calibration(baseline, counts, change):
     without = replace(baseline, **change)
     assert performance(evaluate(without, [counts(baseline_id=without.fingerprint)], "1h", LIMITS).readings) == {}

@@ -70,6 +70,7 @@ def test_outputs_of_other_bins_are_not_compared(baseline, counts):
     other = replace(baseline, prediction=None, confidence=replace(baseline.confidence, edges=(0.5,), counts=(1, 1, 0, 0)))
     left = comparable(baseline, other, counts())
     assert (left.predictions, left.confidences, left.outliers) == ({}, {}, {})
+    assert comparable(baseline, replace(baseline, confidence_measure="margin"), counts()).confidences == {}
 
 
 def counted(metric, segment, bins):

@@ -49,6 +49,9 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     build.add_argument("--features", type=_names, metavar="A,B,C", help="the model's inputs (default: all other columns)")
     build.add_argument("--categorical", type=_names, default=[], metavar="A,B", help="numeric columns that are codes")
     build.add_argument("--task", choices=("binary", "multiclass", "regression"), help="inferred when it can be")
+    build.add_argument(
+        "--confidence", choices=("probability", "margin", "entropy"), help="what is watched of the probabilities (default: probability)"
+    )
     build.add_argument("--importance", type=Path, metavar="FILE", help="how much the model uses each feature (JSON or CSV)")
     build.add_argument("--bins", type=int, default=10, help="quantile bins of a numeric feature (default: %(default)s)")
     build.add_argument(
@@ -81,6 +84,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         options.fail(f"--sample-rows is {options.sample_rows}; give a number from 1 to {MAX_ROWS}")
     if options.sample and options.from_prometheus:
         options.fail("--sample needs DATA: Prometheus has counts, not rows")
+    if options.confidence and options.from_prometheus:
+        options.fail("--confidence needs DATA; with --like OLD a baseline keeps that of the old one")
     if options.golden and options.from_prometheus:
         options.fail("--golden needs DATA: Prometheus has counts, not rows")
     if not (options.model and options.version) and not options.like:

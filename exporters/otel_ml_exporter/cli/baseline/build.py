@@ -38,6 +38,7 @@ def from_files(options: argparse.Namespace) -> Baseline:
         task=options.task,
         categorical=options.categorical,
         importance=_importance(options.importance) if options.importance else None,
+        confidence=options.confidence,
         bins=options.bins,
         like=like,
         golden=options.golden,

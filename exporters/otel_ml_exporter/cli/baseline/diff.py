@@ -60,11 +60,13 @@ def compare(before: Baseline, after: Baseline) -> Iterator[Change]:
         yield Change("(task)", "changed", notes=(f"{before.task} -> {after.task}",))
     if before.classes != after.classes:
         yield Change("(classes)", "changed", notes=(f"{', '.join(before.classes)} -> {', '.join(after.classes)}",))
+    pairs = [("(prediction)", before.prediction, after.prediction)]
+    if before.confidence_measure == after.confidence_measure:
+        pairs.append(("(confidence)", before.confidence, after.confidence))
+    else:
+        yield Change("(confidence)", "changed", notes=(f"{before.confidence_measure} -> {after.confidence_measure}",))
     effect = max(before.prediction_design_effect, after.prediction_design_effect)
-    for name, one, other in (
-        ("(prediction)", before.prediction, after.prediction),
-        ("(confidence)", before.confidence, after.confidence),
-    ):
+    for name, one, other in pairs:
         if one is not None and other is not None:
             yield _distance(name, one, other, alpha=ALPHA, design_effect=effect)
         elif one is not None or other is not None:

@@ -27,12 +27,13 @@ def show(options: argparse.Namespace) -> int:
     print(f"id {baseline.fingerprint}  {baseline.series} series for each replica\n")
     header = ("feature", "made from", "type", "bins", "missing", "range", "importance", "design", "distribution")
     rows = [header, *map(_feature_row, baseline.features)]
-    for name, histogram, effect in (
-        ("(prediction)", baseline.prediction, baseline.prediction_design_effect),
-        ("(confidence)", baseline.confidence, 1.0),
+    measure = "" if baseline.confidence_measure == "probability" else f"{baseline.confidence_measure} of probabilities"
+    for name, made, histogram, effect in (
+        ("(prediction)", "", baseline.prediction, baseline.prediction_design_effect),
+        ("(confidence)", measure, baseline.confidence, 1.0),
     ):
         if histogram is not None:
-            rows.append((name, "", "", str(len(histogram.labels)), _missing(histogram), "", "", _effect(effect), sparkline(histogram)))
+            rows.append((name, made, "", str(len(histogram.labels)), _missing(histogram), "", "", _effect(effect), sparkline(histogram)))
     print_table(_without_empty(rows))
     if baseline.golden is not None:
         print(f"\n{len(baseline.golden.rows)} golden records: raw rows of the data are in the file")
