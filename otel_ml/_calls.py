@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from otel_ml._abstain import Rows
+from otel_ml._at_work import AtWork, Model, Models, models_at_work, set_at_work
 from otel_ml._capture import Captured
 from otel_ml._ids import Given
 from otel_ml._segment import Place
@@ -42,10 +43,14 @@ class Call:
     span: Span = INVALID_SPAN
     _token: Any = None
     _start: float
+    _outside: Models
+    _inside: list[Model]
 
     def __init__(self, monitor: Monitor, data: Any, given: Given = None) -> None:
         self._monitor = monitor
-        if not monitor._disabled or monitor._gate is not None:
+        repeated = monitor._model in models_at_work()
+        self.counted = not (repeated or monitor._disabled)
+        if self.counted or (monitor._gate is not None and not repeated):
             self.captured = monitor._take(data)
             if monitor._segments is not None:
                 self.segment = monitor._segment(data, monitor._segments)
@@ -57,7 +62,7 @@ class Call:
     def start(self) -> None:
         """Start the clock and the span."""
         monitor = self._monitor
-        if monitor._spans is not None:
+        if monitor._spans is not None and self.counted:
             try:
                 self.span = monitor._spans.begin()
             except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
@@ -65,8 +70,12 @@ class Call:
         self._start = perf_counter()
 
     def __enter__(self) -> Call:  # noqa: PYI034 - typing.Self is younger than Python 3.10
-        spans = self._monitor._spans
-        if spans is None:
+        monitor = self._monitor
+        self._outside = outside = models_at_work()
+        self._inside = inside = [*outside, monitor._model] if outside else [monitor._model]
+        set_at_work(inside)
+        spans = monitor._spans
+        if spans is None or not self.counted:
             self._start = perf_counter()
         else:
             self.start()
@@ -75,10 +84,12 @@ class Call:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         seconds = perf_counter() - self._start
-        monitor = self._monitor
+        set_at_work(self._outside)
+        self._inside.clear()
         self.answer = self.prediction
-        if monitor._disabled:
+        if not self.counted:
             return
+        monitor = self._monitor
         watch = watch_of(self.prediction) if error is None else None
         if watch is None:
             monitor._done(self, seconds, error)
@@ -97,6 +108,7 @@ class Stream:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._open = True
+        self.at_work = AtWork(call._monitor._model)
 
     def __del__(self) -> None:
         self.end(None)
@@ -104,6 +116,8 @@ class Stream:
     def piece(self, item: Any) -> Any:
         """Count a piece as a prediction."""
         call, monitor = self._call, self._call._monitor
+        if not call.counted:
+            return item
         call.prediction = call.answer = item
         try:
             monitor._answered(call)
@@ -116,6 +130,8 @@ class Stream:
         """Record the call, which lasted until now."""
         if self._open:
             self._open = False
+            self.at_work.end()
             call = self._call
             call.prediction = None
-            call._monitor._done(call, perf_counter() - call._start, error)
+            if call.counted:
+                call._monitor._done(call, perf_counter() - call._start, error)

@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Protocol
 
+from otel_ml._at_work import AtWork
+
 _KNOWN_TYPES = 1_000
 """Types of answers that are remembered; a program that makes types as it runs must not fill the memory."""
 
@@ -19,6 +21,9 @@ Begin = Callable[..., "tuple[Any, Watcher]"]
 
 class Watcher(Protocol):
     """Who looks at a stream. A stream that is never started runs none of its own code: then its watcher dies without an `end`."""
+
+    at_work: AtWork
+    """The context in which a piece is made."""
 
     def piece(self, item: Any) -> Any:
         """A piece came; what the consumer is given for it."""
@@ -30,21 +35,26 @@ class Watcher(Protocol):
 def relay(stream: Iterator[Any], watcher: Watcher) -> Generator[Any, Any, Any]:
     """The pieces of a generator, or of a plain iterator."""
     error: BaseException | None = None
+    at_work = watcher.at_work
     try:
-        item = next(stream)
+        with at_work:
+            item = next(stream)
         while True:
             try:
                 received = yield watcher.piece(item)
             except GeneratorExit:  # noqa: PERF203 - each piece may be answered in its own way
                 if isinstance(stream, GeneratorType):
-                    stream.close()
+                    with at_work:
+                        stream.close()
                 raise
             except BaseException as thrown:
                 if not isinstance(stream, GeneratorType):
                     raise
-                item = stream.throw(thrown)
+                with at_work:
+                    item = stream.throw(thrown)
             else:
-                item = next(stream) if received is None else stream.send(received)  # type: ignore[attr-defined]
+                with at_work:
+                    item = next(stream) if received is None else stream.send(received)  # type: ignore[attr-defined]
     except StopIteration as end:
         return end.value
     except GeneratorExit:
@@ -62,21 +72,26 @@ def relaying(begin: Begin) -> Callable[..., AsyncGenerator[Any, Any]]:  # noqa: 
     async def relayed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         stream, watcher = begin(*args, **kwargs)
         error: BaseException | None = None
+        at_work = watcher.at_work
         try:
-            item = await stream.__anext__()
+            with at_work:
+                item = await stream.__anext__()
             while True:
                 try:
                     received = yield watcher.piece(item)
                 except GeneratorExit:  # noqa: PERF203 - each piece may be answered in its own way
                     if isinstance(stream, AsyncGeneratorType):
-                        await stream.aclose()
+                        with at_work:
+                            await stream.aclose()
                     raise
                 except BaseException as thrown:
                     if not isinstance(stream, AsyncGeneratorType):
                         raise
-                    item = await stream.athrow(thrown)
+                    with at_work:
+                        item = await stream.athrow(thrown)
                 else:
-                    item = await (stream.__anext__() if received is None else stream.asend(received))
+                    with at_work:
+                        item = await (stream.__anext__() if received is None else stream.asend(received))
         except StopAsyncIteration:
             return
         except GeneratorExit:
@@ -97,7 +112,7 @@ class _Chunks:
     """A watcher of chunks, which are no predictions."""
 
     def __init__(self, watcher: Watcher) -> None:
-        self.end = watcher.end
+        self.end, self.at_work = watcher.end, watcher.at_work
 
     def piece(self, item: Any) -> Any:
         return item

@@ -113,6 +113,7 @@ class Monitor:
         ]
         self.model, self.version = identity(self.baseline, model, version, faults)
         self.role = role
+        self._model = (self.model, self.version, role)
         features = self.baseline.columns if self.baseline is not None else ()
         self._segments = Segments(segment, segments, features) if segment is not None else None
         layout = Layout(self.model, self.version, self.baseline, role=role, segments=self._segments.names if self._segments else ())
@@ -275,7 +276,10 @@ class Monitor:
     def _tell(self, call: Call) -> None:
         if self._abstain is None and self._events is None and not call.span.is_recording():
             return
-        for outputs in list(self._counts.meaning.understand([self._kept(call)])) or [Outputs()]:
+        kept = self._kept(call)
+        if kept is None:
+            return
+        for outputs in list(self._counts.meaning.understand([kept])) or [Outputs()]:
             parts = [part for part in outputs if part is not None]
             rows = len(parts[0]) if parts else call.captured.size if call.captured is not None else 1
             if self._abstain is not None:
@@ -325,7 +329,7 @@ def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Ca
     return Monitor(baseline, **options).wrap
 
 
-def monitor_of(function: Callable[..., Any]) -> Monitor | None:
+def monitor_of(function: Any) -> Monitor | None:
     """The monitor that wraps a function; None where there is none."""
     found = getattr(function, "__otel_ml_monitor__", None)
     return found if isinstance(found, Monitor) else None

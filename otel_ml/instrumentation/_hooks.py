@@ -6,20 +6,20 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any, Final
 
+from otel_ml._at_work import models_at_work, set_at_work
 from otel_ml._calls import Call
 from otel_ml._guard import Guard
 from otel_ml._settings import Settings
 from otel_ml.instrumentation._config import Facts
 from otel_ml.instrumentation._models import Models, columns_of, rows_only
-from otel_ml.monitor import Monitor
+from otel_ml.monitor import Monitor, monitor_of
 
-_inside: ContextVar[bool] = ContextVar("otel_ml_inside", default=False)
-"""Whether a model is at work here; what it calls in turn is part of it."""
+_ANY: Final = (("", "", ""),)
+"""Some model is at work; whatever it calls in turn is part of it."""
 
 _INHERITED: Final = object()
 
@@ -89,10 +89,10 @@ class Hooks:
                 self.method(owner, name)
 
     def method(self, owner: type, name: str) -> None:
-        """Count the calls of a method that `owner` defines or inherits; one that is there on some instances only stays so."""
+        """Count the calls of a method that `owner` defines or inherits, unless a decorator does; one of some instances only stays so."""
         original = owner.__dict__.get(name, _INHERITED)
         function = getattr(owner, name, None) if original is _INHERITED else original
-        if self._change_of(function) is not None:
+        if self._change_of(function) is not None or monitor_of(function) is not None:
             return
         replacement: Any
         if isinstance(function, FunctionType):
@@ -134,15 +134,15 @@ class Hooks:
         return change if isinstance(change, _Change) and change.hooks is self and change.replacement() is attribute else None
 
     def counted(self, function: Callable[..., Any], method: str) -> Callable[..., Any]:
-        """`function`, a method of the models, counted where it is the outermost call."""
+        """`function`, a method of the models, counted where no other is at work, decorated ones included."""
         unless = self.unless
 
         @functools.wraps(function)
         def calling(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            if unless() or _inside.get():
+            if unless() or models_at_work():
                 return function(model, *args, **kwargs)
             caller = str(sys._getframe(1).f_globals.get("__name__"))  # noqa: SLF001 - the documented way to know who calls
-            token = _inside.set(True)
+            set_at_work(_ANY)
             try:
                 begun = None if caller.startswith(self.framework.library) else self._begin(model, method, args, kwargs)
                 if begun is None:
@@ -153,7 +153,7 @@ class Hooks:
                         self._end(call, model, args, kwargs, result)
                 return result
             finally:
-                _inside.reset(token)
+                set_at_work(())
 
         return calling
 

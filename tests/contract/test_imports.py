@@ -58,7 +58,20 @@ def test_the_exporter_uses_only_the_plugin_s_lower_half(path):
 
 
 LEVELS = [
-    {"errors", "catalogue", "_version", "files", "_forks", "_settings", "_streams", "_values", "_answers", "_arrays", "_records"},
+    {
+        "errors",
+        "catalogue",
+        "_at_work",
+        "_version",
+        "files",
+        "_forks",
+        "_settings",
+        "_streams",
+        "_values",
+        "_answers",
+        "_arrays",
+        "_records",
+    },
     {"stats", "_binning", "_frames", "_guard", "_ids", "_outputs", "_pick", "_pool", "_segment", "_spans"},
     {
         "baseline",

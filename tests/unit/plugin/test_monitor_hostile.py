@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 import warnings
+from contextvars import Context
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def test_a_signal_handler_may_predict_in_the_middle_of_a_prediction(numeric):
     def handler(*_):
         nonlocal interrupted
         interrupted += 1
-        predict([{"age": 1.0, "visits": 1}])
+        Context().run(predict, [{"age": 1.0, "visits": 1}])
         testing.collect(monitor)
         signal.setitimer(signal.ITIMER_REAL, 0.0005)
 
@@ -228,7 +229,7 @@ def test_a_finaliser_may_predict_in_the_middle_of_a_prediction(numeric):
         def __del__(self):
             nonlocal finalised
             finalised += 1
-            predict([{"age": 1.0, "visits": 1}])
+            Context().run(predict, [{"age": 1.0, "visits": 1}])
 
     threshold = gc.get_threshold()
     gc.set_threshold(5)

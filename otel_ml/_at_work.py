@@ -1,0 +1,40 @@
+"""Which models are at work: a call of a model inside one of the same is part of it, and to an instrumentor every call inside one is.
+
+They are a list in a context variable. So each thread and task has its own, tasks that a call starts inherit it, and since the list is
+emptied when its call ends, a task that outlives the call is inside it no more. Values are set back rather than reset, because a
+coroutine may be closed in another context than it began in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Final
+
+Model = tuple[str, str, str]
+"""Name, version and role."""
+Models = Sequence[Model]
+
+_models: ContextVar[Models] = ContextVar("otel_ml_at_work", default=())
+
+models_at_work: Final = _models.get
+set_at_work: Final = _models.set
+
+
+class AtWork:
+    """A context, to be entered again and again, in which a model is at work besides those that are when this is made."""
+
+    def __init__(self, model: Model) -> None:
+        self._models = [*models_at_work(), model]
+        self._before: Models = ()
+
+    def __enter__(self) -> None:
+        self._before = models_at_work()
+        set_at_work(self._models)
+
+    def __exit__(self, *_: object) -> None:
+        set_at_work(self._before)
+
+    def end(self) -> None:
+        """Nobody is inside any more, wherever the list was inherited."""
+        self._models.clear()
