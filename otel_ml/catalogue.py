@@ -82,6 +82,9 @@ VERIFICATION_MISMATCH: Final = "mismatch"
 VERIFICATION_ERROR: Final = "error"
 VERIFICATION_RESULTS: Final = (VERIFICATION_MATCH, VERIFICATION_MISMATCH, VERIFICATION_ERROR)
 
+# Values of `error.type`
+ERROR_INVALID_INPUT: Final = "otel_ml.errors.InvalidInput"
+
 # Values of ml.drop.reason
 DROP_ERROR: Final = "error"
 DROP_UNSUPPORTED: Final = "unsupported"
@@ -315,7 +318,11 @@ ATTRIBUTES: Final = (
             DROP_TOKEN: "No token that allows it.",
         },
     ),
-    Attribute(ERROR_TYPE, "The class of the exception, as in OpenTelemetry's own conventions.", examples=("ValueError", "_OTHER")),
+    Attribute(
+        ERROR_TYPE,
+        f"The class of the exception, as in OpenTelemetry's own conventions. `{ERROR_INVALID_INPUT}` is the caller's fault alone.",
+        examples=("ValueError", "_OTHER", ERROR_INVALID_INPUT),
+    ),
     Attribute(PREDICTION_ID, "Joins a prediction and its outcome.", examples=("0a1b2c3d4e5f",)),
     Attribute(PREDICTION_CLASS, "The predicted class.", examples=("yes",)),
     Attribute(PREDICTION_VALUE, "The predicted number.", examples=(41.5,), type="double"),
@@ -446,7 +453,12 @@ _OF_A_TASK = ((MODEL_TASK, "The baseline knows the predictions."),)
 
 # What the plugin emits
 INFERENCE_DURATION = Metric(
-    "ml.inference.duration", "histogram", "s", "Time a call of the model took.", (*_MODEL, ERROR_TYPE), ((ERROR_TYPE, "The call failed."),)
+    "ml.inference.duration",
+    "histogram",
+    "s",
+    "Time a call of the model took.",
+    (*_MODEL, ERROR_TYPE),
+    ((ERROR_TYPE, "The call failed, or its input was rejected."),),
 )
 INFERENCE_ROWS = Metric("ml.inference.rows", "counter", "{row}", "Rows given to the model.", _MODEL)
 FEATURE_OBSERVATIONS = Metric(

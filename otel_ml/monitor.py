@@ -218,7 +218,7 @@ class Monitor:
             self._guard.fault(error, "reading the input")
         if refused is not None:
             self._counts.add(kept, None)
-            self._record_duration(0.0, {**self._attributes, names.ERROR_TYPE: error_type(refused)})
+            self._record_duration(0.0, {**self._attributes, names.ERROR_TYPE: names.ERROR_INVALID_INPUT})
             raise refused
         return kept
 

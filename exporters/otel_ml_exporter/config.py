@@ -19,7 +19,7 @@ from otel_ml_exporter import shape
 from otel_ml_exporter.access import SCOPES, WRITE, Access, Tls, Token
 from otel_ml_exporter.outcomes.limits import IntakeLimits
 from otel_ml_exporter.shape import Section, UnfitError
-from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, Costs, FeatureLimits, Limits, overridden
+from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, Costs, FeatureLimits, Limits, Threshold, overridden
 
 MAX_WINDOWS = 10
 REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_STABLE, REFERENCE_REST)
@@ -134,6 +134,7 @@ def _shape(top: Section, directory: Path) -> Config:
             "minimum_samples",
             "minimum_outcomes",
             "signals",
+            "thresholds",
             "rows",
             "models",
         ),
@@ -141,6 +142,7 @@ def _shape(top: Section, directory: Path) -> Config:
     common = Limits(
         minimum_samples=top.take("minimum_samples", shape.whole(1), 100),
         minimum_outcomes=top.take("minimum_outcomes", shape.whole(1), 100),
+        thresholds=_thresholds(top.section("thresholds"), DEFAULTS),
         off=_switched_off(top.section("signals")),
     )
     host, port = top.take("listen", _address, ("127.0.0.1", 9469))
@@ -297,16 +299,13 @@ def _model(section: Section, common: Limits) -> ModelSettings:
     section.only(("baseline", "sample", "thresholds", "features", "label_delay", "costs", "trusted"))
     if "baseline" not in section:
         section.fault("baseline", "is absent", "write the path of the file that Baseline.save wrote")
-    limits = section.section("thresholds")
-    limits.only(threshold.signal for threshold in DEFAULTS)
-    values = {t.signal: limits.take(t.signal, shape.duration if t.unit == "s" else shape.number(0, t.greatest), t.value) for t in DEFAULTS}
     features = section.section("features")
     own = {name: _feature(features.section(name)) for name in features.texts()}
     return ModelSettings(
         section.take("baseline", shape.text, ""),
         replace(
             common,
-            thresholds=overridden(values),
+            thresholds=_thresholds(section.section("thresholds"), common.thresholds),
             features=own,
             label_delay=section.take("label_delay", shape.duration, 0.0),
             costs=_costs(section.section("costs")) if "costs" in section else None,
@@ -314,6 +313,13 @@ def _model(section: Section, common: Limits) -> ModelSettings:
         ),
         section.take("sample", shape.text, None),
     )
+
+
+def _thresholds(section: Section, known: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    """What a section states, over what is known."""
+    section.only(threshold.signal for threshold in known)
+    take = {t.signal: section.take(t.signal, shape.duration if t.unit == "s" else shape.number(0, t.greatest), t.value) for t in known}
+    return overridden(take, known)
 
 
 def _costs(section: Section) -> Costs:

@@ -36,7 +36,7 @@ DEFAULTS = (
     Threshold(names.SIGNAL_INPUT_VIOLATIONS, 0.2, names.CRITICAL),
     Threshold(names.SIGNAL_OUTPUT_SHARE, 0.99, names.CRITICAL),
     Threshold(names.SIGNAL_ERROR_BUDGET, 0.01, names.CRITICAL),
-    Threshold(names.SIGNAL_LATENCY, 1.0, names.CRITICAL, unit="s"),
+    Threshold(names.SIGNAL_LATENCY, None, names.CRITICAL, unit="s"),
     Threshold(names.SIGNAL_LATENCY_BUDGET, 0.01, names.CRITICAL),
     Threshold(names.SIGNAL_UNSEEN_VALUES, 0.05, names.WARNING),
     Threshold(names.SIGNAL_INPUT_SHARE, 0.99, names.WARNING),
@@ -116,6 +116,6 @@ class Limits:
         return group not in self.off
 
 
-def overridden(values: Mapping[str, float | None]) -> tuple[Threshold, ...]:
-    """The defaults with the limits of some signals replaced."""
-    return tuple(replace(threshold, value=values.get(threshold.signal, threshold.value)) for threshold in DEFAULTS)
+def overridden(values: Mapping[str, float | None], thresholds: tuple[Threshold, ...] = DEFAULTS) -> tuple[Threshold, ...]:
+    """The thresholds with the limits of some signals replaced."""
+    return tuple(replace(threshold, value=values.get(threshold.signal, threshold.value)) for threshold in thresholds)

@@ -44,7 +44,7 @@ def test_every_name_in_the_catalogue_is_described():
     used = {name for owner in owners for name in owner.attributes}
     assert used == set(ATTRIBUTES)
     assert {name for owner in owners for name, _ in owner.conditions if name not in owner.attributes} == set()
-    known = set(ATTRIBUTES) | {value for entry in catalogue.ATTRIBUTES for value in entry.values}
+    known = set(ATTRIBUTES) | {value for entry in catalogue.ATTRIBUTES for value in (*entry.values, *entry.examples)}
     known |= {catalogue.SCOPE, catalogue.SCHEMA_URL, catalogue.OVERFLOW, catalogue.MISSING, catalogue.OTHER, *EVENTS}
     constants = {name: value for name, value in vars(catalogue).items() if name.isupper() and isinstance(value, str)}
     assert {name: value for name, value in constants.items() if value not in known and not name.startswith("_")} == {}

@@ -41,12 +41,12 @@ MUTED = [
     ("ModelDatasetDrift", "ModelFeatureDrift"),
     ("ModelBaselineMissing", "ModelFeatureDrift"),
     ("ModelBaselineMissing", "ModelDatasetDrift"),
-    ("ModelBaselineStale", "ModelFeatureDrift"),
     ("ModelCanaryWorse", "ModelCanaryDiffers"),
     ("ModelInputDataBroken", "ModelConfidenceDropped"),
     ("ModelErrorBudgetBurn", "ModelReplicasDown"),
 ]
 HEARD = [
+    ("ModelBaselineStale", "ModelFeatureDrift"),
     ("ModelFeatureDrift", "ModelPredictionShift"),
     ("ModelDatasetDrift", "ModelMiscalibrated"),
     ("ModelErrorBudgetBurn", "ModelOutputCollapsed"),

@@ -11,7 +11,7 @@ from otel_ml_exporter.cli import main
 from otel_ml_exporter.cli.backtest import scratch
 from otel_ml_exporter.mixin.delivery import CHECKS, Limits, Rollout, argo, flagger, gates
 from otel_ml_exporter.mixin.knobs import Knobs
-from otel_ml_exporter.mixin.promql import Queries
+from otel_ml_exporter.mixin.promql import REJECTED, Queries
 from support import free_port
 
 pytestmark = pytest.mark.e2e
@@ -27,16 +27,20 @@ VERSIONS = {
     "young": {"calls": 100, "failed": 9, "answers": (70, 30)},
     "flawless": {"failed": None},
     "flawless2": {"failed": None},
+    "rejecting": {"calls": 1_000, "failed": 5, "answers": (700, 300), "rejected": 2_000},
     "foreign": {"calls": 1_000, "failed": 5, "answers": (700, 300), "classes": ("no", "yes")},
 }
 
 
-def samples(version, *, calls, failed, fast, middle, answers, classes=("0", "1")):
+def samples(version, *, calls, failed, fast, middle, answers, classes=("0", "1"), rejected=0):
     model = f'ml_model_name="churn",ml_model_version="{version}"'
     name = "ml_inference_duration_seconds"
     yield f"{name}_count{{{model}}}", calls - (failed or 0)
     if failed is not None:
         yield f'{name}_count{{{model},error_type="ValueError"}}', failed
+    if rejected:
+        yield f"{name}_count{{{model},{REJECTED}}}", rejected
+        yield f'{name}_bucket{{{model},{REJECTED},le="+Inf"}}', rejected
     for bound, share in (("0.1", fast), ("0.5", middle), ("2.0", 1.0), ("+Inf", 1.0)):
         yield f'{name}_bucket{{{model},le="{bound}"}}', calls * share
     for label, count in zip((*classes, "__missing__", "__other__"), (*answers, 0, 0), strict=True):
@@ -78,6 +82,7 @@ def gate(capsys, url, *words):
     [
         ("2", 0, "pass pass pass"),
         ("failing", 1, "fail pass pass"),
+        ("rejecting", 0, "pass pass pass"),
         ("slow", 1, "pass fail pass"),
         ("other", 1, "pass pass fail"),
         ("young", 3, "inconclusive inconclusive inconclusive"),
@@ -137,7 +142,7 @@ def verdict(gate_, url):
     return "inconclusive" if value is None else "fail" if value > gate_.limit else "pass"
 
 
-@pytest.mark.parametrize("canary", ["2", "failing", "slow", "other", "young", "nobody", "foreign"])
+@pytest.mark.parametrize("canary", ["2", "failing", "rejecting", "slow", "other", "young", "nobody", "foreign"])
 def test_the_queries_of_the_templates_give_the_verdicts_of_the_command(url, capsys, canary):
     _, _, checks = gate(capsys, url, f"--canary={canary}", "--stable=1")
     for each in gates(QUERIES, Rollout("churn", canary, "1", "10m"), Limits()):

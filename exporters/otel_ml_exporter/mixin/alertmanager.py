@@ -93,7 +93,7 @@ def _inhibitions() -> list[dict[str, Any]]:
         _mutes(f'{names.SEVERITY}="{names.CRITICAL}"', f'{names.SEVERITY}="{names.WARNING}"', CATEGORY),
         _mutes('alertname="ModelInputDataBroken"', f'alertname=~"{_SCORES}"'),
         _mutes('alertname="ModelDatasetDrift"', 'alertname="ModelFeatureDrift"'),
-        _mutes('alertname=~"ModelBaselineMissing|ModelBaselineStale"', f'alertname=~"{_DRIFT}"'),
+        _mutes('alertname="ModelBaselineMissing"', f'alertname=~"{_DRIFT}"'),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
-from otel_ml_exporter.mixin.promql import BIN, ERROR, MODEL, VERSION, Queries
+from otel_ml_exporter.mixin.promql import ACCEPTED, BIN, FAILED, MODEL, VERSION, Queries
 
 ERRORS: Final = "errors"
 LATENCY: Final = "latency"
@@ -69,14 +69,13 @@ def _increase(queries: Queries, rollout: Rollout, version: str, metric: Metric, 
 
 
 def _calls(queries: Queries, rollout: Rollout, version: str) -> str:
-    return _increase(queries, rollout, version, names.INFERENCE_DURATION, suffix="_count")
+    return _increase(queries, rollout, version, names.INFERENCE_DURATION, ACCEPTED, suffix="_count")
 
 
 def _errors(queries: Queries, rollout: Rollout, limits: Limits) -> str:
     calls = [_calls(queries, rollout, version) for version in (rollout.canary, rollout.stable)]
-    failing = f'{ERROR}!=""'
     failed = [
-        f"({_increase(queries, rollout, version, names.INFERENCE_DURATION, failing, suffix='_count')} or 0 * {count})"
+        f"({_increase(queries, rollout, version, names.INFERENCE_DURATION, FAILED, suffix='_count')} or 0 * {count})"
         for version, count in zip((rollout.canary, rollout.stable), calls, strict=True)
     ]
     difference = f"({failed[0]} / {calls[0]} - {failed[1]} / {calls[1]})"
@@ -88,7 +87,7 @@ def _errors(queries: Queries, rollout: Rollout, limits: Limits) -> str:
 def _latency(queries: Queries, rollout: Rollout, limits: Limits) -> str:
     calls = [_calls(queries, rollout, version) for version in (rollout.canary, rollout.stable)]
     canary, stable = (
-        _increase(queries, rollout, version, names.INFERENCE_DURATION, suffix="_bucket", by="le")
+        _increase(queries, rollout, version, names.INFERENCE_DURATION, ACCEPTED, suffix="_bucket", by="le")
         for version in (rollout.canary, rollout.stable)
     )
     gap = f"max({stable} / on () group_left () {calls[1]} - on (le) {canary} / on () group_left () {calls[0]})"

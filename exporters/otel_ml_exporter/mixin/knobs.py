@@ -74,8 +74,10 @@ class Knobs:
     exporter_selector: str = field(default="", metadata=_why("more label matchers for the exporter's series"))
     error_budget: float = field(default=0.01, metadata=_why("share of calls that may fail where the exporter publishes no threshold"))
     latency_objective: float = field(
-        default=1.0,
-        metadata=_why("seconds a call may take where the exporter publishes no threshold; a bucket bound of the duration histogram"),
+        default=0.0,
+        metadata=_why(
+            "seconds a call may take where the exporter publishes no threshold: a bucket bound of the duration histogram; 0: any"
+        ),
     )
     latency_budget: float = field(
         default=0.01, metadata=_why("share of calls that may take longer where the exporter publishes no threshold")
@@ -204,8 +206,10 @@ def _faults(knobs: Knobs) -> Iterator[Fault]:
             yield Fault(name, f"{value} is no share", "write a number between 0 and 1")
     if _is_number(knobs.pace) and knobs.pace <= 0:
         yield Fault("pace", f"{knobs.pace} stops the clock", "write a number above 0; 1 leaves times as they are")
-    if _is_number(knobs.latency_objective) and knobs.latency_objective <= 0:
-        yield Fault("latency_objective", f"{knobs.latency_objective} s is no time to answer in", "write a number of seconds above 0")
+    if _is_number(knobs.latency_objective) and knobs.latency_objective < 0:
+        yield Fault(
+            "latency_objective", f"{knobs.latency_objective} s is no time to answer in", "write a number of seconds, or 0 for no objective"
+        )
     if isinstance(knobs.business_hours, str) and not _HOURS.fullmatch(knobs.business_hours):
         yield Fault("business_hours", f"{knobs.business_hours!r} are no hours", "write them as 08:00-18:00")
     for name in _COUNTS:

@@ -29,6 +29,12 @@ MODEL_VERSION_BASELINE: Final = f"{MODEL_VERSION}, {BASELINE}"
 QUANTITY: Final = f"{MODEL_VERSION_BASELINE}, {SIGNAL}, {FEATURE}"
 
 
+REJECTED: Final = f'{ERROR}="{names.ERROR_INVALID_INPUT}"'
+"""Calls whose input the monitor refused: the caller's fault, so that they count neither as calls nor as failures."""
+ACCEPTED: Final = f'{ERROR}!="{names.ERROR_INVALID_INPUT}"'
+FAILED: Final = f'{ERROR}!="", {ACCEPTED}'
+
+
 def equal(label: str, value: str) -> str:
     """A matcher of one label.
 

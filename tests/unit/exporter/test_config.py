@@ -117,6 +117,14 @@ def test_all_faults_are_reported_together():
     }
 
 
+def test_a_limit_of_all_models_holds_where_a_model_states_none():
+    models = [{"baseline": "a.json"}, {"baseline": "b.json", "thresholds": {"latency": "5m"}}]
+    config = parse({"models": models, "thresholds": {"latency": "0.5s", "feature_psi": 0.2}}, Path("/etc"))
+    assert [model.limits.threshold("latency") for model in config.models] == [0.5, 300]
+    assert [model.limits.feature_psi("age") for model in config.models] == [0.2, 0.2]
+    assert parse({"models": models[:1]}, Path("/etc")).models[0].limits.threshold("latency") is None
+
+
 def test_an_unknown_field_suggests_the_nearest_known_name():
     assert "did you mean interval?" in str(faults({**MINIMAL, "intervall": "1m"})["intervall"])
 
@@ -189,5 +197,6 @@ def test_the_reference_documents_a_configuration_that_is_valid_and_whole():
         "web",
         "minimum_outcomes",
         "signals",
+        "thresholds",
         "models",
     }

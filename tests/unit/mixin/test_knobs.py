@@ -28,7 +28,7 @@ def test_defaults_are_those_of_the_exporter():
     published = {threshold.signal: threshold.value for threshold in DEFAULTS}
     knobs = Knobs()
     assert knobs.error_budget == published[catalogue.SIGNAL_ERROR_BUDGET]
-    assert knobs.latency_objective == published[catalogue.SIGNAL_LATENCY]
+    assert (knobs.latency_objective, published[catalogue.SIGNAL_LATENCY]) == (0, None)
     assert knobs.latency_budget == published[catalogue.SIGNAL_LATENCY_BUDGET]
     assert knobs.outlier_share == published[catalogue.SIGNAL_OUTLIER_SHARE]
     assert knobs.abstention_share == published[catalogue.SIGNAL_ABSTENTION_SHARE]
@@ -43,7 +43,7 @@ def test_every_fault_is_named_at_once():
             short_window="1 hour",
             pace=0,
             error_budget=5,
-            latency_objective=0,
+            latency_objective=-1,
             minimum_calls="many",
             watchdog="no",
             labels={"a-b": 1},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from otel_ml import catalogue as names
 from otel_ml.errors import OtelMLError
-from otel_ml_exporter.mixin.promql import BIN, ERROR, MODEL, ROLE, VERSION, equal
+from otel_ml_exporter.mixin.promql import ACCEPTED, BIN, ERROR, MODEL, ROLE, VERSION, equal
 from otel_ml_exporter.prometheus import Prometheus
 
 
@@ -18,7 +18,7 @@ class VersionError(OtelMLError):
 
 @dataclass(frozen=True)
 class Served:
-    """One version in a window; `within` maps the upper bound of a bucket in seconds to the calls within it and below."""
+    """One version in a window, less rejected calls; `within` maps the upper bound of a bucket in seconds to the calls within it."""
 
     version: str
     calls: float
@@ -30,18 +30,18 @@ class Served:
 def served(server: Prometheus, model: str, version: str, window: float) -> Served:
     """The counts of one version."""
 
-    def increase(metric: str, by: str) -> dict[str, float]:
-        matchers = f"{equal(MODEL, model)}, {equal(VERSION, version)}"
+    def increase(metric: str, by: str, *more: str) -> dict[str, float]:
+        matchers = ", ".join((equal(MODEL, model), equal(VERSION, version), *more))
         samples = server.vector(f"sum by ({by}) (increase({metric}{{{matchers}}}[{window:.0f}s]))")
         return {sample.labels.get(by, ""): sample.value for sample in samples if math.isfinite(sample.value)}
 
     duration = names.INFERENCE_DURATION.prometheus
-    calls = increase(f"{duration}_count", ERROR)
+    calls = increase(f"{duration}_count", ERROR, ACCEPTED)
     return Served(
         version,
         calls=sum(calls.values()),
         failed=sum(count for error, count in calls.items() if error),
-        within={float(bound): count for bound, count in increase(f"{duration}_bucket", "le").items()},
+        within={float(bound): count for bound, count in increase(f"{duration}_bucket", "le", ACCEPTED).items()},
         predictions=increase(names.PREDICTION_OBSERVATIONS.prometheus, BIN),
     )
 

@@ -16,7 +16,20 @@ from otel_ml_exporter.cli.alerts.listing import about, state
 from otel_ml_exporter.cli.triage.report import Change, Firing, Moved, Report, Version
 from otel_ml_exporter.mixin.durations import is_duration, seconds
 from otel_ml_exporter.mixin.knobs import Knobs
-from otel_ml_exporter.mixin.promql import BASELINE, ERROR, FEATURE, MODEL, ROLE, SIGNAL, VERSION, WINDOW, Queries, equal
+from otel_ml_exporter.mixin.promql import (
+    ACCEPTED,
+    BASELINE,
+    FAILED,
+    FEATURE,
+    MODEL,
+    REJECTED,
+    ROLE,
+    SIGNAL,
+    VERSION,
+    WINDOW,
+    Queries,
+    equal,
+)
 from otel_ml_exporter.prometheus import Labels, Line, Prometheus
 from otel_ml_exporter.remote import RemoteError
 
@@ -147,17 +160,29 @@ def _replicas(told: str, points: Sequence[tuple[float, float]]) -> Iterator[Chan
 
 
 def _serving(asking: Asking) -> Iterator[str]:
-    """Traffic, failures and latency now, and traffic a day before."""
+    """Traffic, rejections, failures and latency now, and traffic a day before."""
     duration, number = names.INFERENCE_DURATION.prometheus, asking.server.number
     counted = f"sum(increase({duration}_count{{{asking.matcher}}}[15m]"
     calls, before = number(f"{counted}))"), number(f"{counted} offset 1d))")
     if calls is None:
         return
     yield f"{calls:.0f} calls in 15m" + ("" if before is None else f", {before:.0f} at this time yesterday")
-    failed = number(f'sum(increase({duration}_count{{{asking.matcher}, {ERROR}!=""}}[15m]))') or 0.0
-    slow = number(f"histogram_quantile(0.95, sum by (le) (increase({duration}_bucket{{{asking.matcher}}}[15m])))")
-    if calls:
-        yield f"{failed / calls:.2%} of them failed" + ("" if slow is None else f"; 95% took up to {slow:.3g} s")
+    rejected, failed = (number(f"sum(increase({duration}_count{{{asking.matcher}, {which}}}[15m]))") or 0.0 for which in (REJECTED, FAILED))
+    if rejected:
+        yield f"{rejected:.0f} of them were rejected: their input was not valid"
+    if calls > rejected:
+        yield f"{failed / (calls - rejected):.2%} of {'the others' if rejected else 'them'} failed" + _latency(asking)
+
+
+def _latency(asking: Asking) -> str:
+    """How long calls took, and should."""
+    buckets = f"{names.INFERENCE_DURATION.prometheus}_bucket{{{asking.matcher}, {ACCEPTED}}}"
+    slow = asking.server.number(f"histogram_quantile(0.95, sum by (le) (increase({buckets}[15m])))")
+    if slow is None:
+        return ""
+    objective = asking.server.number(f"max({names.THRESHOLD.prometheus}{{{asking.matcher}, {equal(SIGNAL, names.SIGNAL_LATENCY)}}})")
+    stated = "no objective: `thresholds: {latency: ...}` of the exporter" if objective is None else f"objective {objective:g} s"
+    return f"; 95% took up to {slow:.3g} s ({stated})"
 
 
 def _muted(alertmanager: Alertmanager, model: str, gaps: list[str]) -> Callable[[Labels], str]:

@@ -9,8 +9,7 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
-from otel_ml_exporter.mixin.groups.serving import FAILED
-from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.promql import ACCEPTED, FAILED, FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
 
 MODELS = (f'{MODEL}=~"$model"', f'{VERSION}=~"$version"')
 LEGEND = f"{{{{{MODEL}}}}} {{{{{VERSION}}}}}"
@@ -71,12 +70,12 @@ def _calls(queries: Queries, window: str, *matchers: str) -> str:
 
 
 def _errors(queries: Queries, window: str) -> str:
-    calls = _calls(queries, window)
+    calls = _calls(queries, window, ACCEPTED)
     return f"{_calls(queries, window, FAILED)} / on ({MODEL_VERSION}) ({calls} > 0) or on ({MODEL_VERSION}) 0 * ({calls} > 0)"
 
 
 def _latency(queries: Queries, quantile: float, window: str) -> str:
-    buckets = queries.series(DURATION, *MODELS, suffix="_bucket")
+    buckets = queries.series(DURATION, *MODELS, ACCEPTED, suffix="_bucket")
     return f"histogram_quantile({quantile}, sum by ({MODEL_VERSION}, le) (rate({buckets}[{window}]))) >= 0"
 
 

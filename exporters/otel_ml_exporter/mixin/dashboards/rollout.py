@@ -12,7 +12,7 @@ from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
 from otel_ml_exporter.mixin.groups.limits import limit
 from otel_ml_exporter.mixin.groups.rollout import CALLS, ERRORS, GREATER, RESULT, SCORE_Z, Z, record
 from otel_ml_exporter.mixin.groups.serving import WITHIN
-from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, REFERENCE, ROLE, VERSION, Queries, equal
+from otel_ml_exporter.mixin.promql import ACCEPTED, MODEL, MODEL_VERSION, REFERENCE, ROLE, VERSION, Queries, equal
 
 THIS = equal(MODEL, "$model")
 INTERVAL = "$__rate_interval"
@@ -34,7 +34,7 @@ def rollout(queries: Queries) -> models.Dashboard:
 def _versions(queries: Queries) -> list[Panel]:
     roles = f"count by ({VERSION}, {ROLE}) ({queries.series(names.MODEL_INFO, THIS)})"
     rows = f"sum by ({VERSION}) (rate({queries.series(names.INFERENCE_ROWS, THIS)}[{INTERVAL}]))"
-    buckets = queries.series(names.INFERENCE_DURATION, THIS, suffix="_bucket")
+    buckets = queries.series(names.INFERENCE_DURATION, THIS, ACCEPTED, suffix="_bucket")
     return [
         parts.lines(
             "Replicas by version and role",

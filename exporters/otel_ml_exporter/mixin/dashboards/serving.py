@@ -11,8 +11,8 @@ from otel_ml_exporter.mixin.dashboards.drift import model_variables
 from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
 from otel_ml_exporter.mixin.groups.burns import FAST, SLOW, Budget
 from otel_ml_exporter.mixin.groups.limits import limit
-from otel_ml_exporter.mixin.groups.serving import FAILED, WITHIN, calls_of_model
-from otel_ml_exporter.mixin.promql import ERROR, MODEL, ROLE, VERSION, Queries, equal
+from otel_ml_exporter.mixin.groups.serving import WITHIN, calls_of_model
+from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, REJECTED, ROLE, VERSION, Queries, equal
 
 OF_VERSION = ", ".join(CHOSEN)
 INTERVAL = "$__rate_interval"
@@ -41,6 +41,7 @@ def _totals(queries: Queries) -> list[Panel]:
     knobs = queries.knobs
     seen = f"last_over_time({queries.series(names.MODEL_INFO, equal(MODEL, '$model'))}[{knobs.long_window}])"
     left = "Bad calls over the longest window of the burn rates, as a share of what the budget allows; over 100 % it is overspent."
+    stated = f"{left} Empty until the exporter's configuration states a `latency` for the model."
 
     def spent(budget: Budget) -> str:
         allowed = f"{limit(budget.signal)}{{{OF_VERSION}}}"
@@ -62,7 +63,7 @@ def _totals(queries: Queries) -> list[Panel]:
             f"count(group by ({VERSION}) ({queries.series(names.MODEL_INFO, equal(MODEL, '$model'), _stable())}))",
         ),
         parts.number("Error budget in use", left, "percentunit", Place(12, 0, 6, 4), spent(_failed(queries))),
-        parts.number("Latency budget in use", left, "percentunit", Place(18, 0, 6, 4), spent(_slow(queries))),
+        parts.number("Latency budget in use", stated, "percentunit", Place(18, 0, 6, 4), spent(_slow(queries))),
     ]
 
 
@@ -91,7 +92,7 @@ def _traffic(queries: Queries) -> list[Panel]:
             "Calls, and a season ago",
             f"Of all versions over {knobs.traffic_window}; ModelTrafficDropped fires under {knobs.traffic_ratio:.0%} of the dashed line.",
             "short",
-            Place(0, 5, 8, 8),
+            Place(0, 5, 6, 8),
             Line(calls, "calls", parts.BLUE),
             Line(f"{calls} offset {knobs.season} or {calls}", f"{knobs.season} ago", parts.BLACK, dashed=True),
         ),
@@ -99,15 +100,26 @@ def _traffic(queries: Queries) -> list[Panel]:
             "Calls by version",
             "Calls each second by version: a rollout is one line that takes over from another.",
             "reqps",
-            Place(8, 5, 8, 8),
+            Place(6, 5, 6, 8),
             Line(f"sum by ({VERSION}) (rate({_count(queries, of_model)}[{INTERVAL}]))", f"{{{{{VERSION}}}}}"),
         ),
         parts.lines(
             "Rows",
             "Rows given to the model each second; a batch is one call of many rows.",
             "rps",
-            Place(16, 5, 8, 8),
+            Place(12, 5, 6, 8),
             Line(f"sum(rate({queries.series(names.INFERENCE_ROWS, *CHOSEN)}[{INTERVAL}]))", "rows", parts.BLUE),
+        ),
+        parts.lines(
+            "Rejected calls",
+            "Share of calls whose input the monitor refused: the caller's fault, in no error budget. The drift dashboard has why.",
+            "percentunit",
+            Place(18, 5, 6, 8),
+            Line(
+                f"sum(rate({_count(queries, *CHOSEN, REJECTED)}[{INTERVAL}])) / (sum(rate({_count(queries, *CHOSEN)}[{INTERVAL}])) > 0)",
+                "rejected",
+                parts.ORANGE,
+            ),
         ),
     ]
 
@@ -157,13 +169,19 @@ def _errors(queries: Queries) -> list[Panel]:
 
 
 def _latency(queries: Queries) -> list[Panel]:
-    buckets = queries.series(names.INFERENCE_DURATION, *CHOSEN, suffix="_bucket")
+    buckets = queries.series(names.INFERENCE_DURATION, *CHOSEN, ACCEPTED, suffix="_bucket")
 
     def quantile(q: float, by: str = WITHIN) -> str:
         return f"histogram_quantile({q}, sum by ({by}) (rate({buckets}[{INTERVAL}]))) >= 0"
 
     return [
-        _burn(_slow(queries), "Slow calls", "Share of calls that took longer than the objective.", 0, 23),
+        _burn(
+            _slow(queries),
+            "Slow calls",
+            "Share of calls that took longer than the `latency` that the exporter's configuration states.",
+            0,
+            23,
+        ),
         parts.lines(
             "Latency",
             "Half, nine in ten and 99 in a hundred calls are faster; the dashed line is the objective.",

@@ -13,7 +13,9 @@ def limit(signal: str) -> str:
 
 
 def limit_or(queries: Queries, signal: str, default: float, severity: str) -> str:
-    """The exporter's threshold, or the default for models whose exporter publishes none."""
+    """The exporter's threshold, or the default for models whose exporter publishes none; a default of 0 is none."""
+    if not default:
+        return queries.limit(signal, severity)
     models = f"{default} * group by ({MODEL_VERSION}) ({queries.series(names.MODEL_INFO)})"
     return f"{queries.limit(signal, severity)}\nor on ({MODEL_VERSION})\n  {models}"
 

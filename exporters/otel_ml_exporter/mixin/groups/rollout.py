@@ -9,13 +9,25 @@ from otel_ml.catalogue import prometheus
 from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
-from otel_ml_exporter.mixin.promql import BIN, ERROR, MODEL, MODEL_VERSION, REFERENCE, ROLE, VERSION, WINDOW, Queries, equal
+from otel_ml_exporter.mixin.promql import (
+    ACCEPTED,
+    BIN,
+    ERROR,
+    FAILED,
+    MODEL,
+    MODEL_VERSION,
+    REFERENCE,
+    ROLE,
+    VERSION,
+    WINDOW,
+    Queries,
+    equal,
+)
 from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
 CATEGORY = "rollout"
 DASHBOARD: Final = "otel-ml-rollout?model"
 RESULT: Final = prometheus(names.SHADOW_RESULT)
-FAILED: Final = f'{ERROR}!=""'
 Z: Final = 3
 """Standard errors between the shares of failed calls that chance passes once in 700 comparisons."""
 GAP: Final = 0.01
@@ -50,8 +62,8 @@ def _compared(queries: Queries) -> list[Recording]:
     recordings = []
     for role, by in ((names.ROLE_CANARY, MODEL_VERSION), (names.ROLE_STABLE, MODEL)):
         plays = f"group by ({MODEL_VERSION}) ({queries.series(names.MODEL_INFO, equal(ROLE, role))})"
-        for count, matchers in ((CALLS, ()), (ERRORS, (FAILED,))):
-            calls = queries.series(names.INFERENCE_DURATION, *matchers, suffix="_count")
+        for count, matcher in ((CALLS, ACCEPTED), (ERRORS, FAILED)):
+            calls = queries.series(names.INFERENCE_DURATION, matcher, suffix="_count")
             increase = f"sum by ({MODEL_VERSION}) (increase({calls}[{window}]))"
             counted = f"{increase}\n  and on ({MODEL_VERSION})\n    {plays}"
             summed = f"sum by ({by}) (\n  {counted}\n)"

@@ -8,11 +8,10 @@ from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, counted
 from otel_ml_exporter.mixin.groups.limits import limit, threshold
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
-from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
+from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
 from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, SUBJECT, label, listed, look_up, of, top_three, value
 
 CATEGORY = "serving"
-FAILED = f'{ERROR}!=""'
 WITHIN: Final = "le"
 """The label of a histogram's buckets: calls that took at most so long."""
 DASHBOARD: Final = "otel-ml-serving?model&version"
@@ -39,11 +38,11 @@ def _limits(queries: Queries) -> tuple[Recording, ...]:
 
 
 def _counts(queries: Queries) -> tuple[Recording, ...]:
-    """Calls, failed calls and slow calls; a call that fails in time is not slow."""
+    """Calls, failed calls and slow calls, without those that were rejected; a call that fails in time is not slow."""
     window = queries.knobs.rate_window
 
-    def calls(window: str, *matchers: str) -> str:
-        return f"sum by ({MODEL_VERSION}) (increase({queries.series(names.INFERENCE_DURATION, *matchers, suffix='_count')}[{window}]))"
+    def calls(window: str, matcher: str = ACCEPTED) -> str:
+        return f"sum by ({MODEL_VERSION}) (increase({queries.series(names.INFERENCE_DURATION, matcher, suffix='_count')}[{window}]))"
 
     all_calls = counted(CALLS, window)
     recordings = [
@@ -58,7 +57,7 @@ def _counts(queries: Queries) -> tuple[Recording, ...]:
 
 def _in_time(queries: Queries, window: str) -> str:
     """Calls in the bucket of the objective. A bound is a label, so the objective becomes one; clients write `1` or `1.0`."""
-    buckets = f"increase({queries.series(names.INFERENCE_DURATION, suffix='_bucket')}[{window}])"
+    buckets = f"increase({queries.series(names.INFERENCE_DURATION, ACCEPTED, suffix='_bucket')}[{window}])"
     joined = f"{MODEL_VERSION}, {WITHIN}"
     return f"sum by ({MODEL_VERSION}) (\n      {bound(buckets)}\n    and on ({joined})\n      {objective(limit(names.SIGNAL_LATENCY))}\n  )"
 
@@ -195,7 +194,7 @@ def _slow(slow: Budget) -> Alert:
     queries = slow.queries
     window = queries.knobs.rate_window
     allowed = look_up(f"{limit(names.SIGNAL_LATENCY)}{{{_OF_VERSION}}}", MODEL, VERSION, form=SECONDS)
-    buckets = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), suffix="_bucket")
+    buckets = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), ACCEPTED, suffix="_bucket")
     worst = f"histogram_quantile(0.99, sum by (instance, {WITHIN}) (rate({buckets}[{window}])))"
     return Alert(
         name="ModelLatencyBudgetBurn",
