@@ -121,11 +121,12 @@ def sustained(store: str, directory: Path, rates: tuple[int, int], seconds: floa
             [Sender(url, path, rate / SENDERS, seconds, index * APART) for index in range(SENDERS)]
             for path, rate in zip(("/v1/logs", "/v1/outcomes"), rates, strict=True)
         ]
+        before = cpu_seconds(pid)
         for sender in (each for kind in senders for each in kind):
             sender.start()
         for sender in (each for kind in senders for each in kind):
             sender.join()
-        ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        used = cpu_seconds(pid) - before
         peak = next(line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     database = Database(store)
     with database.read() as connection:
@@ -136,8 +137,14 @@ def sustained(store: str, directory: Path, rates: tuple[int, int], seconds: floa
         acknowledged, refused = sum(sender.acknowledged for sender in kind), sum(sender.refused for sender in kind)
         slowest = max(sender.slowest for sender in kind)
         print(f"| {what} | {acknowledged / seconds:,.0f} | {acknowledged:,} | {acknowledged - rows} | {refused} | {slowest:.2f} s |")
-    used = ticks / os.sysconf("SC_CLK_TCK") / seconds
-    print(f"\nThe exporter over {seconds:.0f} s: peak memory {int(peak) / 1024:.0f} MiB, {used:.0%} of a core.")
+    rows = sum(sender.acknowledged for kind in senders for sender in kind)
+    print(f"\nThe exporter over {seconds:.0f} s: peak memory {int(peak) / 1024:.0f} MiB, {used / seconds:.0%} of a core, ", end="")
+    print(f"{rows / used:,.0f} rows for each second of its CPU.")
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of CPUs so far."""
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def fill(store: str, rows: int) -> None:

@@ -100,10 +100,10 @@ class Layout(NamedTuple):
         return NO_BIN if prediction.value is None else bisect.bisect_left(self.numbers, prediction.value)
 
 
-def made(prediction: Prediction, layout: Layout) -> tuple[Cell, Sums]:
-    """What a prediction adds alone."""
+def made(prediction: Prediction, layout: Layout, *, kind: str = MADE) -> tuple[Cell, Sums]:
+    """What a prediction adds alone, when it is made or when its outcome is known."""
     weight = prediction.weight
-    cell = Cell(MADE, prediction.segment, prediction.class_ or "", bin=layout.position(prediction))
+    cell = Cell(kind, prediction.segment, prediction.class_ or "", bin=layout.position(prediction))
     return cell, Sums(1.0, weight, weight * weight)
 
 

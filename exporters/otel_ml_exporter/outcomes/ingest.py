@@ -25,6 +25,7 @@ MAX_LABEL = 100
 ROUNDING = 1e-6
 """What a probability may exceed 1 by; models compute in 32 bits."""
 
+_Field = tuple[str, Callable[[Any], Any]]
 _FIELDS = ("model", "prediction_id", "label")
 _OPTIONAL = ("source", "value")
 
@@ -77,7 +78,7 @@ def label_text(label: Any) -> str:
 
 def storable(text: str) -> str:
     """The text, when every database can hold it: no NUL, no half of a surrogate pair."""
-    if "\0" in text or text.encode(errors="ignore").decode() != text:
+    if "\0" in text or (not text.isascii() and text.encode(errors="ignore").decode() != text):
         raise UnfitError(f"is {shape.brief(text)}", "leave out NUL and unpaired surrogates")
     return text
 
@@ -151,8 +152,11 @@ def _source(value: Any) -> str:
     return "" if value is None else _name(value)
 
 
+_WORTH = shape.number(-GREATEST, GREATEST)
+
+
 def _worth(value: Any) -> float | None:
-    return None if value is None else shape.number(-GREATEST, GREATEST)(value)
+    return None if value is None else _WORTH(value)
 
 
 def _unfit(read: Callable[[Any], Any], value: Any) -> UnfitError | None:
@@ -181,20 +185,29 @@ def _take(record: LogRecord, row: int, now: float, batch: Batch) -> None:
     if event not in (names.EVENT_PREDICTION, names.EVENT_OUTCOME):
         return
     nanoseconds = record.time_unix_nano or record.observed_time_unix_nano
-    time = min(nanoseconds / 1e9, now) if nanoseconds else now
+    made = min(nanoseconds / 1e9, now) if nanoseconds else now
     for entry in _unrolled(attributes):
-        reader = _Attributes(entry)
         try:
             if event == names.EVENT_OUTCOME:
-                batch.outcomes.append(reader.outcome(now))
+                model, identity, label, source, value = [read(entry.get(name)) for name, read in _OUTCOME]
+                batch.outcomes.append(Outcome(model, identity, label, now, source, value))
             else:
-                batch.predictions.append(reader.prediction(time))
-        except UnfitError as error:
-            batch.rejected.append(Rejection(row, reader.at, error.problem, error.mend, str(event)))
+                model, version, identity, *of_output = [read(entry.get(name)) for name, read in _PREDICTION]
+                batch.predictions.append(Prediction(model, version, identity, made, *of_output))
+        except UnfitError:  # noqa: PERF203 - each entry is taken or rejected by itself
+            batch.rejected.append(_first_fault(entry, row, event))
+
+
+def _first_fault(entry: Mapping[str, Any], row: int, event: str) -> Rejection:
+    """What is wrong with an entry; only asked for one that is not taken."""
+    fields = _OUTCOME if event == names.EVENT_OUTCOME else _PREDICTION
+    found = ((name, _unfit(read, entry.get(name))) for name, read in fields)
+    return next(Rejection(row, name, error.problem, error.mend, event) for name, error in found if error is not None)
 
 
 def _value(value: AnyValue) -> Any:
-    return [plain(entry) for entry in value.array_value.values] if value.HasField("array_value") else plain(value)
+    found = plain(value)
+    return [plain(entry) for entry in value.array_value.values] if found is None and value.HasField("array_value") else found
 
 
 def _unrolled(attributes: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -205,58 +218,6 @@ def _unrolled(attributes: dict[str, Any]) -> Iterable[dict[str, Any]]:
     arrays = {key: value for key, value in attributes.items() if isinstance(value, list)}
     fitting = {key: value for key, value in arrays.items() if len(value) == len(ids)}
     return ({**attributes, **{key: value[index] for key, value in fitting.items()}} for index in range(len(ids)))
-
-
-class _Attributes:
-    """The attributes of an event; `at` is the one that was read last."""
-
-    def __init__(self, attributes: Mapping[str, Any]) -> None:
-        self._attributes = attributes
-        self.at = ""
-
-    def _get(self, name: str) -> Any:
-        self.at = name
-        return self._attributes.get(name)
-
-    def outcome(self, now: float) -> Outcome:
-        return Outcome(
-            _name(self._get(names.MODEL_NAME)),
-            _text(self._get(names.PREDICTION_ID)),
-            label_text(self._get(names.OUTCOME_LABEL)),
-            now,
-            _source(self._get(names.OUTCOME_SOURCE)),
-            _worth(self._get(names.OUTCOME_VALUE)),
-        )
-
-    def prediction(self, time: float) -> Prediction:
-        predicted = self._get(names.PREDICTION_CLASS)
-        return Prediction(
-            model=_name(self._get(names.MODEL_NAME)),
-            version=_text(self._get(names.MODEL_VERSION)),
-            prediction_id=_text(self._get(names.PREDICTION_ID)),
-            time=time,
-            class_=None if predicted is None else label_text(predicted),
-            value=self._number(names.PREDICTION_VALUE),
-            confidence=self._confidence(),
-            weight=self._number(names.PREDICTION_WEIGHT) or 1.0,
-            segment=self._segment(),
-        )
-
-    def _segment(self) -> str:
-        segment = self._get(names.SEGMENT)
-        return "" if segment is None or segment == "" else label_text(segment)
-
-    def _confidence(self) -> float | None:
-        confidence = self._number(names.PREDICTION_CONFIDENCE, greatest=1 + ROUNDING)
-        return None if confidence is None else min(confidence, 1.0)
-
-    def _number(self, name: str, greatest: float = math.inf) -> float | None:
-        """A number, None where it is absent or NaN, as the confidence of a missing prediction is."""
-        value = self._get(name)
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return None
-        least = -math.inf if name == names.PREDICTION_VALUE else 0.0
-        return shape.number(least, greatest)(value)
 
 
 def _name(value: Any) -> str:
@@ -271,3 +232,50 @@ def _text(value: Any) -> str:
     if not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT:
         raise UnfitError(f"is {shape.brief(value)}", f"give a text of 1 to {MAX_TEXT} characters")
     return storable(text)
+
+
+def _class(value: Any) -> str | None:
+    return None if value is None else label_text(value)
+
+
+def _segment(value: Any) -> str:
+    return "" if value is None or value == "" else label_text(value)
+
+
+def _number(least: float, greatest: float = math.inf) -> Callable[[Any], float | None]:
+    """A reader of numbers; None where one is absent or NaN, as the confidence of a missing prediction is."""
+    read = shape.number(least, greatest)
+    return lambda value: None if value is None or value != value else read(value)  # noqa: PLR0124 - only NaN is not itself
+
+
+_PROBABILITY = _number(0.0, 1 + ROUNDING)
+_WEIGHT = _number(0.0)
+
+
+def _confidence(value: Any) -> float | None:
+    confidence = _PROBABILITY(value)
+    return confidence if confidence is None else min(confidence, 1.0)
+
+
+def _weight(value: Any) -> float:
+    return _WEIGHT(value) or 1.0
+
+
+_OUTCOME: tuple[_Field, ...] = (
+    (names.MODEL_NAME, _name),
+    (names.PREDICTION_ID, _text),
+    (names.OUTCOME_LABEL, label_text),
+    (names.OUTCOME_SOURCE, _source),
+    (names.OUTCOME_VALUE, _worth),
+)
+_PREDICTION: tuple[_Field, ...] = (
+    (names.MODEL_NAME, _name),
+    (names.MODEL_VERSION, _text),
+    (names.PREDICTION_ID, _text),
+    (names.PREDICTION_CLASS, _class),
+    (names.PREDICTION_VALUE, _number(-math.inf)),
+    (names.PREDICTION_CONFIDENCE, _confidence),
+    (names.PREDICTION_WEIGHT, _weight),
+    (names.SEGMENT, _segment),
+)
+"""The attributes of each event in the order of its row, but for the time, and how they are read."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from otel_ml import catalogue as names
@@ -87,9 +88,15 @@ class Ledger:
             self._outcomes.setdefault((outcome.model, outcome.prediction_id), {})[outcome.source] = outcome
         self.new_predictions: list[Prediction] = []
         self.new_outcomes: dict[tuple[str, str, str], Outcome] = {}
-        self.changes: dict[Place, list[float]] = {}
-        """What to add to each cell, in the order of `Sums`."""
+        self._changes: dict[Place, list[Sums]] = defaultdict(list)
         self.newest: dict[Version, float] = {}
+
+    def changes(self) -> Iterator[tuple[Place, Sums]]:
+        """What to add to each cell, in the order of the cells."""
+        for place, added in sorted(self._changes.items()):
+            sums = Sums(*map(sum, zip(*added, strict=True)))
+            if any(sums):
+                yield place, sums
 
     def predict(self, prediction: Prediction) -> str:
         """Take a prediction; the first of an id and version stays."""
@@ -104,14 +111,15 @@ class Ledger:
             self._pair(prediction, outcome, before=None)
         versions[prediction.version] = prediction
         self.new_predictions.append(prediction)
-        self._add((prediction.model, prediction.version, cells.COHORT), prediction.time, *cells.made(prediction, self._layout(prediction)))
+        of = (prediction.model, prediction.version, cells.COHORT)
+        self._add(of, self._slot(prediction.time), *cells.made(prediction, self._layout(prediction)))
         return names.RESULT_KEPT if prediction.model in self._models else names.RESULT_UNKNOWN_MODEL
 
     def label(self, outcome: Outcome, writer: str) -> str:
         """Take an outcome; a repetition changes nothing."""
         key = (outcome.model, outcome.prediction_id)
         if writer:
-            self._add((outcome.model, "", cells.ARRIVAL), outcome.time, Cell(cells.WRITTEN, writer), ONE)
+            self._add((outcome.model, "", cells.ARRIVAL), self._slot(outcome.time), Cell(cells.WRITTEN, writer), ONE)
         of_id = self._outcomes.setdefault(key, {})
         before, mine = self._truth(key), of_id.get(outcome.source)
         if mine is not None and (mine.label, mine.value) == (outcome.label, outcome.value):
@@ -141,6 +149,8 @@ class Ledger:
 
     def _truth(self, key: Id) -> Outcome | None:
         of_id = self._outcomes.get(key)
+        if of_id is not None and len(of_id) == 1:
+            return next(iter(of_id.values()))
         return truth(reversed(of_id.values()), self._known.trusted.get(key[0], frozenset())) if of_id else None
 
     def _replace(self, key: Id, before: Outcome | None, after: Outcome) -> None:
@@ -164,19 +174,20 @@ class Ledger:
 
     def _count(self, prediction: Prediction, outcome: Outcome, sign: int) -> list[tuple[Cell, Sums]]:
         """Count a pair by both clocks, or take it back; what it adds."""
-        of = (prediction.model, prediction.version)
-        parts = list(cells.of_pair(prediction, outcome, self._layout(prediction)))
+        model, version, layout = prediction.model, prediction.version, self._layout(prediction)
+        arrived, made = self._slot(outcome.time), self._slot(prediction.time)
+        parts = list(cells.of_pair(prediction, outcome, layout))
         for cell, sums in parts:
-            self._add((*of, cells.ARRIVAL), outcome.time, cell, sums, sign)
+            self._add((model, version, cells.ARRIVAL), arrived, cell, sums, sign)
             if cell.kind != cells.VALUE:
-                self._add((*of, cells.COHORT), prediction.time, cell, sums, sign)
-        known, sums = cells.made(prediction, self._layout(prediction))
-        self._add((*of, cells.COHORT), prediction.time, known._replace(kind=cells.KNOWN), sums, sign)
-        self._add((*of, cells.ARRIVAL), outcome.time, Cell(cells.DELAY, bin=cells.delay_bin(outcome.time - prediction.time)), ONE, sign)
+                self._add((model, version, cells.COHORT), made, cell, sums, sign)
+        self._add((model, version, cells.COHORT), made, *cells.made(prediction, layout, kind=cells.KNOWN), sign)
+        delay = Cell(cells.DELAY, bin=cells.delay_bin(outcome.time - prediction.time))
+        self._add((model, version, cells.ARRIVAL), arrived, delay, ONE, sign)
         return parts
 
     def _wait(self, outcome: Outcome, sign: int) -> None:
-        self._add((outcome.model, "", cells.ARRIVAL), outcome.time, Cell(cells.WAITING), ONE, sign)
+        self._add((outcome.model, "", cells.ARRIVAL), self._slot(outcome.time), Cell(cells.WAITING), ONE, sign)
 
     def _compare(self, of_id: Mapping[str, Outcome], outcome: Outcome, mine: Outcome | None) -> None:
         """Count how the label agrees with those of other sources, and take back what it said before."""
@@ -189,19 +200,17 @@ class Ledger:
     def _agree(self, one: Outcome, other: Outcome, sign: int) -> None:
         first, second = sorted((one, other), key=lambda outcome: outcome.source)
         cell = Cell(cells.AGREEMENT, f"{first.source}{SOURCES}{second.source}", first.label, second.label)
-        self._add((one.model, "", cells.ARRIVAL), max(one.time, other.time), cell, ONE, sign)
+        self._add((one.model, "", cells.ARRIVAL), self._slot(max(one.time, other.time)), cell, ONE, sign)
 
     def _layout(self, prediction: Prediction) -> Layout:
         return self._known.layouts.get((prediction.model, prediction.version), _PLAIN)
 
-    def _add(self, of: tuple[str, str, str], time: float, cell: Cell, sums: Sums, sign: int = 1) -> None:
-        slot = int(time // self._width) * self._width
-        place = (*of, slot, cell)
-        change = self.changes.get(place)
-        if change is None:
-            self.changes[place] = change = [0.0] * len(sums)
-        for position, value in enumerate(sums):
-            change[position] += value * sign
+    def _slot(self, time: float) -> int:
+        return int(time // self._width) * self._width
+
+    def _add(self, of: tuple[str, str, str], slot: int, cell: Cell, sums: Sums, sign: int = 1) -> None:
+        model, version, clock = of
+        self._changes[model, version, clock, slot, cell].append(sums if sign > 0 else Sums(*(-value for value in sums)))
 
 
 _PLAIN = Layout()

@@ -137,7 +137,7 @@ class OutcomeStore:
         write = self._database.write_rows
         write(connection, self._database.insert_new(PREDICTIONS), ledger.new_predictions)
         write(connection, self._database.upsert(OUTCOMES), [outcome for _, outcome in sorted(ledger.new_outcomes.items())])
-        changes = [(*place[:4], *place[4], *sums) for place, sums in sorted(ledger.changes.items()) if any(sums)]
+        changes = [(*place[:4], *place[4], *sums) for place, sums in ledger.changes()]
         write(connection, self._database.add(CELLS, Sums._fields), changes)
         write(connection, self._database.upsert(NEWEST), [(*of, time) for of, time in sorted(ledger.newest.items())])
 

@@ -69,10 +69,13 @@ def _metric_points(known: Metric, metric: otlp.Metric, resource: bytes, now: int
             yield Point(stream, found, point.time_unix_nano or now, value, delta)
 
 
+_PLAIN = frozenset(("string_value", "int_value", "double_value", "bool_value"))
+
+
 def plain(value: AnyValue) -> Any:
     """The value of an attribute: text, a number or a bool; None for anything else."""
     kind = value.WhichOneof("value")
-    return getattr(value, kind) if kind in ("string_value", "int_value", "double_value", "bool_value") else None
+    return getattr(value, kind) if kind in _PLAIN else None
 
 
 def _storable(series: Series) -> bool:
