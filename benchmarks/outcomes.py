@@ -36,7 +36,7 @@ from otel_ml_exporter.outcomes.tables import OUTCOMES, PREDICTIONS, Outcome, Pre
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 BATCH = 500
-SENDERS = 4
+SENDERS = 8
 APART = 10**9
 """What sets the ids of senders apart."""
 DAY = 86_400
