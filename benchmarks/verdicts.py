@@ -94,19 +94,21 @@ def _watches(reference: pd.DataFrame) -> tuple[Watch, Watch]:
 
 
 def month(year: pd.DataFrame, effort: Effort) -> str:
-    """A month of flights in the order of time: every other day is the baseline, the days between are replayed."""
-    rows = []
-    for size in SIZES:
-        found = list(_month_windows(year, effort.months, size, effort.month_windows))
-        own = [{method: [name for name in each[method] if name not in flights.WEATHER] for method in each} for each in found]
-        rows += [[size, len(found), what, *_alarms(part)] for what, part in (("all 11", found), ("4 without weather", own))]
-    title = "A stationary month in the order of time: windows with any drift verdict"
-    return table(title, ["rows", "windows", "features", *METHODS], rows)
+    """A month and a quarter of flights in the order of time: every other day is the baseline, the days between are replayed."""
+    rows: list[list[object]] = []
+    for span, months in (("a month", 1), ("a quarter", BASELINE_MONTHS)):
+        numbers = sorted({(month - 1) // months for month in effort.months})
+        parts = [year[(year["month"] - 1) // months == number] for number in numbers]
+        for size in SIZES:
+            found = list(_windows_between(parts, size, effort.month_windows * months))
+            own = [{method: [name for name in each[method] if name not in flights.WEATHER] for method in each} for each in found]
+            rows += [[span, size, len(found), what, *_alarms(part)] for what, part in (("all 11", found), ("4 without weather", own))]
+    title = "Every other day of flights in the order of time: windows with any drift verdict"
+    return table(title, ["days of", "rows", "windows", "features", *METHODS], rows)
 
 
-def _month_windows(year: pd.DataFrame, months: Sequence[int], size: int, most: int) -> Iterator[Named]:
-    for number in months:
-        rows = year[year["month"] == number]
+def _windows_between(parts: Sequence[pd.DataFrame], size: int, most: int) -> Iterator[Named]:
+    for rows in parts:
         odd = rows["day"] % 2 == 1
         for reference, replayed in ((rows[odd], rows[~odd]), (rows[~odd], rows[odd])):
             watches = _watches(reference)

@@ -10,24 +10,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from otel_ml import stats
 from otel_ml._values import is_missing, label_of
 from otel_ml.errors import BaselineError, Fault
+from otel_ml.stats import table
+from otel_ml.stats.distance import SMOOTHING
 
 Indices = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.int64]
 
-TIME_BLOCKS = 20
-TIME_ROWS = 200
-"""Fewest rows of a block of time: below, PSI is mostly chance."""
+TIME_BLOCKS = ((20, 200), (100, 40), (500, 40))
+"""Into how many blocks time is cut at most, and of how many rows at least: those of days cannot tell hours apart."""
 KEY_BLOCKS = 1024
 
 
 class Effect(NamedTuple):
-    """How many times more than independent rows blocks scatter, at least 1, and how evenly; see `stats.psi_noise_scale`."""
+    """How many times more than independent rows blocks scatter, at least 1, and how evenly; see `stats.psi_noise_scale`.
+
+    `spell` is how many rows that follow each other count as one value where it is rare, at least 1.
+    """
 
     size: float = 1.0
     degrees: float | None = None
+    spell: float = 1.0
 
 
 class Replay:
@@ -51,13 +55,13 @@ class Replay:
 
 
 def replay_time(sample: Any, rows: int, bins: Mapping[str, int]) -> Replay:
-    """A replay in about 20 blocks of following rows, of 200 rows or more; `sample` are times of some of the `rows`."""
+    """A replay in blocks of following rows, the shortest of `TIME_BLOCKS`; `sample` are times of some of the `rows`."""
     known = _times(sample)[0]
     try:
         ordered = np.sort(known)
     except TypeError as error:
         raise BaselineError("the data", [Fault("time", f"cannot be put in order ({error})", "give times of one type")]) from error
-    blocks = min(TIME_BLOCKS, rows // TIME_ROWS)
+    blocks = min(TIME_BLOCKS[-1][0], rows // TIME_BLOCKS[-1][1]) if rows >= 2 * TIME_BLOCKS[0][1] else 1
     starts = [len(ordered) * block // blocks for block in range(1, blocks)] if len(ordered) else []
     edges = np.unique(ordered[starts])
     return Replay(partial(_time_blocks, edges), len(edges) + 1, time_effect, bins)
@@ -102,19 +106,39 @@ def _key_blocks(column: Any) -> Indices:
 
 
 def time_effect(counts: Matrix) -> Effect:
+    """The largest effect on blocks of several lengths; `counts` are those of the shortest, in the order of time.
+
+    Weather scatters the most in long blocks, and the hour of the day in those that are shorter than a day. A spell is told by
+    the longest ones, and lasts longer than their effect says, because one moment of it fills several bins: twice as long.
+    """
+    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
+    if min(counts.shape) < 2:
+        return Effect()
+    found = [_scatter(_merged(counts, min(blocks, int(counts.sum()) // rows))) for blocks, rows in TIME_BLOCKS]
+    return max(found, key=lambda effect: effect.size)._replace(spell=round(2 * found[0].size - 1, 3))
+
+
+def _merged(counts: Matrix, blocks: int) -> Matrix:
+    """Following blocks made one, so that there are about so many of about the same number of rows."""
+    sizes = counts.sum(axis=1)
+    places = (np.cumsum(sizes) - sizes / 2) * max(blocks, 1) // sizes.sum()
+    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    merged: Matrix = np.add.reduceat(counts, starts, axis=0)
+    return merged
+
+
+def _scatter(counts: Matrix) -> Effect:
     """The mean PSI of a block against the rest, divided by what it would be for independent rows, `(B - 1)(1/n + 1/m)`.
 
     The degrees of freedom are those of the chi-square that scatters about its mean as these ratios do (Satterthwaite 1946),
     where they are fewer than B - 1.
     """
-    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
-    if min(counts.shape) < 2:
+    if len(counts) < 2:
         return Effect()
-    total, rows = counts.sum(axis=0), counts.sum()
-    degrees = counts.shape[1] - 1
-    expected = [degrees * (1 / block.sum() + 1 / (rows - block.sum())) for block in counts]
-    found = [stats.psi((total - block).tolist(), block.tolist()).value for block in counts]
-    ratios = np.divide(found, expected)
+    sizes, degrees = counts.sum(axis=1), counts.shape[1] - 1
+    rest = counts.sum(axis=0) - counts
+    found = table.psi_terms(rest.astype(float), counts.astype(float), SMOOTHING).sum(axis=1)
+    ratios = found / (degrees * (1 / sizes + 1 / (sizes.sum() - sizes)))
     size, variance = float(ratios.mean()), float(ratios.var(ddof=1))
     if size <= 1:
         return Effect()

@@ -236,12 +236,18 @@ class Tally:
 
         def noise(name: str, prefix: str = "") -> dict[str, Any]:
             time, key = by_time.get(name, Effect()), by_key.get(name, Effect())
-            size, degrees = max(time, key, key=lambda effect: effect.size)
-            return {f"{prefix}design_effect": size, f"{prefix}noise_degrees": degrees, f"{prefix}key_effect": key.size}
+            larger = max(time, key, key=lambda effect: effect.size)
+            return {f"{prefix}design_effect": larger.size, f"{prefix}noise_degrees": larger.degrees, f"{prefix}key_effect": key.size}
 
         weights, rules = self._importance(), self._rules
         features = [
-            replace(tally.feature(weights.get(name)), **noise(name), source=self._sources[name], rules=rules.get(name))
+            replace(
+                tally.feature(weights.get(name)),
+                **noise(name),
+                spell_rows=by_time.get(name, Effect()).spell,
+                source=self._sources[name],
+                rules=rules.get(name),
+            )
             for name, tally in self._features.items()
         ]
         baseline = Baseline(

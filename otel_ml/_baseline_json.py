@@ -83,6 +83,8 @@ def _encode_feature(feature: Feature) -> dict[str, Any]:
         if getattr(feature, name) is not None:
             content[name] = getattr(feature, name)
     content |= _encode_noise("", feature)
+    if feature.spell_rows != 1:
+        content["spell_rows"] = feature.spell_rows
     if feature.type == "categorical":
         content["vocabulary"] = list(feature.vocabulary)
     if feature.singletons:
@@ -284,6 +286,9 @@ def _decode_feature(reader: Reader, name: str) -> Feature:
     singletons = reader.take("singletons", int, default=0)
     if singletons < 0:
         reader.fault("singletons", f"are {singletons}, less than 0", REBUILD)
+    spell_rows = reader.take("spell_rows", float, default=1.0)
+    if spell_rows < 1:
+        reader.fault("spell_rows", f"is {spell_rows!r}, less than 1", REBUILD)
     source = None
     if reader.has("source"):
         with reader.inside("source"):
@@ -293,7 +298,7 @@ def _decode_feature(reader: Reader, name: str) -> Feature:
         with reader.inside("schema"):
             rules = _decode_rules(reader)
     defaults = reader.numbers("defaults") if reader.has("defaults") else ()
-    rest = {**_decode_noise(reader, ""), **summary, "rules": rules, "defaults": defaults}
+    rest = {**_decode_noise(reader, ""), **summary, "rules": rules, "defaults": defaults, "spell_rows": spell_rows}
     return Feature(name, kind, histogram, vocabulary=vocabulary, singletons=singletons, source=source, **rest)
 
 

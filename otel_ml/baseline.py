@@ -80,7 +80,8 @@ class Feature:
     categories, more than get a bin of their own; `importance` is the share of the model's behaviour that hangs on it.
     `design_effect` is how many times further apart than independent rows two blocks of this feature's rows are, and
     `noise_degrees` how evenly (see `stats.psi_noise_scale`; None: as independent rows). `key_effect` is the same for groups
-    of keys alone: how many rows say what one independent row would. `singletons` counts the categories that only one key had.
+    of keys alone: how many rows say what one independent row would. `spell_rows` is how many rows that follow each other
+    count as one where values are out of range, as those of one storm. `singletons` counts the categories that only one key had.
     `source` tells what a feature is made from that is no column of the input by itself.
     `rules` are those of its column, held by the first feature that is made from it; `defaults` are numbers such as -999 that did
     not occur, and mean that a value is lost where they do.
@@ -98,6 +99,7 @@ class Feature:
     design_effect: float = 1.0
     key_effect: float = 1.0
     noise_degrees: float | None = None
+    spell_rows: float = 1.0
     singletons: int = 0
     source: Source | None = None
     rules: Rules | None = None

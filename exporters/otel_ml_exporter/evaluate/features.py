@@ -125,14 +125,15 @@ def _scores(rows: Sequence[_Row], violations: Mapping[str, Counts] | None, limit
 def _range_check(feature: Feature, violations: Counts, samples: float, noise: Noise) -> stats.RangeCheck:
     """Values outside what was observed; a season may pass the bounds, but not by far, and it brings no category.
 
-    So the effect of time stretches the number of values that are just out of range, and that of keys all numbers.
+    So a spell counts as one value where values are just out of range, and the rows of a key everywhere.
     """
     known, infinite = feature.histogram.samples, violations.get(names.VIOLATION_INFINITE, 0.0)
     if feature.type == "categorical":
         unseen = violations.get(names.VIOLATION_UNSEEN, 0.0)
         return stats.range_check(unseen, samples, known, singletons=feature.singletons, alpha=noise.alpha, design_effect=noise.key_effect)
     outside, far = (violations.get(kind, 0.0) + infinite for kind in (names.VIOLATION_OUT_OF_RANGE, names.VIOLATION_FAR))
-    check = stats.range_check(outside, samples, known, alpha=noise.alpha, design_effect=noise.design_effect)
+    spell = max(feature.spell_rows, noise.key_effect)
+    check = stats.range_check(outside, samples, known, alpha=noise.alpha, design_effect=spell)
     by_far = stats.range_check(far, samples, known, alpha=noise.alpha, design_effect=noise.key_effect)
     return by_far._replace(ratio=check.ratio) if by_far.broken else check
 

@@ -59,9 +59,10 @@ def wobbling(bins, share):
     ("effects", "far", "drifted"),
     [
         ({}, 0.0, 1),
-        ({"design_effect": 50.0}, 0.0, 0),
-        ({"design_effect": 50.0}, 20.0, 1),
-        ({"design_effect": 50.0}, 5.0, 0),
+        ({"design_effect": 50.0}, 0.0, 1),
+        ({"spell_rows": 50.0}, 0.0, 0),
+        ({"spell_rows": 50.0}, 20.0, 1),
+        ({"spell_rows": 50.0}, 5.0, 0),
         ({"design_effect": 50.0, "key_effect": 50.0}, 20.0, 0),
     ],
 )

@@ -75,6 +75,17 @@ def test_blocks_that_scatter_unevenly_have_fewer_degrees_of_freedom_than_bins():
     assert even.noise_degrees is None or even.noise_degrees > 4
 
 
+def test_the_hour_of_the_day_shows_in_blocks_of_hours_and_is_no_spell_in_those_of_days():
+    """80 days of 250 rows: 20 blocks of four days are all alike, those of 40 rows have few hours each."""
+    moment = np.arange(20_000)
+    weather = np.repeat(np.random.default_rng(5).normal(size=40), 500)
+    hour, storm = build({"hour": moment % 250 // 10, "weather": weather}, time=moment).features
+    assert hour.design_effect > 10
+    assert hour.spell_rows < 3
+    assert storm.design_effect > 300
+    assert storm.spell_rows == pytest.approx(2 * storm.design_effect - 1)
+
+
 def test_a_repeated_key_says_nothing_of_how_uneven_time_is(random):
     user = np.repeat(np.arange(500), 20)[random.permutation(10_000)]
     both = build({"x": random.normal(size=500)[user]}, key=user, time=np.arange(10_000)).features[0]
@@ -105,11 +116,13 @@ def test_what_noise_was_measured_survives_the_file_and_nonsense_is_refused(rando
     document = json.loads((tmp_path / "b.json").read_text())
     document["features"]["c"]["singletons"] = -1
     document["features"]["x"]["noise_degrees"] = 0
+    document["features"]["x"]["spell_rows"] = 0.5
     document["prediction_noise_degrees"] = -1
     (tmp_path / "b.json").write_text(json.dumps(document))
     with pytest.raises(BaselineError) as caught:
         Baseline.load(tmp_path / "b.json")
-    for said in ("features.c.singletons: are -1", "features.x.noise_degrees: are 0", "prediction_noise_degrees: are -1"):
+    faults = ("c.singletons: are -1", "x.noise_degrees: are 0", "x.spell_rows: is 0.5, less than 1", "prediction_noise_degrees: are -1")
+    for said in faults:
         assert said in str(caught.value)
 
 
@@ -142,7 +155,8 @@ def test_a_design_effect_is_in_the_file_only_where_there_is_one(random, tmp_path
     assert "design_effect" not in document["features"]["y"]
     assert "prediction_design_effect" not in document
     assert Baseline.load(tmp_path / "b.json") == wanders
-    without = dataclasses.replace(wanders, features=tuple(dataclasses.replace(feature, design_effect=1.0) for feature in wanders.features))
+    plain = tuple(dataclasses.replace(feature, design_effect=1.0, spell_rows=1.0) for feature in wanders.features)
+    without = dataclasses.replace(wanders, features=plain)
     assert without.fingerprint == build({"x": np.sort(np.random.default_rng(3).normal(size=4_000)), "y": [1] * 4_000}).fingerprint
 
 
