@@ -93,6 +93,8 @@ def _inhibitions() -> list[dict[str, Any]]:
         _mutes(f'{names.SEVERITY}="{names.CRITICAL}"', f'{names.SEVERITY}="{names.WARNING}"', CATEGORY),
         _mutes('alertname="ModelInputDataBroken"', f'alertname=~"{_SCORES}"'),
         _mutes('alertname="ModelDatasetDrift"', 'alertname="ModelFeatureDrift"'),
+        _mutes('alertname="ModelStuckInput"', 'alertname="ModelFeatureDrift"', FEATURE),
+        _mutes('alertname=~"ModelDatasetDrift|ModelFeatureDrift"', 'alertname=~"ModelDomainShift|ModelOutliersRising"'),
         _mutes('alertname="ModelBaselineMissing"', f'alertname=~"{_DRIFT}"'),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.durations import milliseconds, written
 from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
@@ -68,6 +69,7 @@ def _rows(queries: Queries, window: str) -> str:
 
 
 def _broken(violations: Share) -> Alert:
+    """Kept while the short window still holds the broken rows, and the scores that this alert mutes with it."""
     queries = violations.queries
     fast, slow = queries.knobs.rate_window, queries.knobs.short_window
     of_model = (MODEL, VERSION)
@@ -79,7 +81,7 @@ def _broken(violations: Share) -> Alert:
         name="ModelInputDataBroken",
         expr=violations.exceeded(),
         hold="10m",
-        keep="10m",
+        keep=written(milliseconds(slow) + milliseconds("30m")),
         severity=names.CRITICAL,
         category=CATEGORY,
         summary=f"Model {label(MODEL)} gets broken input",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.mixin.durations import seconds
+from otel_ml_exporter.mixin.durations import milliseconds, seconds, written
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past, served
 from otel_ml_exporter.mixin.pack import Alert, Group
-from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SIGNAL, VERSION, WINDOW, Queries, equal
 from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, value
 
 CATEGORY = "labels"
@@ -69,8 +69,12 @@ def _late(queries: Queries) -> Alert:
 
 
 def _few(queries: Queries) -> Alert:
-    """Where labels come within a quarter of the window, so that the predictions of the last hours do not count against them."""
+    """Where labels come within a quarter of the window, and the model is older than half of it.
+
+    So the predictions of the last hours, which have no label yet, are never the most of them.
+    """
     long, model = queries.knobs.long_window, (MODEL, VERSION)
+    window = queries.series(names.WINDOW_SAMPLES, equal(SIGNAL, names.SIGNAL_PREDICTION), equal(WINDOW, long))
     prompt = f"  {queries.score(names.OUTCOME_DELAY, long, LATE)} <= {seconds(long) / 4:g}"
     known = queries.limit(names.SIGNAL_LABEL_COVERAGE, names.WARNING, *of(*model))
     samples = queries.samples(names.SIGNAL_PREDICTION, long, *of(*model))
@@ -79,6 +83,7 @@ def _few(queries: Queries) -> Alert:
         expr=both(
             past(queries.score(names.OUTCOME_COVERAGE_RATIO, long), "<", queries.limit(names.SIGNAL_LABEL_COVERAGE, names.WARNING)),
             prompt,
+            f"  max by ({MODEL_VERSION}) ({window} offset {written(milliseconds(long) // 2)}) > 0",
             enough(queries, names.SIGNAL_PREDICTION, long, queries.knobs.minimum_outcomes),
         ),
         hold="2h",
