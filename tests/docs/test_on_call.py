@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import yaml
 
-from tests.support import eventually, running_alertmanager, running_prometheus
+from support import eventually, running_alertmanager, running_prometheus
 
 ROOT = Path(__file__).parents[2]
 

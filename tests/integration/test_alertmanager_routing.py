@@ -1,6 +1,8 @@
 """The example configuration in a real Alertmanager: who is told, how often, and what stays quiet behind a larger fault."""
 
 import json
+import math
+import runpy
 import shutil
 import subprocess
 import sys
@@ -44,10 +46,14 @@ MUTED = [
     ("ModelCanaryWorse", "ModelCanaryDiffers"),
     ("ModelInputDataBroken", "ModelConfidenceDropped"),
     ("ModelErrorBudgetBurn", "ModelReplicasDown"),
+    ("ModelStuckInput", "ModelFeatureDrift"),
+    ("ModelFeatureDrift", "ModelOutliersRising"),
+    ("ModelDatasetDrift", "ModelDomainShift"),
 ]
 HEARD = [
     ("ModelBaselineStale", "ModelFeatureDrift"),
     ("ModelFeatureDrift", "ModelPredictionShift"),
+    ("ModelFeatureDrift", "ModelEstimatedAccuracyLow"),
     ("ModelDatasetDrift", "ModelMiscalibrated"),
     ("ModelErrorBudgetBurn", "ModelOutputCollapsed"),
     ("ModelInputDataBroken", "ModelErrorBudgetBurn"),
@@ -289,6 +295,37 @@ def test_inhibited_alerts_are_never_delivered(alertmanager, recorder):
     time.sleep(2)
     assert {page["payload"]["class"] for page in recorder.pages("quiet")} == {"ModelServiceDown"}
     assert not recorder.chats("quiet")
+
+
+def test_the_replay_of_the_benchmarks_tells_the_same_in_the_same_order(alertmanager, recorder):
+    """Grouped, muted behind a page, told when the page ends, and told what is resolved."""
+    benchmark = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "notifications.py"))
+    config = yaml.safe_load(render("alertmanager", Knobs(pace=0.01))[CONFIG])
+    begin = time.time()
+    age, plan, outliers, broken = steps = [
+        (0.0, math.inf, alert("ModelFeatureDrift", "told", ml_feature_name="age")),
+        (2.0, 8.0, alert("ModelFeatureDrift", "told", ml_feature_name="plan")),
+        (0.0, math.inf, alert("ModelOutliersRising", "told")),
+        (2.0, 4.0, alert("ModelInputDataBroken", "told", ml_feature_name="plan")),
+    ]
+    for at, started, ended in ((0.0, (age, outliers), ()), (2.0, (plan, broken), ()), (4.0, (), (broken,)), (8.0, (), (plan,))):
+        time.sleep(max(0.0, begin + at - time.time()))
+        now = datetime.now(timezone.utc)
+        post(
+            alertmanager,
+            *({**what, "startsAt": now.isoformat(), "endsAt": (now + timedelta(minutes=5)).isoformat()} for *_, what in started),
+            *({**what, "startsAt": (now - timedelta(seconds=2)).isoformat(), "endsAt": now.isoformat()} for *_, what in ended),
+        )
+    fired = [benchmark["Fired"](tuple(sorted(what["labels"].items())), start, end) for start, end, what in steps]
+    expected = benchmark["notifications"](config, fired, 11.0)
+    chats = [len(each.firing | each.resolved) for each in expected if each.receiver == "slack"]
+    pages = ["trigger" if each.firing else "resolve" for each in expected if each.receiver == "pagerduty"]
+    assert (chats, pages) == ([1, 2, 2], ["trigger", "resolve"])
+
+    def told():
+        return [int(chat["title"][-2]) for chat in recorder.chats("told")], [page["event_action"] for page in recorder.pages("told")]
+
+    eventually(lambda: told() == (chats, pages), told)
 
 
 def test_a_missing_label_mutes_nobody_elses_alerts(alertmanager):
