@@ -137,6 +137,7 @@ SIGNAL_SEGMENT_GAP: Final = "segment_gap"
 SIGNAL_ESTIMATED_DROP: Final = "estimated_drop"
 SIGNAL_LABEL_DELAY: Final = "label_delay"
 SIGNAL_LABEL_COVERAGE: Final = "label_coverage"
+SIGNAL_OUTCOME_UNMATCHED: Final = "outcome_unmatched"
 SIGNAL_BASELINE_AGE: Final = "baseline_age"
 SIGNAL_DOMAIN_AUC: Final = "domain_auc"
 
@@ -409,6 +410,7 @@ ATTRIBUTES: Final = (
             SIGNAL_ESTIMATED_DROP: "How much the estimated accuracy may lie below the baseline's.",
             SIGNAL_LABEL_DELAY: "Seconds within which nine outcomes in ten arrive.",
             SIGNAL_LABEL_COVERAGE: "Least share of predictions that get an outcome.",
+            SIGNAL_OUTCOME_UNMATCHED: "Limit of the share of outcomes whose prediction is not known.",
             SIGNAL_BASELINE_AGE: "Seconds after which a baseline is old.",
             SIGNAL_DOMAIN_AUC: "Limit of the area with which a classifier tells rows from the baseline's.",
         },

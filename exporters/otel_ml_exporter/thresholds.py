@@ -49,6 +49,7 @@ DEFAULTS = (
     Threshold(names.SIGNAL_ESTIMATED_DROP, 0.02, names.WARNING),
     Threshold(names.SIGNAL_LABEL_DELAY, DAY, names.WARNING, unit="s"),
     Threshold(names.SIGNAL_LABEL_COVERAGE, 0.5, names.WARNING),
+    Threshold(names.SIGNAL_OUTCOME_UNMATCHED, 0.1, names.WARNING),
     Threshold(names.SIGNAL_BASELINE_AGE, 90 * DAY, names.WARNING, unit="s"),
     Threshold(names.SIGNAL_DOMAIN_AUC, 0.7, names.WARNING),
 )

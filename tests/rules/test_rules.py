@@ -64,7 +64,7 @@ def test_every_alert_has_a_story_with_all_its_states(name):
 def test_the_stories_cover_each_problem_of_the_monitor():
     text = (ROOT / "tests" / "rules" / "ModelMonitorUnhealthy.yaml").read_text(encoding="utf-8")
     problems = {alert.labels["ml_problem"] for alert in ALERTS if alert.name == "ModelMonitorUnhealthy"}
-    assert len(problems) == 9
+    assert len(problems) == 11
     assert all(f'alertstate="firing", ml_problem="{problem}"' in text for problem in problems)
 
 
@@ -123,6 +123,7 @@ def test_only_consequences_page():
         "ModelOutputCollapsed",
         "ModelAccuracyBelowFloor",
         "ModelCanaryWorse",
+        "ModelVerificationFailed",
     }
 
 

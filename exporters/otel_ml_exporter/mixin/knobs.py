@@ -37,6 +37,7 @@ _SHARES = (
     "abstention_share",
     "shadow_disagreement",
     "dropped_ratio",
+    "store_ratio",
 )
 _COUNTS = ("minimum_calls", "minimum_samples", "minimum_outcomes")
 
@@ -95,6 +96,7 @@ class Knobs:
     abstention_share: float = field(default=0.2, metadata=_why("share of withheld predictions that the fallback can stand"))
     shadow_disagreement: float = field(default=0.05, metadata=_why("share of rows on which a shadow may say something else"))
     dropped_ratio: float = field(default=0.01, metadata=_why("share of uncounted rows above which the monitor itself needs mending"))
+    store_ratio: float = field(default=0.9, metadata=_why("fullness of the exporter's store that leaves you time to make room"))
     minimum_calls: int = field(
         default=100, metadata=_why("fewer calls in the short window are no evidence about a budget; lower for rare, precious calls")
     )

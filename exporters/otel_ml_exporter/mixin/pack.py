@@ -12,6 +12,9 @@ from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.wording import annotate
 
+PROBLEM: Final = "ml_problem"
+"""Tells alerts of one name apart by what is wrong."""
+
 ALL_MODELS: Final = "all"
 """The model label of alerts about the pack itself; Alertmanager takes labels that both sides lack for equal."""
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import milliseconds, seconds, written
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past, served
-from otel_ml_exporter.mixin.pack import Alert, Group
+from otel_ml_exporter.mixin.pack import PROBLEM, Alert, Group
 from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SIGNAL, VERSION, WINDOW, Queries, equal
 from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, value
 
 CATEGORY = "labels"
 DASHBOARD = "otel-ml-quality?model&version"
+UNMATCHED = "unmatched"
 LATE = equal(names.QUANTILE, "0.9")
 
 
 def labels(queries: Queries) -> Group:
     """The labels: that they arrive, in time, and for enough predictions."""
-    return Group(CATEGORY, "Do outcomes arrive, in time and for enough predictions?", (_stale(queries), _late(queries), _few(queries)))
+    return Group(
+        CATEGORY,
+        "Do outcomes arrive, in time and for enough predictions?",
+        (_stale(queries), _late(queries), _few(queries), _unmatched(queries)),
+    )
 
 
 def _delay(queries: Queries, *matchers: str) -> str:
@@ -98,4 +103,34 @@ def _few(queries: Queries) -> Alert:
         ),
         action="Compare the ids of predictions and outcomes: a changed join key is the usual cause; then look for a source that is gone.",
         dashboard=DASHBOARD,
+    )
+
+
+def _unmatched(queries: Queries) -> Alert:
+    """Of the model, for an outcome without its prediction has no version; beside the pairs of all versions."""
+    long = queries.knobs.long_window
+    lost = f"max by ({MODEL}) ({queries.windowed(names.OUTCOME_UNMATCHED, long)})"
+    pairs = f"sum by ({MODEL}) ({queries.samples(names.SIGNAL_PERFORMANCE, long)})"
+    arrived = f"({lost} + on ({MODEL}) ({pairs} or on ({MODEL}) 0 * {lost}))"
+    limit = queries.series(names.THRESHOLD, equal(SIGNAL, names.SIGNAL_OUTCOME_UNMATCHED))
+    shown = queries.series(names.THRESHOLD, equal(SIGNAL, names.SIGNAL_OUTCOME_UNMATCHED), *of(MODEL))
+    count = queries.windowed(names.OUTCOME_UNMATCHED, long, *of(MODEL))
+    return Alert(
+        name="ModelLabelCoverageLow",
+        expr=(
+            f"(\n    {lost}\n  / on ({MODEL})\n    ({arrived} >= {queries.knobs.minimum_outcomes})\n)\n"
+            f"> on ({MODEL})\n  max by ({MODEL}) ({limit})"
+        ),
+        hold="1h",
+        keep="1h",
+        severity=names.WARNING,
+        category=CATEGORY,
+        labels={PROBLEM: UNMATCHED},
+        summary=f"Outcomes of model {label(MODEL)} match no prediction",
+        description=(
+            f"{value(PERCENT)} of the outcomes of model {label(MODEL)} that arrived over {long} match no prediction "
+            f"(limit {look_up(shown, MODEL, form=PERCENT)}; {look_up(count, MODEL, form=COUNT)} outcomes). Quality tells of the others."
+        ),
+        action="Compare an id of each side: the join key changed, or predictions get lost; mend it and bring the outcomes again.",
+        dashboard="otel-ml-quality?model",
     )

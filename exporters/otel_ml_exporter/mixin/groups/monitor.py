@@ -8,18 +8,17 @@ from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import limit_or
 from otel_ml_exporter.mixin.groups.serving import WITHIN, bound, objective
 from otel_ml_exporter.mixin.groups.verdicts import both, past, served
-from otel_ml_exporter.mixin.pack import Alert, Group, about_the_pack
+from otel_ml_exporter.mixin.pack import PROBLEM, Alert, Group, about_the_pack
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
 from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
 CATEGORY = "monitor"
-PROBLEM = "ml_problem"
 
 
 def monitor(queries: Queries) -> Group:
     """The monitor itself, without which no other alert can be trusted."""
     of_models = (_baseline, _old, _dropped, _errors, _mismatch, _objective)
-    of_pack = (_overflow, _stale, _failed, _source, _unusable, _refused)
+    of_pack = (_overflow, _stale, _failed, _source, _unusable, _refused, _turned_away, _full)
     alerts = tuple(alert(queries) for alert in (*of_models, *of_pack))
     return Group(CATEGORY, "Can the other alerts be trusted?", ((_watchdog(),) if queries.knobs.watchdog else ()) + alerts)
 
@@ -247,5 +246,35 @@ def _refused(queries: Queries) -> Alert:
         summary="The exporter drops points that it receives",
         description=f"The exporter dropped {value(COUNT)} points over {window} (limit 0): {label(reason)}. Its scores are of a part.",
         action="Read the exporter's log for what was dropped; a limit is raised in its configuration.",
+        of_pack=True,
+    )
+
+
+def _turned_away(queries: Queries) -> Alert:
+    window, reason = queries.knobs.short_window, prometheus(names.DROP_REASON)
+    return _problem(
+        "requests_refused",
+        expr=f"sum by ({reason}) (increase({queries.series(names.EXPORTER_REQUESTS_REFUSED)}[{window}])) > 0",
+        summary="The exporter refuses predictions or outcomes",
+        description=(
+            f"The exporter refused {value(COUNT)} requests over {window} (limit 0): {label(reason)}. "
+            "What the senders do not bring again is missing from quality."
+        ),
+        action="Read what the sender was answered; make room, raise the limit that it names, or give the sender a token.",
+        of_pack=True,
+    )
+
+
+def _full(queries: Queries) -> Alert:
+    rows, most = (f"max({queries.series(metric)})" for metric in (names.EXPORTER_STORE_ROWS, names.EXPORTER_STORE_LIMIT))
+    return _problem(
+        "store_full",
+        expr=f"{rows} / {most} > {queries.knobs.store_ratio}",
+        summary="The exporter's store is nearly full",
+        description=(
+            f"The store holds {look_up(rows, form=COUNT)} predictions and outcomes, {value(PERCENT)} of what it may "
+            f"(limit {queries.knobs.store_ratio:.0%}). When it is full, more are refused."
+        ),
+        action="Keep less (`retention`), send a sample of the predictions, or raise `limits.stored` where the disk has room.",
         of_pack=True,
     )

@@ -28,6 +28,7 @@ from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SCORE, SUBJEC
 CATEGORY = "rollout"
 DASHBOARD: Final = "otel-ml-rollout?model"
 RESULT: Final = prometheus(names.SHADOW_RESULT)
+VERIFIED: Final = prometheus(names.VERIFICATION_RESULT)
 Z: Final = 3
 """Standard errors between the shares of failed calls that chance passes once in 700 comparisons."""
 GAP: Final = 0.01
@@ -46,7 +47,7 @@ def rollout(queries: Queries) -> Group:
     recordings = [*_compared(queries), shadow.threshold()]
     for window in queries.knobs.rate_windows:
         recordings += _answers(shadow, window)
-    alerts = (_worse(queries), _differs(queries), _disagrees(shadow))
+    alerts = (_worse(queries), _failing(queries), _differs(queries), _disagrees(shadow))
     return Group(CATEGORY, "May the new version take over?", (*recordings, *alerts))
 
 
@@ -104,6 +105,32 @@ def _worse(queries: Queries) -> Alert:
         ),
         action="Abort the rollout: send all calls to the stable version, then read the canary's log.",
         dashboard=DASHBOARD,
+    )
+
+
+def _failing(queries: Queries) -> Alert:
+    """A process counts what it verified until it ends; nobody gets the answers of a shadow."""
+    model = (MODEL, VERSION)
+    wrong = f'{VERIFIED}=~"{names.VERIFICATION_MISMATCH}|{names.VERIFICATION_ERROR}"'
+    shadow = queries.series(names.MODEL_INFO, equal(ROLE, names.ROLE_SHADOW))
+    records = queries.series(names.VERIFICATION_RECORDS, *of(*model))
+    results = f"sum by ({VERIFIED}) ({records}) > 0"
+    return Alert(
+        name="ModelVerificationFailed",
+        expr=(
+            f"sum by ({MODEL_VERSION}) ({queries.series(names.VERIFICATION_RECORDS, wrong)}) > 0\nunless on ({MODEL_VERSION})\n  {shadow}"
+        ),
+        hold="1m",
+        severity=names.CRITICAL,
+        category=CATEGORY,
+        summary=f"Model {label(MODEL)} does not answer as it was trained to",
+        description=(
+            f"{SUBJECT}: {value(COUNT)} golden records of its baseline got another answer than when the baseline was made, or none "
+            f"(limit 0; of {look_up(f'sum({records})', *model, form=COUNT)}). Records by result: "
+            f"{top_three(results, *model, by=VERIFIED, form=COUNT)}. What serves is not what was trained."
+        ),
+        action="Roll back, then compare the model file, its preprocessing and its libraries with those of the training job.",
+        dashboard="otel-ml-monitor?model&version",
     )
 
 
