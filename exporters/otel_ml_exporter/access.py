@@ -24,11 +24,16 @@ class Token:
 
 @dataclass(frozen=True)
 class Tls:
-    """Files of the server's certificate and key, and of the authorities that clients must have theirs from, where they need one."""
+    """Files of the server's certificate and key, and of the authorities that clients must have theirs from, where they need one.
+
+    `optional` lets in clients without a certificate; one that they show is verified all the same. `newest` asks for TLS 1.3.
+    """
 
     cert_file: str
     key_file: str
     client_ca_file: str | None = None
+    optional: bool = False
+    newest: bool = False
 
 
 @dataclass(frozen=True)

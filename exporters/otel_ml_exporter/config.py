@@ -24,6 +24,9 @@ from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, Costs, FeatureLimits, 
 MAX_WINDOWS = 10
 REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_STABLE, REFERENCE_REST)
 MEMORY = ":memory:"
+NO_CLIENT_CERT, VERIFIED_CLIENT_CERT = "NoClientCert", "RequireAndVerifyClientCert"
+CLIENT_AUTH_TYPES = (NO_CLIENT_CERT, "VerifyClientCertIfGiven", VERIFIED_CLIENT_CERT)
+TLS_VERSIONS = ("TLS12", "TLS13")
 
 
 @dataclass(frozen=True)
@@ -257,13 +260,37 @@ def _access(section: Section, directory: Path) -> Access:
     section.only(("tokens", "tls_server_config"))
     tokens = tuple(_token(entry) for entry in section.sections("tokens")) if "tokens" in section else ()
     tls = section.section("tls_server_config")
-    tls.only(("cert_file", "key_file", "client_ca_file"))
+    tls.only(("cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version"))
     files = {name: tls.take(name, lambda value: _readable(value, directory), None) for name in ("cert_file", "key_file", "client_ca_file")}
     for name in ("cert_file", "key_file"):
         if "tls_server_config" in section and name not in tls:
             tls.fault(name, "is absent", "write the path of a PEM file")
-    served = Tls(files["cert_file"] or "", files["key_file"] or "", files["client_ca_file"]) if "tls_server_config" in section else None
+    authorities = files["client_ca_file"]
+    asked = tls.take("client_auth_type", _client_auth, NO_CLIENT_CERT if authorities is None else VERIFIED_CLIENT_CERT)
+    if (asked == NO_CLIENT_CERT) != (authorities is None) and "client_ca_file" not in tls:
+        tls.fault("client_ca_file", f"is absent beside client_auth_type {asked}", "write the path of the authorities' certificates")
+    elif asked == NO_CLIENT_CERT and authorities is not None:
+        tls.fault("client_auth_type", f"is {asked} beside client_ca_file", f"write {VERIFIED_CLIENT_CERT}, or leave out client_ca_file")
+    newest = tls.take("min_version", _tls_version, "TLS12") == "TLS13"
+    optional = asked == "VerifyClientCertIfGiven"
+    served = (
+        Tls(files["cert_file"] or "", files["key_file"] or "", authorities, optional, newest) if "tls_server_config" in section else None
+    )
     return Access(tokens, served)
+
+
+def _client_auth(value: Any) -> str:
+    if value not in CLIENT_AUTH_TYPES:
+        raise UnfitError(
+            f"is {shape.brief(value)}", f"write one of {', '.join(CLIENT_AUTH_TYPES)}; a certificate is verified or not wanted"
+        )
+    return str(value)
+
+
+def _tls_version(value: Any) -> str:
+    if value not in TLS_VERSIONS:
+        raise UnfitError(f"is {shape.brief(value)}", f"write {' or '.join(TLS_VERSIONS)}; older versions are broken")
+    return str(value)
 
 
 def _token(section: Section) -> Token:

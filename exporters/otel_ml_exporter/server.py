@@ -33,18 +33,20 @@ def serve(config: Config) -> None:
     with _listen(config) as listener, closing(Exporter(config)) as exporter:
         gc.freeze()
         gc.set_threshold(*COLLECTION)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                application(exporter),
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                limit_concurrency=CONNECTIONS,
-                timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=GRACE,
-                **_tls(config),
-            )
+        settings = uvicorn.Config(
+            application(exporter),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=GRACE,
+            **_tls(config),
         )
+        settings.load()
+        if settings.ssl is not None and config.access.tls is not None and config.access.tls.newest:
+            settings.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
+        server = uvicorn.Server(settings)
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: setattr(server, "should_exit", True))  # uvicorn's own handlers are there only while it serves
         scheme = "http" if config.access.tls is None else "https"
@@ -59,7 +61,8 @@ def _tls(config: Config) -> dict[str, Any]:
     tls = config.access.tls
     if tls is None:
         return {}
-    wanted = ssl.CERT_NONE if tls.client_ca_file is None else ssl.CERT_REQUIRED
+    verified = ssl.CERT_OPTIONAL if tls.optional else ssl.CERT_REQUIRED
+    wanted = ssl.CERT_NONE if tls.client_ca_file is None else verified
     return {"ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file, "ssl_ca_certs": tls.client_ca_file, "ssl_cert_reqs": wanted}
 
 

@@ -69,6 +69,25 @@ def test_the_log_says_who_wrote_labels_and_no_secret(ask, caplog):
         ({"tokens": [token("job", "in", "admin")]}, "web.tokens[0].scopes"),
         ({"tls_server_config": {"cert_file": "none.crt", "key_file": "churn.json"}}, "web.tls_server_config.cert_file"),
         ({"tls_server_config": {}}, "web.tls_server_config.cert_file"),
+        (
+            {"tls_server_config": {"cert_file": "churn.json", "key_file": "churn.json", "min_version": "TLS10"}},
+            "web.tls_server_config.min_version",
+        ),
+        (
+            {"tls_server_config": {"cert_file": "churn.json", "key_file": "churn.json", "client_auth_type": "RequireAnyClientCert"}},
+            "web.tls_server_config.client_auth_type",
+        ),
+        (
+            {"tls_server_config": {"cert_file": "churn.json", "key_file": "churn.json", "client_auth_type": "RequireAndVerifyClientCert"}},
+            "web.tls_server_config.client_ca_file",
+        ),
+        (
+            {
+                "tls_server_config": dict.fromkeys(("cert_file", "key_file", "client_ca_file"), "churn.json")
+                | {"client_auth_type": "NoClientCert"}
+            },
+            "web.tls_server_config.client_auth_type",
+        ),
         ({"basic_auth_users": {}}, "web.basic_auth_users"),
     ],
 )
