@@ -169,12 +169,12 @@ def fill(store: str, rows: int) -> None:
 
 def evaluations(store: str, directory: Path, rows: int) -> None:
     fill(store, rows)
-    with exporter(directory, store) as (url, _):
+    with exporter(directory, store) as (url, _), httpx.Client(timeout=30) as client:
         took: list[float] = []
         evaluated: list[float] = []
         for _ in range(200):
             start = time.monotonic()
-            text = httpx.get(f"{url}/metrics", timeout=30).text
+            text = client.get(f"{url}/metrics").text
             took.append(time.monotonic() - start)
             values = {sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples}
             evaluated.append(values[names.EXPORTER_EVALUATION_DURATION.prometheus])

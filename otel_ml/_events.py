@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Sequence
@@ -80,13 +81,24 @@ def faults_of(ratio: float, baseline: Baseline | None) -> list[Fault]:
     return faults
 
 
-def record_outcome(prediction_id: str, label: Any, *, model: str, logger_provider: LoggerProvider | None = None) -> None:
+def record_outcome(
+    prediction_id: str,
+    label: Any,
+    *,
+    model: str,
+    source: str | None = None,
+    value: float | None = None,
+    logger_provider: LoggerProvider | None = None,
+) -> None:
     """Say what turned out to be true for a prediction; sends an `ml.outcome` event through the OpenTelemetry logs pipeline.
 
-    `label` is a class or a number, in the form that the training labels had. The event needs a `LoggerProvider` with an
+    `label` is a class or a number, in the form that the training labels had; `source` says who found it out, and `value` what
+    the decision was worth, below 0 what it cost. The event needs a `LoggerProvider` with an
     exporter that reaches the companion exporter, directly or through a Collector; where there is none, a warning says so.
-    Raises `ValueError` for an empty id or model, or a missing label.
+    Raises `ValueError` for an empty id or model, a missing label, or a value that is not finite.
     """
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"record_outcome needs a finite value or none, got {value}")
     if not prediction_id or not model or is_missing(label):
         raise ValueError("record_outcome needs the prediction's id, a label that is not missing, and the model's name")
     provider = logger_provider or get_logger_provider()
@@ -97,7 +109,9 @@ def record_outcome(prediction_id: str, label: Any, *, model: str, logger_provide
             prediction_id,
         )
         return
-    content = {names.MODEL_NAME: model, names.PREDICTION_ID: str(prediction_id), names.OUTCOME_LABEL: label_of(label)}
+    content: dict[str, Any] = {names.MODEL_NAME: model, names.PREDICTION_ID: str(prediction_id), names.OUTCOME_LABEL: label_of(label)}
+    content |= {names.OUTCOME_SOURCE: source} if source else {}
+    content |= {} if value is None else {names.OUTCOME_VALUE: float(value)}
     _emit(get_logger(names.SCOPE, __version__, provider, names.SCHEMA_URL), names.EVENT_OUTCOME, content, get_current())
 
 

@@ -658,9 +658,6 @@ BRIER_SCORE = Metric("ml.brier_score", "gauge", "", "Mean squared error of the c
 PERFORMANCE = Metric("ml.performance", "gauge", "", "A score of the predictions, measured with labels or estimated without.", _PERFORMANCE)
 PERFORMANCE_LOW = Metric("ml.performance.low", "gauge", "", "Lower end of the 95 % interval of the score.", _PERFORMANCE)
 PERFORMANCE_HIGH = Metric("ml.performance.high", "gauge", "", "Upper end of the 95 % interval of the score.", _PERFORMANCE)
-SEGMENT_PERFORMANCE = Metric(
-    "ml.segment.performance", "gauge", "", "A score of the predictions of one segment, measured with labels.", (*_OUTCOMES, SEGMENT, METRIC)
-)
 WINDOW_SAMPLES = Metric(
     "ml.window.samples", "gauge", "", "Samples in the window; under the minimum a score is absent.", (*_MODEL, WINDOW, SIGNAL)
 )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
+from otel_ml import Baseline
+from otel_ml_exporter import config
 from otel_ml_exporter.cli import parser
+from support import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -31,6 +37,32 @@ def test_a_page_runs_as_it_stands(page, tmp_path):
     program = "\n".join(python_blocks(ROOT / "docs" / page)).replace("9464", "0")
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_truth_comes_home_as_the_page_says(tmp_path):
+    """Its Python block runs, its shell lines reach a running exporter, and its configuration is one."""
+    page = ROOT / "docs" / "how-to" / "ground-truth.md"
+    shell = re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+    [settings] = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    Baseline.from_data([[float(age)] for age in range(100)], model="churn", version="3").save(tmp_path / "churn.json")
+    for name in ("exporter.crt", "exporter.key"):
+        (tmp_path / name).touch()
+    assert len(config.parse(yaml.safe_load(settings), tmp_path).access.tokens) == 2
+    (tmp_path / "labels.csv").write_text("prediction_id,churned\n8f3b,yes\n")
+    (tmp_path / "exporter.yaml").write_text(f"listen: 127.0.0.1:{(port := free_port())}\nmodels: [{{baseline: churn.json}}]\n")
+    otel_ml = [sys.executable, "-m", "otel_ml_exporter.cli"]
+    program = "\n".join((f'otel-ml() {{ {shlex.join(otel_ml)} "$@"; }}', "set -e", *shell)).replace("9469", str(port))
+    program = program.replace("labels.csv", f"labels.csv --url http://127.0.0.1:{port}")
+    with subprocess.Popen([*otel_ml, "exporter", "run", "--config", str(tmp_path / "exporter.yaml")]) as exporter:
+        try:
+            eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200, lambda: "the exporter does not answer")
+            done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+        finally:
+            exporter.terminate()
+    assert done.returncode == 0, done.stderr
+    assert '"accepted":2' in done.stdout
+    assert "1 rows: 1 waiting" in done.stdout
+    subprocess.run([sys.executable, "-c", "\n".join(python_blocks(page))], cwd=tmp_path, check=True)
 
 
 def test_the_ten_lines_of_the_readme_run(tmp_path):

@@ -112,6 +112,15 @@ def test_an_outcome_is_an_event_with_the_label_as_text(logs, label, text):
     assert sent() == [("ml.outcome", {"ml.model.name": "churn", "ml.prediction.id": "a", "ml.outcome.label": text})]
 
 
+def test_an_outcome_says_who_found_it_out_and_what_the_decision_was_worth(logs):
+    provider, sent = logs
+    record_outcome("a", "yes", model="churn", source="anna", value=-12, logger_provider=provider)
+    [(_, attributes)] = sent()
+    assert (attributes["ml.outcome.source"], attributes["ml.outcome.value"]) == ("anna", -12.0)
+    with pytest.raises(ValueError, match="finite"):
+        record_outcome("a", "yes", model="churn", value=float("inf"))
+
+
 @pytest.mark.parametrize("arguments", [("", "yes", "churn"), ("a", "yes", ""), ("a", None, "churn"), ("a", float("nan"), "churn")])
 def test_an_outcome_of_nothing_is_refused(arguments):
     prediction_id, label, model = arguments
