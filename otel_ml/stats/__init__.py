@@ -21,7 +21,7 @@ from otel_ml.stats.distance import PSI, Distance, js_distance, ks, l_infinity, p
 from otel_ml.stats.domain import DomainAUC, auc_noise_floor, domain_classifier
 from otel_ml.stats.estimate import Estimate, atc, cbpe
 from otel_ml.stats.evidence import RangeCheck, Test, benjamini_hochberg, chi_square, chi_square_noise_floor, range_check
-from otel_ml.stats.interval import Interval, score_interval, wilson_interval
+from otel_ml.stats.interval import Interval, f1_interval, mean_share_interval, score_interval, wilson_interval
 from otel_ml.stats.kernel import MMD, fourier_features, median_bandwidth, mmd, mmd_noise_floor
 from otel_ml.stats.label_shift import LabelShift, bbse
 from otel_ml.stats.multivariate import Gaussian, gaussian, hotelling_t2, mahalanobis
@@ -69,6 +69,7 @@ __all__ = [
     "effective_sample_size",
     "equal_mass_edges",
     "error_ratio",
+    "f1_interval",
     "fourier_features",
     "gaussian",
     "hotelling_t2",
@@ -77,6 +78,7 @@ __all__ = [
     "ks",
     "l_infinity",
     "mahalanobis",
+    "mean_share_interval",
     "median_bandwidth",
     "mmd",
     "mmd_noise_floor",

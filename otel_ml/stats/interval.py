@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -40,6 +41,36 @@ def wilson_interval(successes: float, samples: float, *, confidence: float = 0.9
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def f1_interval(hits: float, mistakes: float, *, confidence: float = 0.95) -> Interval:
+    """F1 with its interval, from the true positives and the sum of false positives and false negatives.
+
+    Of the pairs that are one of the three, the share of hits J has a Wilson interval, and F1 = 2 J / (1 + J) rises with it, so
+    that the ends move along. True negatives tell nothing. Raises `StatisticsError` without such pairs.
+
+    >>> [round(number, 3) for number in f1_interval(35, 15)]
+    [0.824, 0.72, 0.894]
+    """
+    shares = wilson_interval(hits, hits + mistakes, confidence=confidence)
+    return Interval(*(2 * share / (1 + share) for share in shares))
+
+
+def mean_share_interval(successes: Sequence[float], samples: Sequence[float], *, confidence: float = 0.95) -> Interval:
+    """The mean of independent shares, as of the recalls of all classes, with its interval.
+
+    The distances from each share to the ends of its Wilson interval add like standard errors. `successes` and `samples` are as
+    long as there are shares. Source: Zou and Donner, Construction of confidence limits about effect measures (2008).
+
+    >>> [round(number, 3) for number in mean_share_interval([50, 35], [60, 40])]
+    [0.854, 0.766, 0.905]
+    """
+    shares = [wilson_interval(*counts, confidence=confidence) for counts in zip(successes, samples, strict=True)]
+    if not shares:
+        raise StatisticsError("the mean of no shares is not known")
+    value = math.fsum(share.value for share in shares) / len(shares)
+    low, high = (math.sqrt(math.fsum((share.value - share[end]) ** 2 for share in shares)) / len(shares) for end in (1, 2))
+    return Interval(value, max(0.0, value - low), min(1.0, value + high))
 
 
 def score_interval(samples: float, *, total: float, squares: float, confidence: float = 0.95) -> Interval:

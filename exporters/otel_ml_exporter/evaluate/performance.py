@@ -85,15 +85,14 @@ def _matrix(confusion: Confusion, classes: Sequence[str]) -> Vector:
 def _binary(matrix: Vector, limits: Limits) -> Iterator[tuple[str, Score]]:
     """Scores of the last class."""
     hits, predicted, true = float(matrix[1, 1]), float(matrix[:, 1].sum()), float(matrix[1].sum())
-    known = stats.classification(matrix)
     yield "accuracy", stats.wilson_interval(float(np.trace(matrix)), float(matrix.sum()))
-    yield "balanced_accuracy", known.balanced_accuracy
+    yield "balanced_accuracy", _balanced_accuracy(matrix)
     if predicted:
         yield "precision", stats.wilson_interval(hits, predicted)
     if true:
         yield "recall", stats.wilson_interval(hits, true)
     if predicted or true:
-        yield "f1", known.f1
+        yield "f1", stats.f1_interval(hits, predicted + true - 2 * hits)
     if limits.costs is not None:
         wrong = limits.costs.false_positive * float(matrix[0, 1]) + limits.costs.false_negative * float(matrix[1, 0])
         squares = limits.costs.false_positive**2 * float(matrix[0, 1]) + limits.costs.false_negative**2 * float(matrix[1, 0])
@@ -104,7 +103,15 @@ def _binary(matrix: Vector, limits: Limits) -> Iterator[tuple[str, Score]]:
 def _multiclass(matrix: Vector) -> Iterator[tuple[str, Score]]:
     known = stats.classification(matrix)
     yield "accuracy", stats.wilson_interval(float(np.trace(matrix)), float(matrix.sum()))
-    yield from (("balanced_accuracy", known.balanced_accuracy), ("precision", known.precision), ("recall", known.recall), ("f1", known.f1))
+    yield "balanced_accuracy", _balanced_accuracy(matrix)
+    yield from (("precision", known.precision), ("recall", known.recall), ("f1", known.f1))
+
+
+def _balanced_accuracy(matrix: Vector) -> stats.Interval:
+    """The mean of the recalls of the classes that came true."""
+    truths = matrix.sum(axis=1)
+    seen = truths > 0
+    return stats.mean_share_interval(np.diag(matrix)[seen].tolist(), truths[seen].tolist())
 
 
 def _regression(errors: Errors) -> Iterator[tuple[str, Score]]:

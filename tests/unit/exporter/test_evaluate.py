@@ -395,7 +395,8 @@ def test_measured_performance_has_intervals(baseline):
     assert found["recall", "realized", "performance"] == pytest.approx(35 / 40)
     assert found["f1", "realized", "performance"] == pytest.approx(70 / 85)
     assert found["precision", "realized", "low"] == pytest.approx(stats.wilson_interval(35, 45).low)
-    assert ("f1", "realized", "low") not in found
+    assert found["f1", "realized", "low"] == pytest.approx(stats.f1_interval(35, 15).low)
+    assert found["balanced_accuracy", "realized", "low"] == pytest.approx(stats.mean_share_interval([50, 35], [60, 40]).low)
     assert [reading.value for reading in readings if "performance" in reading.labels] == [100]
 
 

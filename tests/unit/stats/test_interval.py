@@ -47,3 +47,21 @@ def test_terms_that_are_equal_have_an_interval_of_no_width():
 def test_score_interval_refuses_sums_without_scatter_or_sense(samples, total, squares):
     with pytest.raises(StatisticsError):
         stats.score_interval(samples, total=total, squares=squares)
+
+
+def test_the_intervals_of_f1_and_of_balanced_accuracy_hold_the_truth_as_often_as_they_say():
+    """Of 2,000 small confusion matrices drawn from known shares, about 95 % of the intervals hold what the shares say."""
+    shares = np.array([0.55, 0.1, 0.1, 0.25])
+    f1 = 2 * 0.25 / (2 * 0.25 + 0.2)
+    balanced = (0.55 / 0.65 + 0.25 / 0.35) / 2
+    held = np.zeros(2)
+    for negatives, over, under, hits in np.random.default_rng(3).multinomial(80, shares, 2_000):
+        intervals = stats.f1_interval(hits, over + under), stats.mean_share_interval([negatives, hits], [negatives + over, hits + under])
+        held += [interval.low <= truth <= interval.high for interval, truth in zip(intervals, (f1, balanced), strict=True)]
+    assert (np.abs(held / 2_000 - 0.95) < 0.02).all()
+
+
+@pytest.mark.parametrize("call", [lambda: stats.f1_interval(0, 0), lambda: stats.mean_share_interval([], [])])
+def test_intervals_of_nothing_are_refused(call):
+    with pytest.raises(StatisticsError):
+        call()
