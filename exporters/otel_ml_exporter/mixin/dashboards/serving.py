@@ -87,6 +87,7 @@ def _traffic(queries: Queries) -> list[Panel]:
     knobs = queries.knobs
     calls = f"{calls_of_model(knobs.traffic_window)}{{{equal(MODEL, '$model')}}}"
     of_model = equal(MODEL, "$model")
+    rejected, every = (f"sum(rate({_count(queries, *which)}[{INTERVAL}]))" for which in ((*CHOSEN, REJECTED), CHOSEN))
     return [
         parts.lines(
             "Calls, and a season ago",
@@ -115,11 +116,7 @@ def _traffic(queries: Queries) -> list[Panel]:
             "Share of calls whose input the monitor refused: the caller's fault, in no error budget. The drift dashboard has why.",
             "percentunit",
             Place(18, 5, 6, 8),
-            Line(
-                f"sum(rate({_count(queries, *CHOSEN, REJECTED)}[{INTERVAL}])) / (sum(rate({_count(queries, *CHOSEN)}[{INTERVAL}])) > 0)",
-                "rejected",
-                parts.ORANGE,
-            ),
+            Line(f"({rejected} or 0 * {every}) / ({every} > 0)", "rejected", parts.ORANGE),
         ),
     ]
 
