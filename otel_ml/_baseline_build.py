@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from otel_ml._baseline_blocks import Effect, Replay, replay_key, replay_time
-from otel_ml._baseline_checks import Options, Rows, complete, data_faults, kinds_of, understand
+from otel_ml._baseline_checks import Options, Rows, check_tasks, complete, data_faults, kinds_of, understand
 from otel_ml._baseline_derive import features_of
 from otel_ml._baseline_features import NumberTally, feature_tally
 from otel_ml._baseline_importance import normalised, permutation_importance
@@ -20,10 +20,11 @@ from otel_ml._baseline_outputs import OutputTally, classes_of
 from otel_ml._derive import Derivation, times
 from otel_ml._frames import joined, picked
 from otel_ml._golden import golden_of
+from otel_ml._heads import heads
 from otel_ml._outputs import TASKS, Task, infer_task
 from otel_ml._rules import rule_faults, rules_of
 from otel_ml._values import label_of
-from otel_ml.baseline import Baseline, Batch, Feature, Golden, Rules, Source
+from otel_ml.baseline import Baseline, Batch, Feature, Golden, Output, Rules, Source
 from otel_ml.errors import BaselineError, Fault
 
 _PREDICTION = ""
@@ -124,14 +125,17 @@ def _joined(parts: Sequence[Rows]) -> Rows:
         for name in ("predictions", "labels")
     )
     time, key = (None if getattr(parts[0], name) is None else joined([getattr(part, name) for part in parts]) for name in ("time", "key"))
-    return Rows(columns, predictions, labels, time, key)
+    further = {name: _joined([part.further[name] for part in parts]) for name in parts[0].further}
+    return Rows(columns, predictions, labels, time, key, parts[0].output, further)
 
 
 class Tally:
     """What rows add up to, in the bins that a sample of them gives. Raises `BaselineError` for a sample that gives none."""
 
     def __init__(self, sample: Rows, options: Options, total: int) -> None:
-        self._options = options
+        check_tasks(sample, options)
+        further = {name: (rows, options.of_output(name, first=False)) for name, rows in sample.further.items()}
+        options = self._options = options.of_output(sample.output, first=True)
         self.task, self.classes = _outputs_of(sample, options)
         self.importance = normalised(options.importance)
         self._samples = 0
@@ -147,9 +151,12 @@ class Tally:
         numbers = [name for name, tally in self._features.items() if isinstance(tally, NumberTally)]
         self._outliers = OutlierTally({name: columns[name] for name in numbers})
         self._outputs = _told(lambda: self._output_tally(sample.predictions))
+        self._names = (sample.output, *further) if sample.output else ()
+        self._further = {name: _Further(name, *given) for name, given in further.items()}
         bins = {name: tally.bins for name, tally in self._features.items()}
         if self._outputs is not None:
             bins[_PREDICTION] = self._outputs.bins
+        bins |= {tally.key: tally.counts.bins for tally in self._further.values()}
         self._rules = self._declared()
         self._by_time = None if sample.time is None else replay_time(sample.time, total, bins)
         self._by_key = None if sample.key is None else replay_key(bins)
@@ -172,8 +179,15 @@ class Tally:
     def ask(self, predict: Callable[[Any], Any], data: Any, rows: Rows) -> None:
         """Ask the model itself for the importance of each column, with rows in the form that it knows."""
         options = self._options
+        names = self._names
         found = permutation_importance(
-            predict, data, list(rows.columns), rows.labels, task=self.task, classes=self.classes, threshold=options.threshold
+            predict if not names else lambda table: heads(predict(table), names)[0],
+            data,
+            list(rows.columns),
+            rows.labels,
+            task=self.task,
+            classes=self.classes,
+            threshold=options.threshold,
         )
         self.importance = normalised(found)
 
@@ -188,10 +202,12 @@ class Tally:
         outputs = self._outputs
         if outputs is not None:
             _told(lambda: outputs.add(rows.predictions, rows.labels))
+        for name, further in self._further.items():
+            further.add(rows.further[name])
         if self._by_time is not None:
-            self._replay(self._by_time, self._by_time.place(rows.time), columns, rows.predictions)
+            self._replay(self._by_time, self._by_time.place(rows.time), columns, rows)
         if self._by_key is not None:
-            self._replay(self._by_key, keys, columns, rows.predictions)
+            self._replay(self._by_key, keys, columns, rows)
 
     def _columns(self, rows: Rows) -> Mapping[str, Any]:
         """The columns of features."""
@@ -223,11 +239,13 @@ class Tally:
             raise BaselineError("the data", faults)
         return {first[column]: rules for column, rules in found.items()}
 
-    def _replay(self, replay: Replay, blocks: Any, columns: Mapping[str, Any], predictions: Any) -> None:
+    def _replay(self, replay: Replay, blocks: Any, columns: Mapping[str, Any], rows: Rows) -> None:
         for name, tally in self._features.items():
             replay.add(name, blocks, tally.positions(columns[name]))
         if self._outputs is not None:
-            replay.add(_PREDICTION, blocks, self._outputs.positions(predictions))
+            replay.add(_PREDICTION, blocks, self._outputs.positions(rows.predictions))
+        for name, further in self._further.items():
+            replay.add(further.key, blocks, further.counts.positions(rows.further[name].predictions))
 
     def baseline(self) -> Baseline:
         """What was counted; of two design effects the greater."""
@@ -260,11 +278,31 @@ class Tally:
             classes=self.classes,
             threshold=self._options.threshold,
             outliers=self._outliers.outliers(),
+            output=self._names[0] if self._names else "",
+            outputs=tuple(further.output(noise(further.key)) for further in self._further.values()),
             **noise(_PREDICTION, "prediction_"),
         )
         outputs = self._outputs
         fields: Mapping[str, Any] = {} if outputs is None else _told(outputs.fields)
         return replace(baseline, **fields)
+
+
+class _Further:
+    """The tally of an output beside the first; `key` is its name where those of features stand."""
+
+    def __init__(self, name: str, sample: Rows, options: Options) -> None:
+        task, self.classes = _outputs_of(sample, options)
+        assert task is not None
+        self.name, self.task, self.key = name, task, f"\0{name}"
+        self.counts = _told(
+            lambda: OutputTally(sample.predictions, task=task, classes=self.classes, threshold=options.threshold, bins=options.bins)
+        )
+
+    def add(self, rows: Rows) -> None:
+        _told(lambda: self.counts.add(rows.predictions, None))
+
+    def output(self, noise: Mapping[str, Any]) -> Output:
+        return Output(self.name, self.task, self.counts.fields()["prediction"], self.classes, **noise)
 
 
 def _kept(source: Source | None, like: Feature | None) -> Source | None:
@@ -286,6 +324,7 @@ def _moments(rows: Rows) -> Any:
 def _outputs_of(sample: Rows, options: Options) -> tuple[Task | None, tuple[str, ...]]:
     """The task and the classes, given or inferred; every fault of the data is found before any is raised."""
     faults = data_faults(sample, options)
+    assert not isinstance(options.task, Mapping)
     task, predictions, classes = options.task, sample.predictions, options.classes
     if predictions is not None and task is None and not faults:
         task = infer_task(predictions, sample.labels)

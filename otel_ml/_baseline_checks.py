@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Options:
 
     model: str
     version: str
-    task: Task | None
+    task: Task | Mapping[str, Task] | None
     categorical: frozenset[str]
     schema: Mapping[str, Mapping[str, Any]]
     importance: Mapping[str, float]
@@ -40,6 +40,11 @@ class Options:
     def measure(self) -> Measure:
         """How confidence is measured: as asked for, or as in the other baseline."""
         return self.confidence or (self.like.confidence_measure if self.like is not None else "probability")
+
+    def of_output(self, name: str, *, first: bool) -> Options:
+        """The options of one of several outputs; classes, confidence and the bins of another baseline are of the first."""
+        task = self.task.get(name) if isinstance(self.task, Mapping) else self.task
+        return replace(self, task=task) if first else replace(self, task=task, classes=None, confidence=None, like=None)
 
     def like_feature(self, name: str) -> Feature | None:
         """What the other baseline knows under this name."""
@@ -55,6 +60,8 @@ class Rows:
     labels: npt.NDArray[Any] | None
     time: Any
     key: Any
+    output: str = ""
+    further: Mapping[str, Rows] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -63,14 +70,15 @@ class Rows:
         """Rows of which every part that is there was changed."""
         rest = (self.predictions, self.labels, self.time, self.key)
         columns = {name: change(column) for name, column in self.columns.items()}
-        return Rows(columns, *(None if part is None else change(part) for part in rest))
+        further = {name: rows.map(change) for name, rows in self.further.items()}
+        predictions, labels, time, key = (None if part is None else change(part) for part in rest)
+        return Rows(columns, predictions, labels, time, key, self.output, further)
 
 
 def understand(batch: Batch, feature_names: Sequence[str] | None) -> Rows:
     """The parts of a batch. A time or key that names a column is taken from the data, and is no feature unless named as one."""
-    predictions, labels = (
-        None if given is None else _entries(name, given) for name, given in (("predictions", batch.predictions), ("labels", batch.labels))
-    )
+    output, answers = _answers(batch)
+    (predictions, labels), *others = answers
     named = [given for given in (batch.time, batch.key) if isinstance(given, str)]
     names = feature_names
     if names is not None and not (isinstance(batch.data, np.ndarray) and batch.data.dtype.names is None):
@@ -80,7 +88,22 @@ def understand(batch: Batch, feature_names: Sequence[str] | None) -> Rows:
     columns = {name: columns[name] for name in (feature_names or [name for name in columns if name not in named])}
     if not columns:
         raise BaselineError("the data", [Fault("columns", "none is left as a feature", "give at least one beside time and key")])
-    return Rows(columns, predictions, labels, time, key)
+    further = {name: Rows(columns, *answer, None, None) for name, answer in zip(output[1:], others, strict=True)}
+    return Rows(columns, predictions, labels, time, key, output[0], further)
+
+
+def _answers(batch: Batch) -> tuple[list[str], list[tuple[Any, Any]]]:
+    """The names of the outputs, and the predictions and labels of each; one without a name where there is but one."""
+    given, true = batch.predictions, batch.labels
+    if not isinstance(given, Mapping):
+        given, true = {"": given}, {"": true}
+    elif not given or not all(isinstance(name, str) and name for name in given):
+        raise BaselineError("the data", [Fault("predictions", "have outputs without a name", "give a mapping of texts to predictions")])
+    if true is not None and (not isinstance(true, Mapping) or not set(true) <= set(given)):
+        mend = f"give a mapping of {', '.join(given)}, or of some of them"
+        raise BaselineError("the data", [Fault("labels", "are not those of the outputs", mend)])
+    parts = [(("predictions", given[name]), ("labels", (true or {}).get(name))) for name in given]
+    return list(given), [tuple(None if found is None else _entries(what, found) for what, found in part) for part in parts]  # type: ignore[misc]
 
 
 def complete(rows: Rows) -> Rows:
@@ -118,6 +141,13 @@ def data_faults(rows: Rows, options: Options) -> list[Fault]:
     return faults + [fault for name, column in rows.columns.items() if name not in declared and (fault := _column_fault(name, column))]
 
 
+def check_tasks(rows: Rows, options: Options) -> None:
+    """Raises `BaselineError` where a task is given to what is no output."""
+    unknown = set(options.task) - {rows.output, *rows.further} if isinstance(options.task, Mapping) else set()
+    if unknown:
+        raise BaselineError("the data", [Fault("task", f"names {min(unknown)!r}", "give predictions= as a mapping with the same names")])
+
+
 def kinds_of(options: Options) -> dict[str, str]:
     """What the columns are declared to hold, where they are."""
     declared = {name: str(rules["type"]) for name, rules in options.schema.items() if "type" in rules}
@@ -130,7 +160,7 @@ def _option_faults(options: Options) -> list[Fault]:
         faults.append(Fault("model", "is empty", "name the model, such as model='churn'"))
     if not str(options.version):
         faults.append(Fault("version", "is empty", "give the version, such as version='3'"))
-    if options.task is not None and options.task not in TASKS:
+    if options.task is not None and not isinstance(options.task, Mapping) and options.task not in TASKS:
         faults.append(Fault("task", f"{options.task!r} is unknown", f"give one of {', '.join(TASKS)}"))
     if options.confidence is not None and options.confidence not in MEASURES:
         faults.append(Fault("confidence", f"{options.confidence!r} is unknown", f"give one of {', '.join(MEASURES)}"))
@@ -146,7 +176,8 @@ def name_faults(option: str, names: Iterable[str], columns: Mapping[str, Any]) -
 
 
 def _length_faults(rows: Rows) -> list[Fault]:
-    return [
+    further = [fault for other in rows.further.values() for fault in _length_faults(other)]
+    return further + [
         Fault(name, f"has {len(values)} entries for {len(rows)} rows", "give one for each row")
         for name in ("predictions", "labels", "time", "key")
         if (values := getattr(rows, name)) is not None and len(values) != len(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from otel_ml._derive import WAYS, pack_words, unpack_words
 from otel_ml._golden import FORMS
 from otel_ml._outputs import TASKS
 from otel_ml._rules import schema_faults
-from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Golden, Histogram, Outliers, Rules, Source
+from otel_ml.baseline import SCHEMA_VERSION, Baseline, Calibration, Feature, Golden, Histogram, Outliers, Output, Rules, Source
 from otel_ml.catalogue import MISSING, OTHER
 from otel_ml.errors import BaselineError, Fault
 from otel_ml.files import write_text
@@ -67,6 +68,7 @@ def encode(baseline: Baseline) -> dict[str, Any]:
         content["performance"] = dict(baseline.performance)
     if baseline.outliers is not None:
         content["outliers"] = _encode_outliers(baseline.outliers)
+    content |= _encode_outputs(baseline)
     if baseline.golden is not None:
         content["golden"] = _encode_golden(baseline.golden)
     return content
@@ -99,6 +101,20 @@ def _encode_feature(feature: Feature) -> dict[str, Any]:
     return content
 
 
+def _encode_outputs(baseline: Baseline) -> dict[str, Any]:
+    """The name of the first output and what is known of the others; nothing where there is one without a name."""
+    outputs = {
+        output.name: {
+            "task": output.task,
+            **({"classes": list(output.classes)} if output.classes else {}),
+            **_encode_histogram(output.histogram),
+            **_encode_noise("", output),
+        }
+        for output in baseline.outputs
+    }
+    return {"output": baseline.output, "outputs": outputs} if baseline.output else {}
+
+
 def _encode_source(source: Source) -> dict[str, Any]:
     content: dict[str, Any] = {"column": source.column, "how": source.how}
     if source.how == "unknown_words":
@@ -108,7 +124,7 @@ def _encode_source(source: Source) -> dict[str, Any]:
     return content
 
 
-def _encode_noise(prefix: str, owner: Feature | Baseline) -> dict[str, Any]:
+def _encode_noise(prefix: str, owner: Feature | Baseline | Output) -> dict[str, Any]:
     """What is known of rows that are not independent; absent where nothing is, so that such a file keeps its fingerprint."""
     found = {prefix + name: getattr(owner, prefix + name) for name in _NOISE}
     return {name: value for name, value in found.items() if value not in (1, None)}
@@ -199,6 +215,11 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
     if reader.has("outliers"):
         with reader.inside("outliers"):
             outliers = _decode_outliers(reader)
+    outputs = []
+    with reader.inside("outputs") if reader.has("outputs") else nullcontext(()) as names:
+        for name in names:
+            with reader.inside(name):
+                outputs.append(_decode_output(reader, name))
     golden = None
     if reader.has("golden"):
         with reader.inside("golden"):
@@ -221,7 +242,19 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
         "performance": reader.mapping("performance"),
         "outliers": outliers,
         "golden": golden,
+        "output": reader.take("output", str, default=""),
+        "outputs": tuple(outputs),
     }
+
+
+def _decode_output(reader: Reader, name: str) -> Output:
+    task, histogram = reader.take("task", str), _histogram(reader)
+    if task not in TASKS or (task == "regression") != (histogram.edges is not None):
+        reader.fault("task", f"{task!r} is unknown, or not that of the bins", REBUILD)
+    classes = reader.strings("classes", default=())
+    if classes != histogram.categories:
+        reader.fault("bins", "are not the classes", REBUILD)
+    return Output(name, task, histogram, classes, **_decode_noise(reader, ""))
 
 
 def _decode_golden(reader: Reader) -> Golden:

@@ -16,6 +16,7 @@ from otel_ml._arrays import dense_parts
 from otel_ml._binning import VOCABULARY, count_intervals, tally
 from otel_ml._capture import Captured
 from otel_ml._derive import Derivation
+from otel_ml._heads import heads
 from otel_ml._layout import Layout
 from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
 from otel_ml._rules import is_default_text
@@ -45,6 +46,7 @@ class Fold:
         self._layout = layout
         self._baseline = layout.baseline
         features = self._baseline.features if self._baseline is not None else ()
+        self._heads = self._baseline.output_names if self._baseline is not None else ()
         self._derive = Derivation((feature.name, feature.source) for feature in features)
         self._numeric = [(position, feature) for position, feature in enumerate(features) if feature.type == "numeric"]
         self._categorical = [
@@ -258,9 +260,11 @@ class Fold:
     def predictions(self, predictions: Sequence[Any], segments: Sequence[Place]) -> Counts:
         """The counts of these predictions, each the raw result of one call, with the segments of its rows."""
         counts = np.zeros(self._layout.size, dtype=np.int64)
+        if self._heads:
+            predictions = self._further_counted(counts, predictions)
         chosen = self._by_segment(predictions, segments) if self._layout.segments else {0: predictions}
         for segment, group in chosen.items():
-            for outputs in self.understand(group):
+            for outputs in self._meanings(group):
                 self._add_outputs(counts, outputs, segment)
         return counts
 
@@ -279,7 +283,26 @@ class Fold:
         return chosen
 
     def understand(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
-        """The meaning of raw predictions; those of one shape and type are read together."""
+        """The meaning of raw predictions, of the first output where there are several."""
+        return self._meanings([heads(prediction, self._heads)[0] for prediction in predictions] if self._heads else predictions)
+
+    def _further_counted(self, counts: Counts, predictions: Sequence[Any]) -> Sequence[Any]:
+        """Those of the first output; the others are counted."""
+        assert self._baseline is not None
+        first, *others = zip(*(heads(prediction, self._heads) for prediction in predictions), strict=True) if predictions else [()]
+        for output, parts in zip(self._baseline.outputs, others, strict=False):
+            for part in parts:
+                found = interpret(part, output.task, output.classes, self._baseline.threshold)
+                if found.value is not None:
+                    increments = count_intervals(found.value, output.histogram.edges or ())
+                else:
+                    increments = np.bincount(found.position, minlength=len(output.classes) + 2)  # type: ignore[arg-type]
+                start = self._layout.output_start[output.name]
+                counts[start : start + len(increments)] += increments
+        return first
+
+    def _meanings(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
+        """The meaning of predictions of the first output; those of one shape and type are read together."""
         baseline = self._baseline
         if baseline is None or baseline.task is None or baseline.prediction is None:
             return

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otel_ml._arrays import as_numpy
+from otel_ml._heads import heads
 from otel_ml._outputs import as_array
 from otel_ml._values import is_missing, is_number, label_of
 from otel_ml.baseline import Golden
@@ -121,14 +122,17 @@ def data_of(golden: Golden) -> Any:
     return library.table(made) if golden.form == "pyarrow" else library.DataFrame(made)
 
 
-def verify(golden: Golden, predict: Callable[[Any], Any], transform: Callable[[Any], Any] | None, tolerance: float) -> Verification:
-    """Give the records to the model, and compare; an exception of the model is part of the result."""
+def verify(
+    golden: Golden, predict: Callable[[Any], Any], transform: Callable[[Any], Any] | None, tolerance: float, outputs: Sequence[str] = ()
+) -> Verification:
+    """Give the records to the model, and compare; an exception of the model is part of the result. Of `outputs` the first counts."""
     records, found = len(golden.rows), []
     try:
         if transform is not None and golden.transformed is not None:
             made = _matrix(transform(data_of(golden))).tolist()
             found += _differing("features", golden.transformed, made, tolerance)
-        answers = as_array(_awaited(predict(data_of(golden)))).tolist()
+        answer = _awaited(predict(data_of(golden)))
+        answers = as_array(heads(answer, outputs)[0] if outputs else answer).tolist()
     except Exception as error:  # noqa: BLE001 - a model that raises is what verification is to find
         return Verification(records, tuple(found), f"{type(error).__name__}: {error}"[:300])
     return Verification(records, (*found, *_differing("output", golden.expected, answers, tolerance)))

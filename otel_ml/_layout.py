@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from otel_ml import catalogue as names
-from otel_ml.baseline import Baseline, Feature, Histogram, Rules
+from otel_ml.baseline import Baseline, Feature, Histogram, Output, Rules
 from otel_ml.catalogue import Metric
 
 Attributes = Mapping[str, str]
@@ -86,8 +86,19 @@ class Layout:
         outliers = baseline.outliers.histogram if baseline.outliers else None
         segments = [{names.SEGMENT: segment} for segment in self.segments] or [{}]
         self._place_histogram(names.PREDICTION_OBSERVATIONS, baseline.prediction, segments)
+        if baseline.outputs:
+            self._place_outputs(baseline.outputs)
         self._place_histogram(names.CONFIDENCE_OBSERVATIONS, baseline.confidence, segments)
         self._place_histogram(names.OUTLIER_OBSERVATIONS, outliers, [{}])
+
+    def _place_outputs(self, outputs: Sequence[Output]) -> None:
+        attributes: list[Attributes] = []
+        self.output_start: dict[str, int] = {}
+        for output in outputs:
+            of_output = {**self.binned_attributes, names.OUTPUT_NAME: output.name}
+            self.output_start[output.name] = self.size + len(attributes)
+            attributes += [{**of_output, names.BIN: label} for label in output.histogram.labels]
+        self._place(names.OUTPUT_OBSERVATIONS, attributes)
 
     def _place_histogram(self, metric: Metric, histogram: Histogram | None, parts: Sequence[Attributes]) -> None:
         if histogram is not None:

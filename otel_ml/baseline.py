@@ -141,6 +141,22 @@ class Outliers:
 
 
 @dataclass(frozen=True)
+class Output:
+    """One of several things that a model answers, beside the first: only how often each class or interval occurred.
+
+    The effects are those of `Feature`.
+    """
+
+    name: str
+    task: Task
+    histogram: Histogram
+    classes: tuple[str, ...] = ()
+    design_effect: float = 1.0
+    key_effect: float = 1.0
+    noise_degrees: float | None = None
+
+
+@dataclass(frozen=True)
 class Golden:
     """Rows of the data as they were, what was predicted for them, and what they were `transformed` to on the way.
 
@@ -159,7 +175,8 @@ class Golden:
 class Baseline:
     """What a model's inputs, predictions and quality were when it was known to be good.
 
-    `confidence` counts what `confidence_measure` says; `calibration` is of probabilities always.
+    `confidence` counts what `confidence_measure` says; `calibration` is of probabilities always. Of a model that answers several things
+    `output` names the one that `task`, `prediction` and all quality are of, and `outputs` are the others.
 
     Build it with `Baseline.from_data`, keep it with `save`, read it with `load`. It never changes; `fingerprint` names its
     content and travels with every count, so that counts are only ever compared with the baseline they were counted for.
@@ -184,6 +201,8 @@ class Baseline:
     performance: Mapping[str, float] = field(default_factory=dict)
     outliers: Outliers | None = None
     golden: Golden | None = None
+    output: str = ""
+    outputs: tuple[Output, ...] = ()
 
     @classmethod
     def from_data(
@@ -196,7 +215,7 @@ class Baseline:
         labels: Any = None,
         time: Any = None,
         key: Any = None,
-        task: Task | None = None,
+        task: Task | Mapping[str, Task] | None = None,
         feature_names: Sequence[str] | None = None,
         categorical: Iterable[str] = (),
         schema: Mapping[str, Mapping[str, Any]] | None = None,
@@ -230,6 +249,9 @@ class Baseline:
         noise floors grow with it. Both are the name of a column, which then is no feature unless `feature_names` has it, or one
         entry a row.
 
+        A model with several outputs has a mapping of them as `predictions` (and as `labels`, and as `task` where they differ): the first is
+        the one with confidence, calibration and quality; of the others predictions are counted, and compared.
+
         `like` is the baseline of another version: features and predictions that both have keep its bins, so that versions compare.
 
         `golden` rows are stored as they are, with their predictions and what `transform` makes of them, for `Monitor.verify`: raw
@@ -257,7 +279,7 @@ class Baseline:
         *,
         model: str,
         version: str,
-        task: Task | None = None,
+        task: Task | Mapping[str, Task] | None = None,
         feature_names: Sequence[str] | None = None,
         categorical: Iterable[str] = (),
         schema: Mapping[str, Mapping[str, Any]] | None = None,
@@ -324,6 +346,11 @@ class Baseline:
         from otel_ml._layout import Layout
 
         return Layout(self.model, self.version, self).size + 1
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs, the first one first; none where a model answers one thing without a name."""
+        return (self.output, *(output.name for output in self.outputs)) if self.output else ()
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

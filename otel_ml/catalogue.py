@@ -22,6 +22,7 @@ MODEL_VERSION: Final = "ml.model.version"
 MODEL_TASK: Final = "ml.model.task"
 MODEL_ROLE: Final = "ml.model.role"
 SEGMENT: Final = "ml.segment"
+OUTPUT_NAME: Final = "ml.output.name"
 SHADOW_RESULT: Final = "ml.shadow.result"
 BASELINE_ID: Final = "ml.baseline.id"
 FEATURE_NAME: Final = "ml.feature.name"
@@ -277,6 +278,7 @@ ATTRIBUTES: Final = (
         },
     ),
     Attribute(BASELINE_ID, "Fingerprint of the baseline whose bins are counted.", examples=("f6a9c1d2e3b40516",)),
+    Attribute(OUTPUT_NAME, "An output of the model beside the first, as the baseline names it.", examples=("price",)),
     Attribute(FEATURE_NAME, "A column of the model's input.", examples=("age",)),
     Attribute(
         BIN,
@@ -488,6 +490,13 @@ PREDICTION_OBSERVATIONS = Metric(
 CONFIDENCE_OBSERVATIONS = Metric(
     "ml.confidence.observations", "counter", "{observation}", "Confidences of predictions, per bin.", (*_BINNED, BIN, SEGMENT), _SEGMENTED
 )
+OUTPUT_OBSERVATIONS = Metric(
+    "ml.output.observations",
+    "counter",
+    "{observation}",
+    "Predictions of an output beside the first, per class or interval of the baseline.",
+    (*_BINNED, OUTPUT_NAME, BIN),
+)
 PREDICTION_ABSTENTIONS = Metric(
     "ml.prediction.abstentions", "counter", "{row}", "Rows whose prediction was withheld: the caller got the fallback.", _MODEL
 )
@@ -525,6 +534,7 @@ PLUGIN_METRICS: Final = (
     FEATURE_OBSERVATIONS,
     FEATURE_VIOLATIONS,
     PREDICTION_OBSERVATIONS,
+    OUTPUT_OBSERVATIONS,
     CONFIDENCE_OBSERVATIONS,
     OUTLIER_OBSERVATIONS,
     PREDICTION_ABSTENTIONS,
@@ -539,6 +549,7 @@ PLUGIN_METRICS: Final = (
 _WINDOWED = (*_MODEL, WINDOW, REFERENCE)
 _PER_FEATURE = (*_MODEL, FEATURE_NAME, WINDOW, REFERENCE)
 _PER_SEGMENT = (*_MODEL, SEGMENT, WINDOW, REFERENCE)
+_PER_OUTPUT = (*_MODEL, OUTPUT_NAME, WINDOW, REFERENCE)
 _OUTCOMES = (*_MODEL, WINDOW)
 _PERFORMANCE = (*_OUTCOMES, METRIC, ESTIMATE)
 _OF_A_FEATURE = ((FEATURE_NAME, "The signal is `feature`."),)
@@ -582,6 +593,10 @@ FEATURE_DRIFTED = Metric("ml.feature.drifted", "gauge", "", "The verdict: 1 when
 PREDICTION_PSI = Metric("ml.prediction.psi", "gauge", "", "PSI of the predictions.", _WINDOWED)
 PREDICTION_PSI_NOISE_FLOOR = Metric(
     "ml.prediction.psi.noise_floor", "gauge", "", "PSI of predictions that chance alone stays below.", _WINDOWED
+)
+OUTPUT_PSI = Metric("ml.output.psi", "gauge", "", "PSI of an output beside the first.", _PER_OUTPUT)
+OUTPUT_PSI_NOISE_FLOOR = Metric(
+    "ml.output.psi.noise_floor", "gauge", "", "PSI of an output beside the first that chance alone stays below.", _PER_OUTPUT
 )
 CONFIDENCE_PSI = Metric("ml.confidence.psi", "gauge", "", "PSI of the confidences.", _WINDOWED)
 CONFIDENCE_PSI_NOISE_FLOOR = Metric(

@@ -30,6 +30,7 @@ from otel_ml._events import PredictionEvents, meaning_of
 from otel_ml._gate import INVALID, gate_faults, gate_for
 from otel_ml._golden import Verification, verify
 from otel_ml._guard import Guard, error_type
+from otel_ml._heads import heads
 from otel_ml._identity import faults_of_role, identity
 from otel_ml._ids import TRACE, Given, IdPicker, announce, current_prediction_ids, id_picker, ids_of, of_trace
 from otel_ml._ids import Source as IdSource
@@ -125,6 +126,7 @@ class Monitor:
         self._inputs = inputs
         self._output = output
         self._classes = len(self.baseline.classes) if self.baseline is not None and self.baseline.confidence is not None else 0
+        self._outputs = self.baseline.output_names if self.baseline is not None else ()
         self._attributes = layout.model_attributes
         self._ids = prediction_ids
         self._abstain, self._fallback = abstain, fallback
@@ -167,7 +169,7 @@ class Monitor:
         golden = self.baseline.golden if self.baseline is not None else None
         if golden is None:
             raise ConfigurationError("the monitor", [Fault("golden", "records are none", "build the baseline with golden=24")])
-        found = verify(golden, _unmonitored(predict), transform, tolerance)
+        found = verify(golden, _unmonitored(predict), transform, tolerance, self._outputs)
         failed = found.records if found.error is not None else 0
         mismatched = found.records - found.matches - failed
         for rows, result in zip((found.matches, mismatched, failed), names.VERIFICATION_RESULTS, strict=True):
@@ -253,9 +255,10 @@ class Monitor:
 
     def _answered(self, call: Call) -> None:
         """Count the input and a prediction, and do with the prediction what was asked for."""
-        self._counts.add(call.captured, self._kept(call), call.segment)
+        kept = self._kept(call)
+        self._counts.add(call.captured, kept, call.segment)
         if self._tells and call.prediction is not None:
-            self._tell(call)
+            self._tell(call, kept)
 
     def _kept(self, call: Call) -> Any:
         """What is counted of an answer, safe from a caller who changes it."""
@@ -265,6 +268,8 @@ class Monitor:
             prediction = call.prediction if self._output is None else self._output(call.prediction)
             if type(prediction) is float:
                 return prediction
+            if self._outputs and prediction is not None:
+                return tuple(map(copied, heads(prediction, self._outputs)))
             if not isinstance(prediction, np.ndarray) and hasattr(prediction, "logits"):
                 return as_array(prediction)
             return copied(of_row(prediction, self._classes) if call.captured is not None and call.captured.size == 1 else prediction)
@@ -273,10 +278,9 @@ class Monitor:
             self._guard.fault(fault, "reading the prediction")
             return None
 
-    def _tell(self, call: Call) -> None:
+    def _tell(self, call: Call, kept: Any) -> None:
         if self._abstain is None and self._events is None and not call.span.is_recording():
             return
-        kept = self._kept(call)
         if kept is None:
             return
         for outputs in list(self._counts.meaning.understand([kept])) or [Outputs()]:

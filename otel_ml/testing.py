@@ -13,12 +13,16 @@ from otel_ml.monitor import Monitor
 
 @dataclass(frozen=True)
 class Counted:
-    """What a monitor has counted so far, zeros included: feature, bin or kind to count; `segments` counts predictions."""
+    """What a monitor has counted so far, zeros included: feature, bin or kind to count.
+
+    `segments` counts predictions, `outputs` those of each output beside the first.
+    """
 
     rows: int
     features: Mapping[str, Mapping[str, int]]
     violations: Mapping[str, Mapping[str, int]]
     predictions: Mapping[str, int]
+    outputs: Mapping[str, Mapping[str, int]]
     confidences: Mapping[str, int]
     outliers: Mapping[str, int]
     segments: Mapping[str, int]
@@ -50,11 +54,11 @@ def collect(monitor: Monitor) -> Counted:
             found[attributes[key]] += values[series.start + i]
         return dict(found)
 
-    def nested(metric: Metric, key: str) -> dict[str, dict[str, int]]:
+    def nested(metric: Metric, key: str, of: str = names.FEATURE_NAME) -> dict[str, dict[str, int]]:
         series = counts.layout.series.get(metric)
         found: dict[str, dict[str, int]] = {}
         for i, attributes in enumerate(series.attributes if series is not None else ()):
-            found.setdefault(attributes[names.FEATURE_NAME], {})[attributes[key]] = values[series.start + i]  # type: ignore[union-attr]
+            found.setdefault(attributes[of], {})[attributes[key]] = values[series.start + i]  # type: ignore[union-attr]
         return found
 
     return Counted(
@@ -62,6 +66,7 @@ def collect(monitor: Monitor) -> Counted:
         features=nested(names.FEATURE_OBSERVATIONS, names.BIN),
         violations=nested(names.FEATURE_VIOLATIONS, names.VIOLATION_TYPE),
         predictions=flat(names.PREDICTION_OBSERVATIONS, names.BIN),
+        outputs=nested(names.OUTPUT_OBSERVATIONS, names.BIN, names.OUTPUT_NAME),
         confidences=flat(names.CONFIDENCE_OBSERVATIONS, names.BIN),
         outliers=flat(names.OUTLIER_OBSERVATIONS, names.BIN),
         segments=flat(names.PREDICTION_OBSERVATIONS, names.SEGMENT) if counts.layout.segments else {},

@@ -20,6 +20,7 @@ COUNTED: tuple[Metric, ...] = (
     names.FEATURE_OBSERVATIONS,
     names.FEATURE_VIOLATIONS,
     names.PREDICTION_OBSERVATIONS,
+    names.OUTPUT_OBSERVATIONS,
     names.CONFIDENCE_OBSERVATIONS,
     names.OUTLIER_OBSERVATIONS,
 )
@@ -29,7 +30,8 @@ COUNTED: tuple[Metric, ...] = (
 class Series(NamedTuple):
     """What one number counts, whichever replica counted it.
 
-    `bin` is the violation type where violations are counted, `feature` the segment where predictions or confidences are.
+    `bin` is the violation type where violations are counted, `feature` the segment where predictions or confidences are, the output where
+    those of several are.
     """
 
     metric: str
@@ -52,7 +54,8 @@ class ModelCounts:
     """The counts of one model in one window, made in the bins of the baseline `baseline_id`; fractions are welcome.
 
     `features` and `violations` map feature names to counts per bin, and to counts per violation type. `segments` are parts of
-    `predictions` and `confidences`, for a model that declares some and a source that tells them apart.
+    `predictions` and `confidences`, for a model that declares some and a source that tells them apart. `outputs` are the predictions of
+    the outputs beside the first.
     """
 
     model: str
@@ -64,6 +67,7 @@ class ModelCounts:
     confidences: Counts
     outliers: Counts
     segments: Mapping[str, Segment] = field(default_factory=dict)
+    outputs: Mapping[str, Counts] = field(default_factory=dict)
 
 
 class SourceError(OtelMLError):
@@ -91,7 +95,7 @@ class Source(Protocol):
 def series(metric: Metric, attributes: Mapping[str, str]) -> Series | None:
     """What a point with these attributes counts; None where no model is named."""
     kind = names.VIOLATION_TYPE if metric is names.FEATURE_VIOLATIONS else names.BIN
-    part = names.SEGMENT if names.SEGMENT in metric.attributes else names.FEATURE_NAME
+    part = next((key for key in (names.SEGMENT, names.OUTPUT_NAME) if key in metric.attributes), names.FEATURE_NAME)
     keys = (names.MODEL_NAME, names.MODEL_VERSION, names.BASELINE_ID, part, kind)
     found = Series(metric.name, *(attributes.get(key, "") for key in keys))
     return found if found.model else None
@@ -127,6 +131,7 @@ def _model_counts(key: tuple[str, str, str], counted: Mapping[str, Mapping[str, 
         predictions=whole(names.PREDICTION_OBSERVATIONS),
         confidences=whole(names.CONFIDENCE_OBSERVATIONS),
         outliers=whole(names.OUTLIER_OBSERVATIONS),
+        outputs=counted.get(names.OUTPUT_OBSERVATIONS.name, {}),
         segments={
             name: Segment(predictions.get(name, {}), confidences.get(name, {})) for name in sorted({*predictions, *confidences} - {""})
         },

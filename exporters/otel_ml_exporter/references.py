@@ -41,6 +41,7 @@ def comparable(baseline: Baseline, other: Baseline, counts: ModelCounts) -> Mode
         and twin.source == feature.source
         and _same(feature.histogram, twin.histogram)
     }
+    others = {output.name: output.histogram for output in other.outputs}
     alike = baseline.confidence_measure == other.confidence_measure
     return replace(
         counts,
@@ -48,6 +49,11 @@ def comparable(baseline: Baseline, other: Baseline, counts: ModelCounts) -> Mode
         predictions=counts.predictions if _same(baseline.prediction, other.prediction) else {},
         confidences=counts.confidences if alike and _same(baseline.confidence, other.confidence) else {},
         outliers={},
+        outputs={
+            output.name: counts.outputs[output.name]
+            for output in baseline.outputs
+            if output.name in counts.outputs and _same(output.histogram, others.get(output.name))
+        },
     )
 
 

@@ -69,10 +69,11 @@ LEVELS = [
         "_streams",
         "_values",
         "_answers",
+        "_certainty",
         "_arrays",
         "_records",
     },
-    {"stats", "_binning", "_frames", "_guard", "_ids", "_outputs", "_pick", "_pool", "_segment", "_spans"},
+    {"stats", "_binning", "_frames", "_guard", "_heads", "_ids", "_outputs", "_pick", "_pool", "_segment", "_spans"},
     {
         "baseline",
         *(path.stem for path in PLUGIN if path.stem.startswith("_baseline_")),

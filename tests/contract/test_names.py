@@ -18,6 +18,7 @@ PLUGIN = {
     "ml.feature.observations": ("counter", "{observation}", f"{BINNED} ml.feature.name ml.bin", "ml_feature_observations_total"),
     "ml.feature.violations": ("counter", "{violation}", f"{BINNED} ml.feature.name ml.violation.type", "ml_feature_violations_total"),
     "ml.prediction.observations": ("counter", "{observation}", f"{BINNED} ml.bin ml.segment", "ml_prediction_observations_total"),
+    "ml.output.observations": ("counter", "{observation}", f"{BINNED} ml.output.name ml.bin", "ml_output_observations_total"),
     "ml.confidence.observations": ("counter", "{observation}", f"{BINNED} ml.bin ml.segment", "ml_confidence_observations_total"),
     "ml.outlier.observations": ("counter", "{observation}", f"{BINNED} ml.bin", "ml_outlier_observations_total"),
     "ml.prediction.abstentions": ("counter", "{row}", MODEL, "ml_prediction_abstentions_total"),

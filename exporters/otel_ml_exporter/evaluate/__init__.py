@@ -13,7 +13,7 @@ from otel_ml_exporter.evaluate.describe import describe
 from otel_ml_exporter.evaluate.estimates import estimate_readings
 from otel_ml_exporter.evaluate.features import FeatureScore, feature_readings, scores, unknown_features
 from otel_ml_exporter.evaluate.labels import Labelled, evaluate_outcomes, judge_of, labelled, layout_of, total_readings
-from otel_ml_exporter.evaluate.outputs import output_readings, output_samples
+from otel_ml_exporter.evaluate.outputs import further_readings, output_readings, output_samples
 from otel_ml_exporter.evaluate.readings import Reading
 from otel_ml_exporter.evaluate.segments import segment_readings
 from otel_ml_exporter.evaluate.shares import share_readings
@@ -82,14 +82,16 @@ def evaluate(
         problems += unknown_features(baseline, ours)
         found = scores(baseline, ours, None, limits, problems)
         readings += feature_readings(baseline, found, window, names.REFERENCE_BASELINE, limits)
-        readings += output_readings(baseline, ours, None, window, limits, reference=names.REFERENCE_BASELINE, problems=problems)
+        for outputs in (output_readings, further_readings):
+            readings += outputs(baseline, ours, None, window, limits, reference=names.REFERENCE_BASELINE, problems=problems)
         readings += confidence_readings(baseline, ours, window, limits)
         readings += estimate_readings(baseline, ours, window, limits)
         readings += share_readings(baseline, ours, window, limits)
         for reference, other in ((names.REFERENCE_PREVIOUS, earlier), (names.REFERENCE_STABLE, stable)):
             if other is not None:
                 readings += feature_readings(baseline, scores(baseline, ours, other, limits, []), window, reference, limits)
-                readings += output_readings(baseline, ours, other, window, limits, reference=reference, problems=[])
+                for outputs in (output_readings, further_readings):
+                    readings += outputs(baseline, ours, other, window, limits, reference=reference, problems=[])
         readings += segment_readings(baseline, ours, window, limits) if rest else ()
     return Evaluation(tuple(readings), found, samples, strangers, tuple(problems))
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from otel_ml import catalogue as names
 from otel_ml import stats
-from otel_ml.baseline import Baseline, Feature
+from otel_ml.baseline import Baseline, Feature, Output
 from otel_ml.stats.distance import SMOOTHING
 
 ALPHA = 0.01
@@ -34,6 +34,11 @@ class Noise(NamedTuple):
 def of_feature(feature: Feature, baseline: Baseline) -> Noise:
     """The noise of a feature, one of those that share the chance of a false verdict."""
     return Noise(ALPHA / len(baseline.features), feature.design_effect, feature.noise_degrees, feature.key_effect)
+
+
+def of_further(output: Output) -> Noise:
+    """The noise of an output beside the first."""
+    return Noise(ALPHA, output.design_effect, output.noise_degrees, output.key_effect)
 
 
 def of_output(baseline: Baseline, signal: str) -> Noise:

@@ -10,7 +10,7 @@ from otel_ml.baseline import Baseline, Histogram
 from otel_ml.catalogue import Metric
 from otel_ml.errors import StatisticsError
 from otel_ml_exporter.counts import Counts, ModelCounts, Segment
-from otel_ml_exporter.evaluate.noise import of_output
+from otel_ml_exporter.evaluate.noise import of_further, of_output
 from otel_ml_exporter.evaluate.readings import Reading, aligned
 from otel_ml_exporter.thresholds import OUTPUTS, Limits
 
@@ -56,6 +56,32 @@ def output_readings(
         else:
             yield Reading(psi_metric, labels, psi.value)
             yield Reading(floor_metric, labels, psi.noise_floor)
+
+
+def further_readings(
+    baseline: Baseline,
+    counts: ModelCounts,
+    other: ModelCounts | None,
+    window: str,
+    limits: Limits,
+    *,
+    reference: str,
+    problems: list[str],
+) -> Iterator[Reading]:
+    """The PSI of each output beside the first, as `output_readings` gives that of the first."""
+    for output in baseline.outputs if limits.wants(OUTPUTS) else ():
+        try:
+            actual = aligned(output.histogram, counts.outputs.get(output.name, {}))
+            expected = output.histogram.counts if other is None else aligned(output.histogram, other.outputs.get(output.name, {}))
+            if sum(actual) < limits.minimum_samples or (other is not None and sum(expected) < limits.minimum_samples):
+                continue
+            psi = stats.psi(expected, actual, **of_further(output)._asdict())
+        except StatisticsError as error:
+            problems.append(f"output {output.name}: {error}")
+        else:
+            labels = (baseline.model, baseline.version, output.name, window, reference)
+            yield Reading(names.OUTPUT_PSI, labels, psi.value)
+            yield Reading(names.OUTPUT_PSI_NOISE_FLOOR, labels, psi.noise_floor)
 
 
 def _expected(histogram: Histogram, other: ModelCounts | None, signal: str) -> Sequence[float]:

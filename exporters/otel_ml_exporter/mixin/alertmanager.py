@@ -17,7 +17,8 @@ MOST_ALERTS: Final = 10
 _TITLE = f"{{{{ .Status | toUpper }}}} {{{{ .GroupLabels.{MODEL} }}}}: {{{{ .GroupLabels.{CATEGORY} }}}} ({{{{ len .Alerts }}}})"
 _SERVING = "ModelServiceDown|ModelMetricsAbsent"
 _DRIFT = "ModelDatasetDrift|ModelFeatureDrift|ModelDomainShift"
-_SCORES = f"{_DRIFT}|ModelPredictionShift|ModelConfidenceDropped|ModelOutliersRising|ModelEstimatedAccuracyLow|ModelMiscalibrated"
+_ANSWERS = "ModelPredictionShift|ModelOutputShift"
+_SCORES = f"{_DRIFT}|{_ANSWERS}|ModelConfidenceDropped|ModelOutliersRising|ModelEstimatedAccuracyLow|ModelMiscalibrated"
 _BUSINESS_HOURS = "business-hours"
 
 

@@ -16,6 +16,7 @@ BASELINE: Final = prometheus(names.BASELINE_ID)
 BIN: Final = prometheus(names.BIN)
 SIGNAL: Final = prometheus(names.SIGNAL)
 SEGMENT: Final = prometheus(names.SEGMENT)
+OUTPUT: Final = prometheus(names.OUTPUT_NAME)
 VIOLATION: Final = prometheus(names.VIOLATION_TYPE)
 ROLE: Final = prometheus(names.MODEL_ROLE)
 ERROR: Final = prometheus(names.ERROR_TYPE)
@@ -70,7 +71,7 @@ class Queries:
 
     def score(self, metric: Metric, window: str, *matchers: str) -> str:
         """A score over a window, the same from every replica of the exporter."""
-        by = MODEL_VERSION_FEATURE if FEATURE in metric.labels else MODEL_VERSION
+        by = ", ".join((MODEL_VERSION, *(part for part in (FEATURE, OUTPUT) if part in metric.labels)))
         return f"max by ({by}) ({self.windowed(metric, window, *matchers)})"
 
     def limit(self, signal: str, severity: str, *matchers: str) -> str:

@@ -115,3 +115,15 @@ def test_show_draws_the_bins_of_one_feature(saved, capsys):
     assert json.loads(capsys.readouterr().out)["bins"] == {"free": 500, "paid": 300, "pro": 200, "__missing__": 0, "__other__": 0}
     assert main(["baseline", "show", path, "--feature=plans"]) == 1
     assert "feature 'plans': is not in it; it has plan" in capsys.readouterr().err
+
+
+def test_each_of_several_outputs_is_compared_and_shown(saved, capsys):
+    area = np.random.default_rng(0).normal(80, 20, 1_000)
+    before, after = (
+        saved(name, {"area": area}, predictions={"sold": (area / 200).clip(0, 1), "price": area * factor, **more})
+        for name, factor, more in (("1", 3, {"kind": PLANS}), ("2", 3, {}))
+    )
+    found = changes(capsys, before, after, 1)
+    assert (found["(price)"]["verdict"], found["(kind)"]["verdict"]) == ("same", "removed")
+    assert main(["baseline", "show", before]) == 0
+    assert "(kind)" in capsys.readouterr().out

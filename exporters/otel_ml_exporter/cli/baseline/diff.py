@@ -65,6 +65,9 @@ def compare(before: Baseline, after: Baseline) -> Iterator[Change]:
         pairs.append(("(confidence)", before.confidence, after.confidence))
     else:
         yield Change("(confidence)", "changed", notes=(f"{before.confidence_measure} -> {after.confidence_measure}",))
+    theirs = {output.name: output.histogram for output in after.outputs}
+    pairs += [(f"({output.name})", output.histogram, theirs.pop(output.name, None)) for output in before.outputs]
+    pairs += [(f"({name})", None, histogram) for name, histogram in theirs.items()]
     effect = max(before.prediction_design_effect, after.prediction_design_effect)
     for name, one, other in pairs:
         if one is not None and other is not None:

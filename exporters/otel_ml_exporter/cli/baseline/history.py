@@ -22,7 +22,13 @@ from otel_ml_exporter.shape import UnfitError, duration
 from otel_ml_exporter.sources.prometheus import PrometheusSource
 
 _INTERVAL = re.compile(r"\d{2,} \((\S+), (\S+)\]")
-_COUNTED = (names.FEATURE_OBSERVATIONS, names.PREDICTION_OBSERVATIONS, names.CONFIDENCE_OBSERVATIONS, names.OUTLIER_OBSERVATIONS)
+_COUNTED = (
+    names.FEATURE_OBSERVATIONS,
+    names.PREDICTION_OBSERVATIONS,
+    names.OUTPUT_OBSERVATIONS,
+    names.CONFIDENCE_OBSERVATIONS,
+    names.OUTLIER_OBSERVATIONS,
+)
 _CONFIDENCE = tuple(index / 15 for index in range(1, 15))
 
 Bins = dict[str, float]
@@ -110,6 +116,10 @@ def _like(like: Baseline, counted: Counted, model: str, version: str) -> Baselin
         histogram = again(feature.histogram, names.FEATURE_OBSERVATIONS, feature.name)
         assert histogram is not None
         features.append(replace(feature, histogram=histogram))
+    outputs = [
+        replace(output, histogram=again(output.histogram, names.OUTPUT_OBSERVATIONS, output.name) or output.histogram)
+        for output in like.outputs
+    ]
     outliers = like.outliers and replace(
         like.outliers, histogram=again(like.outliers.histogram, names.OUTLIER_OBSERVATIONS) or like.outliers.histogram
     )
@@ -123,6 +133,7 @@ def _like(like: Baseline, counted: Counted, model: str, version: str) -> Baselin
         prediction=again(like.prediction, names.PREDICTION_OBSERVATIONS),
         confidence=again(like.confidence, names.CONFIDENCE_OBSERVATIONS),
         outliers=outliers,
+        outputs=tuple(outputs),
     )
 
 

@@ -34,6 +34,20 @@ def show(options: argparse.Namespace) -> int:
     ):
         if histogram is not None:
             rows.append((name, made, "", str(len(histogram.labels)), _missing(histogram), "", "", _effect(effect), sparkline(histogram)))
+    rows += [
+        (
+            f"({output.name})",
+            "",
+            "",
+            str(len(output.histogram.labels)),
+            _missing(output.histogram),
+            "",
+            "",
+            _effect(output.design_effect),
+            sparkline(output.histogram),
+        )
+        for output in baseline.outputs
+    ]
     print_table(_without_empty(rows))
     if baseline.golden is not None:
         print(f"\n{len(baseline.golden.rows)} golden records: raw rows of the data are in the file")

@@ -163,6 +163,7 @@ def _references(queries: Queries, top: int) -> list[Panel]:
         return f"max({series})"
 
     return [
+        _further(queries, top + 8),
         parts.lines(
             "Against the stable version",
             "How far the answers of a canary or a shadow are from those of the stable version at the same time, in the same bins.",
@@ -190,6 +191,24 @@ def _references(queries: Queries, top: int) -> list[Panel]:
             Line(rest(names.SEGMENT_CONFIDENCE_PSI_NOISE_FLOOR), f"{{{{{segment}}}}}, noise floor", dashed=True),
         ),
     ]
+
+
+def _further(queries: Queries, top: int) -> Panel:
+    name = prometheus(names.OUTPUT_NAME)
+    counts = queries.series(names.OUTPUT_OBSERVATIONS, *CHOSEN)
+    return parts.lines(
+        "Outputs beside the first",
+        "For models with several outputs: how far each is from the baseline, and the greatest share of one answer among its own.",
+        "short",
+        Place(0, top, 24, 8),
+        Line(_by(queries, names.OUTPUT_PSI, name), f"{{{{{name}}}}}"),
+        Line(_by(queries, names.OUTPUT_PSI_NOISE_FLOOR, name), f"{{{{{name}}}}}, noise floor", dashed=True),
+        Line(
+            f"max by ({name}) (sum by ({name}, {BIN}) (increase({counts}[{WINDOW}])))\n"
+            f"/ on ({name})\n  sum by ({name}) (increase({counts}[{WINDOW}]))",
+            f"{{{{{name}}}}}, commonest answer",
+        ),
+    )
 
 
 def _by(queries: Queries, metric: Metric, label: str, *matchers: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
+from otel_ml_exporter.mixin.groups.heads import output_shifted
 from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, over, past
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
@@ -31,7 +32,14 @@ def outputs(queries: Queries) -> Group:
             window, part=_increase(queries, names.PREDICTION_ABSTENTIONS, window), whole=_increase(queries, names.INFERENCE_ROWS, window)
         )
     recordings.append(_usual(answers))
-    alerts = (_collapsed(answers), _shifted(queries), _unsure(queries), _outlying(outliers), _abstaining(abstentions))
+    alerts = (
+        _collapsed(answers),
+        _shifted(queries),
+        output_shifted(queries, CATEGORY),
+        _unsure(queries),
+        _outlying(outliers),
+        _abstaining(abstentions),
+    )
     return Group(CATEGORY, "Does the model still answer as it used to?", (*recordings, *alerts))
 
 
