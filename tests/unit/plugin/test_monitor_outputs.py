@@ -46,7 +46,6 @@ def nonzero(counts):
         (np.empty((0, 2)), {}, 0),
         (None, {}, 0),
     ],
-    ids=repr,
 )
 def test_every_form_of_answer_of_a_binary_model(numeric, prediction, classes, confidences, counted):
     found = counted(numeric, DATA, prediction)
@@ -79,7 +78,6 @@ def test_one_strange_answer_does_not_change_how_others_are_read(numeric):
         (["b", "zz", None], {"b": 1, "__missing__": 1, "__other__": 1}),
         (pd.Series(["a", None, "c"], dtype="string"), {"a": 1, "c": 1, "__missing__": 1}),
     ],
-    ids=repr,
 )
 def test_every_form_of_answer_of_a_multiclass_model(prediction, classes, counted):
     shares = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
