@@ -6,6 +6,7 @@ SERVERS := prometheus promtool prometheus-alertmanager amtool
 PACKAGES := prometheus prometheus-alertmanager
 TORCH := 2.13.0
 INITDB := $(or $(shell command -v initdb),$(wildcard /usr/lib/postgresql/*/bin/initdb))
+PARALLEL := -n auto --dist loadfile
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 .DEFAULT_GOAL := help
@@ -25,7 +26,7 @@ demo: $(VENV)/.demo
 	$(BIN)/otel-ml demo
 
 test: $(VENV)/.dev $(VENV)/.frameworks servers database lint types render-check
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 	$(MAKE) --no-print-directory pythons
 
 lint: $(VENV)/.dev
@@ -48,7 +49,7 @@ pythons: $(VENV)/.dev
 		[ -d .venv-$$version ] || $${found#*=} -m venv .venv-$$version; \
 		.venv-$$version/bin/python -m pip install -q --upgrade pip; \
 		.venv-$$version/bin/python -m pip install -q -e '.[all]' --group dev --group frameworks; \
-		.venv-$$version/bin/pytest tests/unit tests/properties tests/contract otel_ml; \
+		.venv-$$version/bin/pytest $(PARALLEL) tests/unit tests/properties tests/contract otel_ml; \
 	done
 
 # The oldest and the newest supported version of each framework, each set in an environment of its own; minutes, and 3 GB of disk.

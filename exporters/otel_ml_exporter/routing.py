@@ -37,7 +37,7 @@ class Reached:
 def reached(config: str, labels: Labels) -> list[Reached]:
     r"""Where an alert with these labels goes, by Alertmanager's configuration in YAML; as `amtool config routes test` says.
 
-    >>> [each.receiver for each in reached("route: {receiver: chat}\\nreceivers: [{name: chat}]", {"severity": "warning"})]
+    >>> [each.receiver for each in reached("route: {receiver: chat}\nreceivers: [{name: chat}]", {"severity": "warning"})]
     ['chat']
     """
     try:

@@ -180,7 +180,7 @@ def test_more_pages_than_a_person_bears_are_a_no(server, capsys):
         (["--set=feature_psi=0.2"], "is compared with ml_threshold"),
         (["--set=eror_ratio=0.2"], "eror_ratio: is no threshold and no knob of these rules"),
         (["--set=error_budget=many"], "'many' is no number"),
-        (["--alert=ModelNothing"], "ModelNothing: leaves no alert; choose from ModelBaselineMissing"),
+        (["--alert=ModelNothing"], "ModelNothing: leaves no alert; choose from ModelAbstentionHigh"),
         (["--history=nowhere.om"], "nowhere.om: No such file"),
         (["README.md"], "README.md cannot be used"),
     ],

@@ -19,7 +19,7 @@ def make_baseline(model, rows=300, **columns):
     rng = np.random.default_rng(0)
     score = rng.random(rows)
     data = {"age": rng.normal(40, 9, rows), "income": rng.random(rows), "plan": rng.choice(["basic", "pro"], rows), **columns}
-    return Baseline.from_data(data, model=model, version="1", predictions=score, labels=score > 0.5)
+    return Baseline.from_data(data, model=model, version="1", predictions=score, labels=score > 0.5, golden=4)
 
 
 ROW = {"age": 40.0, "income": 0.5, "plan": "pro"}
