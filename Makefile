@@ -42,13 +42,13 @@ render-check: $(VENV)/.dev
 render: $(VENV)/.dev
 	$(BIN)/otel-ml render all -o .
 
-# The parts that depend on the interpreter, on the oldest and the newest one that this machine has.
+# The parts that depend on the interpreter, on the oldest and the newest one that this machine has; frameworks aside, see below.
 pythons: $(VENV)/.dev
 	@set -e; for found in $$($(BIN)/python tests/interpreters.py); do \
 		version=$${found%%=*}; echo "== Python $$version"; \
 		[ -d .venv-$$version ] || $${found#*=} -m venv .venv-$$version; \
 		.venv-$$version/bin/python -m pip install -q --upgrade pip; \
-		.venv-$$version/bin/python -m pip install -q -e '.[all]' --group dev --group frameworks; \
+		.venv-$$version/bin/python -m pip install -q -e '.[all]' --group dev; \
 		.venv-$$version/bin/pytest $(PARALLEL) tests/unit tests/properties tests/contract otel_ml; \
 	done
 
