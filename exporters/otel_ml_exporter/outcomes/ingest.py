@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -186,6 +187,14 @@ def _take(record: LogRecord, row: int, now: float, batch: Batch) -> None:
         return
     nanoseconds = record.time_unix_nano or record.observed_time_unix_nano
     made = min(nanoseconds / 1e9, now) if nanoseconds else now
+    ids = attributes.get(names.PREDICTION_ID)
+    if event == names.EVENT_PREDICTION and isinstance(ids, list):
+        try:
+            batch.predictions += _in_columns(attributes, len(ids), made)
+        except UnfitError:
+            pass  # read one by one, so that only those are rejected that are unfit
+        else:
+            return
     for entry in _unrolled(attributes):
         try:
             if event == names.EVENT_OUTCOME:
@@ -196,6 +205,13 @@ def _take(record: LogRecord, row: int, now: float, batch: Batch) -> None:
                 batch.predictions.append(Prediction(model, version, identity, made, *of_output))
         except UnfitError:  # noqa: PERF203 - each entry is taken or rejected by itself
             batch.rejected.append(_first_fault(entry, row, event))
+
+
+def _in_columns(attributes: Mapping[str, Any], rows: int, made: float) -> list[Prediction]:
+    """The predictions of a record with arrays of so many rows; what is no such array holds for all of them."""
+    values = [(attributes.get(name), read) for name, read in _PREDICTION]
+    columns = [map(read, each) if isinstance(each, list) and len(each) == rows else repeat(read(each), rows) for each, read in values]
+    return list(map(Prediction, *columns[:3], repeat(made, rows), *columns[3:]))
 
 
 def _first_fault(entry: Mapping[str, Any], row: int, event: str) -> Rejection:
