@@ -60,6 +60,11 @@ def reads_outliers(policy: Policy) -> bool:
     return not isinstance(policy, Abstain) or policy.outlier_above is not None
 
 
+def reads_confidences(policy: Policy) -> bool:
+    """Whether a policy looks at the confidences; one of the user's own may."""
+    return not isinstance(policy, Abstain) or policy.confidence_below is not None
+
+
 def faults_of(policy: Any, fallback: Any, baseline: Baseline | None) -> list[Fault]:
     """What is wrong with the options `abstain` and `fallback`."""
     if policy is None:

@@ -25,6 +25,7 @@ class EventFeatures:
         wanted = _sendable(baseline) if chosen is True else list(chosen or ())
         self._chosen = [(name, baseline.columns.index(name), name in hashed) for name in wanted]
         self._key = hashlib.blake2b(key.encode()).digest()
+        self.any = bool(wanted)
 
     def of(self, captured: Captured | None, row: int) -> dict[str, Any]:
         """Feature to number, boolean or text; missing values are left out."""

@@ -6,13 +6,14 @@ import math
 import time
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger, get_logger_provider
 from opentelemetry.context import Context, get_current
 
 from otel_ml import catalogue as names
-from otel_ml._capture import Captured
 from otel_ml._event_features import EventFeatures
 from otel_ml._guard import logger
 from otel_ml._layout import Layout
@@ -22,6 +23,12 @@ from otel_ml._values import is_missing, label_of
 from otel_ml._version import __version__
 from otel_ml.baseline import Baseline
 from otel_ml.errors import Fault
+
+if TYPE_CHECKING:
+    from otel_ml._calls import Call
+
+ROWS_OF_RECORD = 100
+"""Most predictions in one record: 512 records, which an SDK sends at once, then stay under the 4 MiB that a Collector takes."""
 
 
 def is_sampled(prediction_id: str, ratio: float) -> bool:
@@ -42,20 +49,58 @@ class PredictionEvents:
         self._segments = layout.segments
         self._logger = get_logger(names.SCOPE, __version__, logger_provider=provider, schema_url=names.SCHEMA_URL)
 
-    def send(self, ids: Sequence[str], outputs: Outputs, segment: Place, captured: Captured | None, withheld: Any) -> None:
-        """One event for each sampled row; `ids` has one entry a row."""
+    def sampled(self, ids: Sequence[str]) -> Sequence[int]:
+        """The rows whose events are sent."""
+        if self._ratio >= 1:
+            return range(len(ids))
+        return [row for row, prediction_id in enumerate(ids) if is_sampled(prediction_id, self._ratio)]
+
+    def send(self, ids: Sequence[str], rows: Sequence[int], outputs: Outputs, call: Call) -> None:
+        """Events of these rows; without features, many rows whose class is known share a record."""
         context = get_current()
-        for row, prediction_id in enumerate(ids):
-            if is_sampled(prediction_id, self._ratio):
-                content = {**self._attributes, names.PREDICTION_ID: prediction_id, **meaning_of(outputs, row, self._baseline)}
-                if self._segments:
-                    content[names.SEGMENT] = self._segments[segment if isinstance(segment, int) else segment[row]]
-                if withheld is not None and withheld[row]:
-                    content[names.PREDICTION_ABSTAINED] = True
-                features = self._features.of(captured, row)
-                if features:
-                    content[names.PREDICTION_FEATURES] = features
-                _emit(self._logger, names.EVENT_PREDICTION, content, context)
+        together, alone = ([], rows) if self._features.any or len(rows) == 1 else _apart(rows, outputs, self._baseline)
+        for start in range(0, len(together), ROWS_OF_RECORD):
+            part = np.array(together[start : start + ROWS_OF_RECORD])
+            content = {**self._attributes, names.PREDICTION_ID: [ids[row] for row in part], **_meanings_of(outputs, part, self._baseline)}
+            if self._segments:
+                content[names.SEGMENT] = self._segments_of(call.segment, part)
+            if call.withheld is not None and call.withheld[part].any():
+                content[names.PREDICTION_ABSTAINED] = call.withheld[part].tolist()
+            _emit(self._logger, names.EVENT_PREDICTION, content, context)
+        for row in alone:
+            content = {**self._attributes, names.PREDICTION_ID: ids[row], **meaning_of(outputs, row, self._baseline)}
+            if self._segments:
+                content[names.SEGMENT] = self._segments[call.segment if isinstance(call.segment, int) else call.segment[row]]
+            if call.withheld is not None and call.withheld[row]:
+                content[names.PREDICTION_ABSTAINED] = True
+            features = self._features.of(call.captured, row)
+            if features:
+                content[names.PREDICTION_FEATURES] = features
+            _emit(self._logger, names.EVENT_PREDICTION, content, context)
+
+    def _segments_of(self, segment: Place, rows: npt.NDArray[np.int64]) -> str | list[str]:
+        return self._segments[segment] if isinstance(segment, int) else [self._segments[place] for place in segment[rows].tolist()]
+
+
+def _apart(rows: Sequence[int], outputs: Outputs, baseline: Baseline | None) -> tuple[Sequence[int], Sequence[int]]:
+    """The rows that may share a record, and those whose class is missing or unknown."""
+    if outputs.position is None or baseline is None:
+        return rows, ()
+    known = outputs.position < len(baseline.classes)
+    return [row for row in rows if known[row]], [row for row in rows if not known[row]]
+
+
+def _meanings_of(outputs: Outputs, rows: npt.NDArray[np.int64], baseline: Baseline | None) -> dict[str, Any]:
+    """What was predicted for rows of known classes, an array each."""
+    classes = baseline.classes if baseline is not None else ()
+    content: dict[str, Any] = {}
+    if outputs.position is not None:
+        content[names.PREDICTION_CLASS] = [classes[position] for position in outputs.position[rows].tolist()]
+    if outputs.value is not None:
+        content[names.PREDICTION_VALUE] = outputs.value[rows].tolist()
+    if outputs.confidence is not None:
+        content[names.PREDICTION_CONFIDENCE] = outputs.confidence[rows].tolist()
+    return content
 
 
 def meaning_of(outputs: Outputs, row: int, baseline: Baseline | None) -> dict[str, Any]:

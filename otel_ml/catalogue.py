@@ -326,7 +326,7 @@ ATTRIBUTES: Final = (
         f"The class of the exception, as in OpenTelemetry's own conventions. `{ERROR_INVALID_INPUT}` is the caller's fault alone.",
         examples=("ValueError", "_OTHER", ERROR_INVALID_INPUT),
     ),
-    Attribute(PREDICTION_ID, "Joins a prediction and its outcome.", examples=("0a1b2c3d4e5f",)),
+    Attribute(PREDICTION_ID, "Joins a prediction and its outcome; an array in a record of many.", examples=("0a1b2c3d4e5f",)),
     Attribute(PREDICTION_CLASS, "The predicted class.", examples=("yes",)),
     Attribute(PREDICTION_VALUE, "The predicted number.", examples=(41.5,), type="double"),
     Attribute(PREDICTION_CONFIDENCE, "The confidence, 0 to 1.", examples=(0.82,), type="double"),

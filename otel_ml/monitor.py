@@ -18,7 +18,7 @@ from opentelemetry.trace import TracerProvider
 
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
-from otel_ml._abstain import Policy, Understood, confidence_of, reads_outliers, replaced
+from otel_ml._abstain import Policy
 from otel_ml._answers import of_row
 from otel_ml._calls import Call, Stream
 from otel_ml._capture import Captured, Unsupported, copied
@@ -26,21 +26,22 @@ from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
 from otel_ml._emit import emitter_for
 from otel_ml._event_features import Chosen, EventFeatures
-from otel_ml._events import PredictionEvents, meaning_of
+from otel_ml._events import PredictionEvents
 from otel_ml._gate import INVALID, gate_faults, gate_for
 from otel_ml._golden import Verification, verify
 from otel_ml._guard import Guard, error_type
 from otel_ml._heads import heads
 from otel_ml._identity import faults_of_role, identity
-from otel_ml._ids import TRACE, Given, IdPicker, announce, current_prediction_ids, id_picker, ids_of, of_trace
+from otel_ml._ids import Given, IdPicker, id_picker
 from otel_ml._ids import Source as IdSource
 from otel_ml._layout import Layout
-from otel_ml._outputs import Outputs, as_array
+from otel_ml._outputs import as_array
 from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._segment import Place, Segments, Source
 from otel_ml._settings import Settings
 from otel_ml._spans import Mode, Spans
 from otel_ml._streams import Watch
+from otel_ml._telling import Telling
 from otel_ml._values import ABSENT
 from otel_ml._wrappers import wrapper_of
 from otel_ml.baseline import Baseline
@@ -129,13 +130,14 @@ class Monitor:
         self._outputs = self.baseline.output_names if self.baseline is not None else ()
         self._attributes = layout.model_attributes
         self._ids = prediction_ids
-        self._abstain, self._fallback = abstain, fallback
-        self._events: PredictionEvents | None = None
+        self._abstain = abstain
+        sent: PredictionEvents | None = None
         if events and self.baseline is not None:
             chosen = EventFeatures(self.baseline, event_features, hash_features, settings.hash_key)
-            self._events = PredictionEvents(layout, float(events), chosen, logger_provider)
+            sent = PredictionEvents(layout, float(events), chosen, logger_provider)
         self._spans = Spans(spans, layout.model_attributes, tracer_provider) if spans is not None else None
-        self._tells = bool(events) or abstain is not None or spans is not None
+        tells = bool(events) or abstain is not None or spans is not None
+        self._telling = Telling(self._counts, sent, prediction_ids, abstain, fallback) if tells else None
         self._reads_input = bool(event_features) or abstain is not None
         emitter = emitter_for(meter_provider)
         self._record_duration = emitter.duration.record
@@ -257,8 +259,8 @@ class Monitor:
         """Count the input and a prediction, and do with the prediction what was asked for."""
         kept = self._kept(call)
         self._counts.add(call.captured, kept, call.segment)
-        if self._tells and call.prediction is not None:
-            self._tell(call, kept)
+        if self._telling is not None and kept is not None:
+            self._telling(call, kept)
 
     def _kept(self, call: Call) -> Any:
         """What is counted of an answer, safe from a caller who changes it."""
@@ -277,46 +279,6 @@ class Monitor:
             self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(fault, "reading the prediction")
             return None
-
-    def _tell(self, call: Call, kept: Any) -> None:
-        if self._abstain is None and self._events is None and not call.span.is_recording():
-            return
-        if kept is None:
-            return
-        for outputs in list(self._counts.meaning.understand([kept])) or [Outputs()]:
-            parts = [part for part in outputs if part is not None]
-            rows = len(parts[0]) if parts else call.captured.size if call.captured is not None else 1
-            if self._abstain is not None:
-                self._withhold(call, outputs, rows)
-            if rows == 1:
-                call.meaning = meaning_of(outputs, 0, self.baseline)
-            if self._events is not None:
-                call.prediction_ids = self._ids_of(call, rows)
-                announce(call.prediction_ids)
-                self._events.send(call.prediction_ids, outputs, call.segment, call.captured, call.withheld)
-
-    def _ids_of(self, call: Call, rows: int) -> list[str]:
-        """Given, of the trace, or new ones; a shadow takes those of the primary, so that outcomes find both."""
-        given = call.given
-        if given is None and self._ids == TRACE:
-            given = of_trace()
-        if given is None and self.role == names.ROLE_SHADOW and len(current_prediction_ids()) == rows:
-            given = current_prediction_ids()
-        return ids_of(given, rows)
-
-    def _withhold(self, call: Call, outputs: Outputs, rows: int) -> None:
-        assert self._abstain is not None
-        try:
-            captured = call.captured if reads_outliers(self._abstain) else None
-            outlier = None if captured is None else self._counts.meaning.distances(captured)
-            understood = Understood(confidence_of(outputs, self.baseline), outlier)
-            withheld = np.broadcast_to(np.asarray(self._abstain(understood), dtype=bool), rows)
-            if withheld.any():
-                call.answer = replaced(call.prediction, withheld, call.data, self._fallback)
-                call.withheld = withheld
-                self._counts.count(names.PREDICTION_ABSTENTIONS, int(withheld.sum()))
-        except Exception as fault:  # noqa: BLE001 - a policy that fails withholds nothing
-            self._guard.fault(fault, "abstaining")
 
 
 def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Callable[[Function], Function]:

@@ -85,9 +85,9 @@ LEVELS = [
         "_rules",
     },
     {"_abstain", "_event_features", "_fold", "_gate", "_identity"},
-    {"_counts", "_events"},
+    {"_counts"},
     {"_emit"},
-    {"monitor", "_calls", "_wrappers"},
+    {"monitor", "_calls", "_events", "_telling", "_wrappers"},
     {"testing", "_shadow", "instrumentation"},
     {"__init__"},
 ]

@@ -11,7 +11,6 @@ import zlib
 import httpx
 import numpy as np
 import pytest
-from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -22,8 +21,8 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from prometheus_client.parser import text_string_to_metric_families
 
+from otel_ml import Monitor, stats
 from otel_ml import catalogue as names
-from otel_ml import stats
 from otel_ml.baseline import Baseline
 from support import free_port
 
@@ -199,21 +198,16 @@ def test_sigterm_saves_what_came_and_ends_well(exporter, baseline):
     assert "stopped" in exporter.log.read_text()
 
 
-def test_no_acknowledged_outcome_is_lost_in_a_kill(exporter):
-    """Predictions come through the SDK's log exporter, outcomes as JSON; the process dies right after it acknowledged them."""
+def test_no_acknowledged_outcome_is_lost_in_a_kill(exporter, baseline):
+    """Predictions come from a monitor, one by one and as a batch, outcomes as JSON; the process dies right after it acknowledged them."""
     provider = LoggerProvider(Resource.create({}))
     provider.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter(f"{exporter.url}/v1/logs")))
-    logger = provider.get_logger(names.SCOPE)
-    for index in range(120):
-        confidence = (index % 10) / 10 + 0.05
-        attributes = {
-            names.MODEL_NAME: "churn",
-            names.MODEL_VERSION: "3",
-            names.PREDICTION_ID: f"p{index}",
-            names.PREDICTION_CLASS: str(int(confidence > 0.5)),
-            names.PREDICTION_CONFIDENCE: confidence,
-        }
-        logger.emit(LogRecord(timestamp=time.time_ns(), event_name=names.EVENT_PREDICTION, attributes=attributes))
+    predict = Monitor(baseline, events=True, prediction_ids="ids", logger_provider=provider).wrap(lambda rows, ids: rows[:, 0])
+    scores = np.arange(120)[:, None] % 10 / 10 + 0.05
+    ids = [f"p{index}" for index in range(120)]
+    for row in range(10):
+        predict(scores[row : row + 1], ids[row])
+    predict(scores[10:], ids[10:])
     provider.shutdown()
     rows = [{"model": "churn", "prediction_id": f"p{index}", "label": int(index % 10 > 4)} for index in range(115)]
     answer = httpx.post(f"{exporter.url}/v1/outcomes", json=rows)

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import math
+import os
 import uuid
 
 import numpy as np
@@ -15,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ml import Abstain, ConfigurationError, Monitor, current_prediction_ids, record_outcome, testing
 from otel_ml._events import is_sampled
+from otel_ml._ids import new_id
 
 ROW = {"age": 40.0, "visits": 1}
 InMemoryExporter = getattr(export, "InMemoryLogRecordExporter", None) or export.InMemoryLogExporter
@@ -24,8 +26,17 @@ InMemoryExporter = getattr(export, "InMemoryLogRecordExporter", None) or export.
 def logs():
     exporter, provider = InMemoryExporter(), LoggerProvider()
     provider.add_log_record_processor(export.SimpleLogRecordProcessor(exporter))
-    yield provider, lambda: [(log.log_record.event_name, dict(log.log_record.attributes)) for log in exporter.get_finished_logs()]
+    yield provider, lambda: [each for log in exporter.get_finished_logs() for each in each_of(log.log_record)]
     provider.shutdown()
+
+
+def each_of(record):
+    """The predictions of a record, or what else it is, each as a record of its own."""
+    ids, attributes = record.attributes["ml.prediction.id"], dict(record.attributes)
+    if isinstance(ids, str):
+        return [(record.event_name, attributes)]
+    arrays = {key: value for key, value in attributes.items() if isinstance(value, tuple)}
+    return [(record.event_name, attributes | {key: value[row] for key, value in arrays.items()}) for row in range(len(ids))]
 
 
 def test_each_prediction_is_an_event_with_its_meaning(numeric, logs):
@@ -75,10 +86,44 @@ def test_the_id_decides_who_is_sampled_and_the_weight_makes_up_for_it(numeric, l
     assert {attributes["ml.prediction.weight"] for _, attributes in found} == {4.0}
 
 
+@pytest.mark.parametrize("options", [{}, {"segment": "country", "segments": ["eu"]}], ids=["one model", "segments"])
+def test_a_batch_is_few_records_of_arrays_that_every_exporter_can_encode(numeric, logs, request, options):
+    provider, sent = logs
+    own = dataclasses.replace(numeric, model=request.node.name)
+    scores = np.linspace(0, 1, 250)
+    rows = [ROW | {"country": "eu"}] * 250
+    ids = [str(row) for row in range(250)]
+    monitor = Monitor(
+        own, events=True, abstain=Abstain(confidence_below=0.6), prediction_ids=lambda _: ids, logger_provider=provider, **options
+    )
+    monitor.wrap(lambda _: scores)(rows)
+    (processor,) = provider._multi_log_record_processor._log_record_processors
+    records = processor._exporter.get_finished_logs()
+    assert [len(one.log_record.attributes["ml.prediction.id"]) for one in records] == [100, 100, 50]
+    assert [attributes["ml.prediction.id"] for _, attributes in sent()] == ids
+    assert [attributes["ml.prediction.class"] for _, attributes in sent()] == [own.classes[int(score >= own.threshold)] for score in scores]
+    assert [attributes["ml.prediction.confidence"] for _, attributes in sent()] == scores.tolist()
+    assert {attributes.get("ml.segment") for _, attributes in sent()} == {"eu" if options else None}
+    assert encode_logs(records).resource_logs
+
+
 def test_without_the_switch_nothing_is_sent(numeric, logs):
     provider, sent = logs
     Monitor(numeric, logger_provider=provider).wrap(lambda _: [0.1])([ROW])
     assert sent() == []
+
+
+def test_a_forked_child_has_ids_of_its_own():
+    new_id()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, new_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(read, 64).decode()
+    assert len(theirs) == 32
+    assert theirs not in {new_id() for _ in range(1_000)}
 
 
 @pytest.mark.parametrize("outcome", [None, KeyError("no model")])
@@ -291,7 +336,7 @@ def test_a_withheld_prediction_says_so(numeric, logs):
     provider, sent = logs
     monitor = Monitor(numeric, events=True, abstain=Abstain(confidence_below=0.8), logger_provider=provider)
     monitor.wrap(lambda _: [0.6, 0.9])([ROW, ROW])
-    assert [attributes.get("ml.prediction.abstained") for _, attributes in sent()] == [True, None]
+    assert [attributes.get("ml.prediction.abstained") for _, attributes in sent()] == [True, False]
 
 
 def test_segments_are_on_events(numeric, logs):

@@ -1,0 +1,99 @@
+"""What a prediction means, told on: to the policy that may withhold it, to the span, and in events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from otel_ml import catalogue as names
+from otel_ml._abstain import Policy, Understood, confidence_of, reads_confidences, reads_outliers, replaced
+from otel_ml._counts import Counts
+from otel_ml._events import PredictionEvents, meaning_of
+from otel_ml._ids import TRACE, Source, announce, current_prediction_ids, ids_of, of_trace
+from otel_ml._outputs import Outputs
+
+if TYPE_CHECKING:
+    from otel_ml._calls import Call
+
+
+class Telling:
+    """Tells of the calls of one model; a prediction is understood only where somebody is to hear of it."""
+
+    def __init__(self, counts: Counts, events: PredictionEvents | None, ids: Source | None, abstain: Policy | None, fallback: Any) -> None:
+        self._counts = counts
+        self._baseline = counts.layout.baseline
+        self._events = events
+        self._ids = ids
+        self._abstain = abstain
+        self._fallback = fallback
+        self._judges = abstain is not None and reads_confidences(abstain)
+
+    def __call__(self, call: Call, kept: Any) -> None:
+        """Tell of a call whose answer was `kept`; what comes of it is set on the call."""
+        traced = call.span.is_recording()
+        if self._abstain is None and self._events is None and not traced:
+            return
+        rows = rows_at_sight(kept)
+        outputs = None
+        if self._judges or traced or rows is None:
+            outputs = self._understood(kept)
+            rows = _rows_of(outputs, call)
+        if self._abstain is not None:
+            self._withhold(call, outputs or Outputs(), rows)
+        if traced and rows == 1 and outputs is not None:
+            call.meaning = meaning_of(outputs, 0, self._baseline)
+        if self._events is not None:
+            call.prediction_ids = ids = self._ids_of(call, rows)
+            announce(ids)
+            sampled = self._events.sampled(ids)
+            if sampled:
+                self._events.send(ids, sampled, outputs or self._understood(kept), call)
+
+    def _understood(self, kept: Any) -> Outputs:
+        return next(iter(self._counts.meaning.understand([kept])), Outputs())
+
+    def _ids_of(self, call: Call, rows: int) -> list[str]:
+        """Given, of the trace, or new ones; a shadow takes those of the primary, so that outcomes find both."""
+        given = call.given
+        if given is None and self._ids == TRACE:
+            given = of_trace()
+        if given is None and self._counts.layout.role == names.ROLE_SHADOW and len(current_prediction_ids()) == rows:
+            given = current_prediction_ids()
+        return ids_of(given, rows)
+
+    def _withhold(self, call: Call, outputs: Outputs, rows: int) -> None:
+        assert self._abstain is not None
+        try:
+            captured = call.captured if reads_outliers(self._abstain) else None
+            outlier = None if captured is None else self._counts.meaning.distances(captured)
+            understood = Understood(confidence_of(outputs, self._baseline), outlier)
+            withheld = np.asarray(self._abstain(understood), dtype=bool)
+            if withheld.any():
+                withheld = np.broadcast_to(withheld, rows)
+                call.answer = replaced(call.prediction, withheld, call.data, self._fallback)
+                call.withheld = withheld
+                self._counts.count(names.PREDICTION_ABSTENTIONS, int(withheld.sum()))
+        except Exception as fault:  # noqa: BLE001 - a policy that fails withholds nothing
+            self._counts.guard.fault(fault, "abstaining")
+
+
+def rows_at_sight(kept: Any) -> int | None:
+    """The rows of an answer that is plainly one number or text, or one of them a row; None where it must be understood first.
+
+    >>> rows_at_sight(0.5), rows_at_sight(np.zeros(3)), rows_at_sight(["yes", "no"]), rows_at_sight(np.zeros((3, 2)))
+    (1, 3, 2, None)
+    """
+    if type(kept) in (float, int, str):
+        return 1
+    if isinstance(kept, np.ndarray):
+        return kept.size if kept.ndim < 2 else None
+    return len(kept) if isinstance(kept, list) and kept and type(kept[0]) in (float, int, str) else None
+
+
+def _rows_of(outputs: Outputs, call: Call) -> int:
+    parts: Sequence[Any] = [part for part in outputs if part is not None]
+    if parts:
+        return len(parts[0])
+    return call.captured.size if call.captured is not None else 1
