@@ -61,7 +61,10 @@ def test_the_page_names_everything_with_its_meaning():
 
 
 def check(group, attributes):
-    """A point or event carries what its group requires and nothing that the group does not know, with values it knows."""
+    """A point or event carries what its group requires and nothing that the group does not know, with values it knows.
+
+    An event of several predictions has arrays of that type.
+    """
     allowed = {entry["ref"]: entry["requirement_level"] for entry in group["attributes"]}
     assert set(attributes) <= set(allowed), group["id"]
     assert {name for name, level in allowed.items() if level == "required"} <= set(attributes), group["id"]
@@ -70,7 +73,8 @@ def check(group, attributes):
         if isinstance(kind, dict):
             assert value in {member["value"] for member in kind["members"]}, (group["id"], name)
         elif kind != "any":
-            assert isinstance(value, {"string": str, "double": float}[kind]), (group["id"], name)
+            each = value if group["type"] == "event" and isinstance(value, tuple) else (value,)
+            assert set(map(type, each)) == {{"string": str, "double": float, "boolean": bool}[kind]}, (group["id"], name)
 
 
 @pytest.fixture(params=[BASELINE, None], ids=["a baseline", "no baseline"])
