@@ -51,7 +51,7 @@ def test_every_binned_series_is_there_at_zero_before_the_first_call():
     baseline, reader = make_baseline("zeros"), InMemoryMetricReader()
     kept = Monitor(baseline, meter_provider=MeterProvider([reader]))
     found = points(reader)
-    later = {"ml.inference.duration", "ml.monitor.errors", "ml.shadow.comparisons"}
+    later = {"ml.inference.duration", "ml.monitor.errors", "ml.shadow.comparisons", "ml.output.observations"}
     assert set(found) == {metric.name for metric in catalogue.PLUGIN_METRICS} - later
     assert {point.value for name, series in found.items() if name != "ml.model.info" for _, point in series} == {0}
     labels = [(a["ml.feature.name"], a["ml.bin"]) for a, _ in found["ml.feature.observations"]]
@@ -68,11 +68,17 @@ def test_attributes_are_those_of_the_catalogue():
     with pytest.raises(ZeroDivisionError):
         monitor.wrap(lambda _: 1 / 0)([ROW])
     found = points(reader)
+    two = Baseline.from_data(
+        {"age": np.arange(50.0)}, model="two", version="1", predictions={"sold": np.arange(50.0), "price": np.arange(50.0)}
+    )
+    several = Monitor(two, meter_provider=MeterProvider([further := InMemoryMetricReader()]))
+    found["ml.output.observations"] = points(further)["ml.output.observations"]
     for metric in catalogue.PLUGIN_METRICS:
         union = set().union(*(attributes for attributes, _ in found[metric.name]))
         assert union == set(metric.attributes), metric.name
     ((info, _),) = found["ml.model.info"]
     assert (info["ml.model.role"], info["ml.model.task"], info["ml.baseline.id"]) == ("shadow", "binary", baseline.fingerprint)
+    assert several.baseline is two
 
 
 def test_a_failing_call_is_timed_with_the_type_of_its_error_and_its_rows():
@@ -142,7 +148,7 @@ def test_several_models_are_labelled_right_in_one_exposition(prometheus):
     assert len(values("ml_prediction_observations_total", ml_model_name="second", ml_bin="True", ml_segment="pro")) == 1
     names = {sample.name for sample in samples if sample.name.startswith("ml_")}
     counters = {metric.prometheus for metric in catalogue.PLUGIN_METRICS}
-    counters -= {"ml_inference_duration_seconds", "ml_monitor_errors_total", "ml_shadow_comparisons_total"}
+    counters -= {"ml_inference_duration_seconds", "ml_monitor_errors_total", "ml_shadow_comparisons_total", "ml_output_observations_total"}
     histogram = {f"ml_inference_duration_seconds_{suffix}" for suffix in ("bucket", "sum", "count")}
     assert names == counters | histogram
 
