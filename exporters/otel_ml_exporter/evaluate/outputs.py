@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from otel_ml import catalogue as names
 from otel_ml import stats
@@ -10,7 +10,7 @@ from otel_ml.baseline import Baseline, Histogram
 from otel_ml.catalogue import Metric
 from otel_ml.errors import StatisticsError
 from otel_ml_exporter.counts import Counts, ModelCounts, Segment
-from otel_ml_exporter.evaluate.noise import of_further, of_output
+from otel_ml_exporter.evaluate.noise import Noise, of_further, of_output
 from otel_ml_exporter.evaluate.readings import Reading, aligned
 from otel_ml_exporter.thresholds import OUTPUTS, Limits
 
@@ -46,14 +46,12 @@ def output_readings(
     labels = (baseline.model, baseline.version, window, reference)
     for signal, histogram, psi_metric, floor_metric in signals(baseline) if limits.wants(OUTPUTS) else ():
         try:
-            actual = aligned(histogram, counts_of(counts, signal))
-            expected = _expected(histogram, other, signal)
-            if sum(actual) < limits.minimum_samples or (other is not None and sum(expected) < limits.minimum_samples):
-                continue
-            psi = stats.psi(expected, actual, **of_output(baseline, signal)._asdict())
+            reference_counts = None if other is None else counts_of(other, signal)
+            psi = _psi(histogram, counts_of(counts, signal), reference_counts, of_output(baseline, signal), limits)
         except StatisticsError as error:
             problems.append(f"{signal}: {error}")
-        else:
+            continue
+        if psi is not None:
             yield Reading(psi_metric, labels, psi.value)
             yield Reading(floor_metric, labels, psi.noise_floor)
 
@@ -71,21 +69,24 @@ def further_readings(
     """The PSI of each output beside the first, as `output_readings` gives that of the first."""
     for output in baseline.outputs if limits.wants(OUTPUTS) else ():
         try:
-            actual = aligned(output.histogram, counts.outputs.get(output.name, {}))
-            expected = output.histogram.counts if other is None else aligned(output.histogram, other.outputs.get(output.name, {}))
-            if sum(actual) < limits.minimum_samples or (other is not None and sum(expected) < limits.minimum_samples):
-                continue
-            psi = stats.psi(expected, actual, **of_further(output)._asdict())
+            reference_counts = None if other is None else other.outputs.get(output.name, {})
+            psi = _psi(output.histogram, counts.outputs.get(output.name, {}), reference_counts, of_further(output), limits)
         except StatisticsError as error:
             problems.append(f"output {output.name}: {error}")
-        else:
+            continue
+        if psi is not None:
             labels = (baseline.model, baseline.version, output.name, window, reference)
             yield Reading(names.OUTPUT_PSI, labels, psi.value)
             yield Reading(names.OUTPUT_PSI_NOISE_FLOOR, labels, psi.noise_floor)
 
 
-def _expected(histogram: Histogram, other: ModelCounts | None, signal: str) -> Sequence[float]:
-    return histogram.counts if other is None else aligned(histogram, counts_of(other, signal))
+def _psi(histogram: Histogram, counts: Counts, other: Counts | None, noise: Noise, limits: Limits) -> stats.PSI | None:
+    """The PSI of `counts` against a baseline's histogram, or against `other` counts in its bins; None where either are too few."""
+    actual = aligned(histogram, counts)
+    expected = histogram.counts if other is None else aligned(histogram, other)
+    if sum(actual) < limits.minimum_samples or (other is not None and sum(expected) < limits.minimum_samples):
+        return None
+    return stats.psi(expected, actual, **noise._asdict())
 
 
 def counts_of(counts: ModelCounts | Segment, signal: str) -> Counts:
