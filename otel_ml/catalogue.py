@@ -117,6 +117,7 @@ SIGNAL_CONFIDENCE: Final = "confidence"
 SIGNAL_OUTLIER: Final = "outlier"
 SIGNAL_CALIBRATION: Final = "calibration"
 SIGNAL_PERFORMANCE: Final = "performance"
+SIGNAL_COHORT: Final = "cohort"
 SIGNAL_ROWS: Final = "rows"
 SIGNAL_FEATURE_PSI: Final = "feature_psi"
 SIGNAL_DRIFTED_FEATURES: Final = "drifted_features"
@@ -134,6 +135,9 @@ SIGNAL_CONFIDENCE_DROP: Final = "confidence_drop"
 SIGNAL_OUTLIER_SHARE: Final = "outlier_share"
 SIGNAL_ABSTENTION_SHARE: Final = "abstention_share"
 SIGNAL_SHADOW_DISAGREEMENT: Final = "shadow_disagreement"
+SIGNAL_PERFORMANCE_R2: Final = "performance_r2"
+SIGNAL_PERFORMANCE_MAE: Final = "performance_mae"
+SIGNAL_PERFORMANCE_RMSE: Final = "performance_rmse"
 SIGNAL_SEGMENT_GAP: Final = "segment_gap"
 SIGNAL_ESTIMATED_DROP: Final = "estimated_drop"
 SIGNAL_LABEL_DELAY: Final = "label_delay"
@@ -391,6 +395,7 @@ ATTRIBUTES: Final = (
             SIGNAL_OUTLIER: "Squared Mahalanobis distances.",
             SIGNAL_CALIBRATION: "Confidences with their outcomes.",
             SIGNAL_PERFORMANCE: "Predictions with their outcomes; as a limit the least accuracy.",
+            SIGNAL_COHORT: "Predictions of a window that ended the declared label delay ago, with their outcomes.",
             SIGNAL_ROWS: "Sampled rows.",
             SIGNAL_FEATURE_PSI: "Limit of a feature's PSI.",
             SIGNAL_DRIFTED_FEATURES: "Limit of the share of drifted features.",
@@ -408,6 +413,9 @@ ATTRIBUTES: Final = (
             SIGNAL_OUTLIER_SHARE: "Limit of the share of rows beyond 99.9 % of the baseline's.",
             SIGNAL_ABSTENTION_SHARE: "Limit of the share of rows without a prediction.",
             SIGNAL_SHADOW_DISAGREEMENT: "Limit of the share of rows on which the shadow says something else.",
+            SIGNAL_PERFORMANCE_R2: "Least share of the truth's variance that is explained.",
+            SIGNAL_PERFORMANCE_MAE: "Limit of the mean absolute error.",
+            SIGNAL_PERFORMANCE_RMSE: "Limit of the root of the mean squared error.",
             SIGNAL_SEGMENT_GAP: "How much less accurate a segment may be than the whole.",
             SIGNAL_ESTIMATED_DROP: "How much the estimated accuracy may lie below the baseline's.",
             SIGNAL_LABEL_DELAY: "Seconds within which nine outcomes in ten arrive.",

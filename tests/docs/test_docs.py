@@ -40,14 +40,15 @@ def test_a_page_runs_as_it_stands(page, tmp_path):
 
 
 def test_the_truth_comes_home_as_the_page_says(tmp_path):
-    """Its Python block runs, its shell lines reach a running exporter, and its configuration is one."""
+    """Its Python block runs, its shell lines reach a running exporter, and its configurations are such."""
     page = ROOT / "docs" / "how-to" / "ground-truth.md"
     shell = re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
-    [settings] = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    floors, access = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL))
     Baseline.from_data([[float(age)] for age in range(100)], model="churn", version="3").save(tmp_path / "churn.json")
     for name in ("exporter.crt", "exporter.key"):
         (tmp_path / name).touch()
-    assert len(config.parse(yaml.safe_load(settings), tmp_path).access.tokens) == 2
+    assert [model.limits.threshold("performance") for model in config.parse(floors, tmp_path).models] == [0.92, None]
+    assert len(config.parse(access, tmp_path).access.tokens) == 2
     (tmp_path / "labels.csv").write_text("prediction_id,churned\n8f3b,yes\n")
     (tmp_path / "exporter.yaml").write_text(f"listen: 127.0.0.1:{(port := free_port())}\nmodels: [{{baseline: churn.json}}]\n")
     otel_ml = [sys.executable, "-m", "otel_ml_exporter.cli"]

@@ -49,7 +49,7 @@ VALUES = {
     names.REFERENCE: [names.REFERENCE_BASELINE, names.REFERENCE_STABLE, names.REFERENCE_ALL],
     names.SEVERITY: [names.WARNING, names.CRITICAL],
     names.SIGNAL: SIGNALS,
-    names.METRIC: ["accuracy", "f1"],
+    names.METRIC: ["accuracy", "f1", "mae"],
     names.ESTIMATE: [value for name, value in vars(names).items() if name.startswith("ESTIMATE_")],
     names.PREDICTION_CLASS: ["0", "1"],
     names.OUTCOME_LABEL: ["0", "1"],

@@ -142,6 +142,8 @@ def _performance(baseline: Baseline, labelled: Labelled, labels: tuple[str, ...]
         pairs = performance.samples(found)
         if estimate == names.ESTIMATE_REALIZED:
             yield Reading(names.WINDOW_SAMPLES, (*labels, names.SIGNAL_PERFORMANCE), pairs)
+        elif limits.label_delay:
+            yield Reading(names.WINDOW_SAMPLES, (*labels, names.SIGNAL_COHORT), pairs)
         if limits.wants(PERFORMANCE) and pairs >= limits.minimum_outcomes:
             for metric, score in performance.scores(baseline, found, limits):
                 yield from performance.score_readings(labels, metric, estimate, score)

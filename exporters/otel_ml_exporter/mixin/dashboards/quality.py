@@ -96,7 +96,7 @@ def _calibration(queries: Queries) -> list[Panel]:
             "Outcomes that arrived",
             "Share of predictions with an outcome: quality is about these only. Under the dashed line ModelLabelCoverageLow fires.",
             "percentunit",
-            Place(0, 12, 8, 7),
+            Place(0, 12, 6, 7),
             Line(score(names.OUTCOME_COVERAGE_RATIO), "coverage", parts.PURPLE),
             Line(queries.limit(names.SIGNAL_LABEL_COVERAGE, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
         ),
@@ -104,11 +104,12 @@ def _calibration(queries: Queries) -> list[Panel]:
             "Delay of outcomes",
             "Time between a prediction and its outcome, by quantile. With 0.9 over the dashed line ModelLabelDelayHigh fires.",
             "s",
-            Place(8, 12, 8, 7),
+            Place(6, 12, 6, 7),
             Line(_by(queries, names.OUTCOME_DELAY, names.QUANTILE), f"{{{{{names.QUANTILE}}}}}"),
             Line(queries.limit(names.SIGNAL_LABEL_DELAY, names.WARNING, *CHOSEN), "expected", parts.VERMILION, dashed=True),
         ),
         _performance(queries),
+        _errors(queries),
     ]
 
 
@@ -124,12 +125,28 @@ def _performance(queries: Queries) -> Panel:
         "Accuracy",
         "Realized with labels, estimated without; dashed lines bound the 95 % interval, or are the floor that pages and the baseline.",
         "percentunit",
-        Place(16, 12, 8, 7),
+        Place(12, 12, 6, 7),
         Line(accuracy(names.PERFORMANCE), f"{{{{{estimate}}}}}"),
         Line(accuracy(names.PERFORMANCE_LOW), f"{{{{{estimate}}}}}, low", dashed=True),
         Line(accuracy(names.PERFORMANCE_HIGH), f"{{{{{estimate}}}}}, high", dashed=True),
         Line(queries.limit(names.SIGNAL_PERFORMANCE, names.CRITICAL, *CHOSEN), "floor", parts.VERMILION, dashed=True),
         Line(f"max({queries.series(names.BASELINE_PERFORMANCE, *CHOSEN, of_accuracy)})", "baseline", parts.BLACK, dashed=True),
+    )
+
+
+def _errors(queries: Queries) -> Panel:
+    """What a regression is held to, where somebody stated a limit."""
+    metric, estimate = prometheus(names.METRIC), prometheus(names.ESTIMATE)
+    measured = queries.windowed(names.PERFORMANCE, WINDOW, *CHOSEN, f'{metric}=~"mae|rmse|r2"')
+    limits = queries.series(names.THRESHOLD, *CHOSEN, f'{SIGNAL}=~"{names.SIGNAL_PERFORMANCE}_.+"')
+    return parts.lines(
+        "Errors of a regression",
+        "Mean absolute error, root of the mean squared error, share of the variance that is explained; dashed: the limits that page.",
+        "short",
+        Place(18, 12, 6, 7),
+        Line(f"max by ({metric}, {estimate}) ({measured})", f"{{{{{metric}}}}}, {{{{{estimate}}}}}"),
+        Line(f"max by ({SIGNAL}) ({limits})", f"{{{{{SIGNAL}}}}}, limit", parts.VERMILION, dashed=True),
+        least=None,
     )
 
 

@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 from otel_ml import catalogue as names
-from otel_ml.catalogue import Metric, prometheus
+from otel_ml.catalogue import Metric
+from otel_ml_exporter.mixin.groups.floors import CATEGORY, DASHBOARD, ESTIMATE, METRIC, below_floor, judged
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group
 from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SEGMENT, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, value
 
-CATEGORY = "quality"
-DASHBOARD = "otel-ml-quality?model&version"
-METRIC = prometheus(names.METRIC)
 ACCURACY = equal(METRIC, "accuracy")
-REALIZED = (ACCURACY, equal(prometheus(names.ESTIMATE), names.ESTIMATE_REALIZED))
-ESTIMATED = (ACCURACY, equal(prometheus(names.ESTIMATE), names.ESTIMATE_CBPE))
+REALIZED = (ACCURACY, equal(ESTIMATE, names.ESTIMATE_REALIZED))
+ESTIMATED = (ACCURACY, equal(ESTIMATE, names.ESTIMATE_CBPE))
 
 
 def quality(queries: Queries) -> Group:
     """The quality of predictions, as far as outcomes are known or can be estimated."""
-    alerts = (_below_floor(queries), _segment(queries), _miscalibrated(queries), _estimated(queries))
-    return Group(CATEGORY, "Are the predictions right, as far as outcomes are known?", alerts)
+    alerts = (*below_floor(queries), _segment(queries), _miscalibrated(queries), _estimated(queries))
+    return Group(CATEGORY, "Are the predictions right, as far as outcomes are known?", (*judged(queries), *alerts))
 
 
 def _outcomes(queries: Queries, window: str) -> str:
     return enough(queries, names.SIGNAL_PERFORMANCE, window, queries.knobs.minimum_outcomes)
-
-
-def _below_floor(queries: Queries) -> Alert:
-    """The whole interval of the score lies under the floor, so that chance alone does not page."""
-    long, model = queries.knobs.long_window, (MODEL, VERSION)
-    floor = queries.limit(names.SIGNAL_PERFORMANCE, names.CRITICAL)
-    shown = queries.limit(names.SIGNAL_PERFORMANCE, names.CRITICAL, *of(*model))
-    measured = queries.score(names.PERFORMANCE, long, *REALIZED, *of(*model))
-    samples = queries.samples(names.SIGNAL_PERFORMANCE, long, *of(*model))
-    segments = f"max by ({SEGMENT}) (1 - {queries.windowed(names.SEGMENT_PERFORMANCE, long, ACCURACY, *of(*model))})"
-    return Alert(
-        name="ModelAccuracyBelowFloor",
-        expr=both(past(queries.score(names.PERFORMANCE_HIGH, long, *REALIZED), "<", floor), _outcomes(queries, long)),
-        hold="30m",
-        keep="30m",
-        severity=names.CRITICAL,
-        category=CATEGORY,
-        summary=f"Model {label(MODEL)} is wrong too often",
-        description=(
-            f"{SUBJECT} was right in {look_up(measured, *model, form=PERCENT)} of the cases whose "
-            f"outcome is known over {long}, at best {value(PERCENT)} (floor {look_up(shown, *model, form=PERCENT)}; "
-            f"{look_up(samples, *model, form=COUNT)} outcomes). Share of wrong answers by segment: "
-            f"{top_three(segments, *model, by=SEGMENT, form=PERCENT)}."
-        ),
-        action="Roll back to the last version that held its floor, or serve the fallback; first make sure that the labels are right.",
-        dashboard=DASHBOARD,
-    )
 
 
 def _segment(queries: Queries) -> Alert:
