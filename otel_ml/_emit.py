@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
@@ -41,17 +41,20 @@ _SHARED = (
     names.PREDICTION_ABSTENTIONS,
     names.SHADOW_COMPARISONS,
     names.MONITOR_DROPPED,
-    names.VERIFICATION_RECORDS,
 )
 _PER_MODEL = (names.FEATURE_OBSERVATIONS, names.FEATURE_VIOLATIONS)
 _Model = tuple[str, ...]
 
 
 class Owners:
-    """Who counts for one model, version and baseline; what a vanished owner counted stays."""
+    """Who counts for one model, version and baseline; what a vanished owner counted stays.
+
+    `verified` is what came of the golden records the last time; it is replaced as a whole, and empty before the first time.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+        self.verified: Mapping[str, int] = {}
         self._present: list[Counts] = []
         self._gone: deque[Counts] = deque()
         self._past: Counts | None = None
@@ -113,8 +116,9 @@ class Emitter:
         )
         for metric in _SHARED:
             self._observable(meter, metric, None)
-        info, errors = names.MODEL_INFO, names.MONITOR_ERRORS
+        info, verified, errors = names.MODEL_INFO, names.VERIFICATION_RECORDS, names.MONITOR_ERRORS
         meter.create_observable_gauge(info.name, [self._observe_info], info.unit, info.brief)
+        meter.create_observable_gauge(verified.name, [self._observe_verified], verified.unit, verified.brief)
         meter.create_observable_counter(errors.name, [self._observe_errors], errors.unit, errors.brief)
 
     def renew(self) -> None:
@@ -180,6 +184,11 @@ class Emitter:
             yield Observation(
                 1, {**owners.layout.binned_attributes, names.MODEL_ROLE: owners.layout.role} | ({names.MODEL_TASK: task} if task else {})
             )
+
+    def _observe_verified(self, _: CallbackOptions) -> Iterable[Observation]:
+        for owners in self._everybody(None):
+            for result, records in owners.verified.items():
+                yield Observation(records, {**owners.layout.model_attributes, names.VERIFICATION_RESULT: result})
 
     def _observe_errors(self, _: CallbackOptions) -> Iterable[Observation]:
         for owners in self._everybody(None):

@@ -45,9 +45,6 @@ class Layout:
         reasons = (names.DROP_ERROR, names.DROP_UNSUPPORTED)
         self._place(names.MONITOR_DROPPED, [{**self.model_attributes, names.DROP_REASON: reason} for reason in reasons])
         self._place(names.PREDICTION_ABSTENTIONS, [self.model_attributes])
-        if baseline is not None and baseline.golden is not None:
-            results = [{**self.model_attributes, names.VERIFICATION_RESULT: result} for result in names.VERIFICATION_RESULTS]
-            self._place(names.VERIFICATION_RECORDS, results)
         if role == names.ROLE_SHADOW:
             results = [{**self.model_attributes, names.SHADOW_RESULT: result} for result in names.SHADOW_RESULTS]
             self._place(names.SHADOW_COMPARISONS, results)

@@ -517,9 +517,9 @@ SHADOW_COMPARISONS = Metric(
 )
 VERIFICATION_RECORDS = Metric(
     "ml.verification.records",
-    "counter",
+    "gauge",
     "{record}",
-    "Golden records of the baseline that the model was given, by what came of them.",
+    "Golden records of the baseline that the model was given last, by what came of them.",
     (*_MODEL, VERIFICATION_RESULT),
 )
 OUTLIER_OBSERVATIONS = Metric(

@@ -141,7 +141,8 @@ class Monitor:
         self._reads_input = bool(event_features) or abstain is not None
         emitter = emitter_for(meter_provider)
         self._record_duration = emitter.duration.record
-        weakref.finalize(self, emitter.register(self._counts).leave, self._counts).atexit = False
+        self._owners = emitter.register(self._counts)
+        weakref.finalize(self, self._owners.leave, self._counts).atexit = False
 
     def wrap(self, function: Function) -> Function:
         """`function`, monitored: the same signature, return value and exceptions; its first argument is the input, or what `inputs` says.
@@ -165,8 +166,8 @@ class Monitor:
         """Give the baseline's golden records to `predict`, and to `transform` where they hold its results, and compare the answers.
 
         `predict` may be a coroutine function; a monitored one is called without its monitor, so that the records are no traffic. Numbers
-        may differ by `tolerance`, relative and absolute. Counts `ml.verification.records`; an exception of the model is part of the
-        result. Raises `ConfigurationError` when the baseline has no golden records.
+        may differ by `tolerance`, relative and absolute. `ml.verification.records` says what came of the last time; an exception of the
+        model is part of the result. Raises `ConfigurationError` when the baseline has no golden records.
         """
         golden = self.baseline.golden if self.baseline is not None else None
         if golden is None:
@@ -174,8 +175,7 @@ class Monitor:
         found = verify(golden, _unmonitored(predict), transform, tolerance, self._outputs)
         failed = found.records if found.error is not None else 0
         mismatched = found.records - found.matches - failed
-        for rows, result in zip((found.matches, mismatched, failed), names.VERIFICATION_RESULTS, strict=True):
-            self._counts.count(names.VERIFICATION_RECORDS, rows, result)
+        self._owners.verified = dict(zip(names.VERIFICATION_RESULTS, (found.matches, mismatched, failed), strict=True))
         return found
 
     def observe(self, data: Any, *, prediction_ids: str | Sequence[str] | None = None) -> Call:

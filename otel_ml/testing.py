@@ -15,7 +15,7 @@ from otel_ml.monitor import Monitor
 class Counted:
     """What a monitor has counted so far, zeros included: feature, bin or kind to count.
 
-    `segments` counts predictions, `outputs` those of each output beside the first.
+    `segments` counts predictions, `outputs` those of each output beside the first, `verifications` the golden records of the last time.
     """
 
     rows: int
@@ -72,5 +72,5 @@ def collect(monitor: Monitor) -> Counted:
         segments=flat(names.PREDICTION_OBSERVATIONS, names.SEGMENT) if counts.layout.segments else {},
         dropped=flat(names.MONITOR_DROPPED, names.DROP_REASON),
         errors=counts.guard.counts(),
-        verifications=flat(names.VERIFICATION_RECORDS, names.VERIFICATION_RESULT),
+        verifications=monitor._owners.verified,  # noqa: SLF001
     )

@@ -22,7 +22,7 @@ PLUGIN = {
     "ml.confidence.observations": ("counter", "{observation}", f"{BINNED} ml.bin ml.segment", "ml_confidence_observations_total"),
     "ml.outlier.observations": ("counter", "{observation}", f"{BINNED} ml.bin", "ml_outlier_observations_total"),
     "ml.prediction.abstentions": ("counter", "{row}", MODEL, "ml_prediction_abstentions_total"),
-    "ml.verification.records": ("counter", "{record}", f"{MODEL} ml.verification.result", "ml_verification_records_total"),
+    "ml.verification.records": ("gauge", "{record}", f"{MODEL} ml.verification.result", "ml_verification_records"),
     "ml.shadow.comparisons": ("counter", "{row}", f"{MODEL} ml.shadow.result", "ml_shadow_comparisons_total"),
     "ml.model.info": ("gauge", "{model}", f"{BINNED} ml.model.task ml.model.role", "ml_model_info"),
     "ml.monitor.dropped": ("counter", "{row}", f"{MODEL} ml.drop.reason", "ml_monitor_dropped_total"),

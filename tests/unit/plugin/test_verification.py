@@ -8,11 +8,14 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from otel_ml import Baseline, BaselineError, ConfigurationError, Monitor, testing
+from otel_ml import catalogue as names
 from otel_ml.baseline import Batch
 
 CODES = {"low": 0, "middle": 1, "high": 2}
@@ -167,7 +170,31 @@ def test_a_monitored_function_is_verified_without_its_monitor(sums, method):
     assert monitor.verify(function).ok
     assert monitor.verify(getattr(monitored(monitor), method)).ok
     assert testing.collect(monitor).rows == 0
-    assert testing.collect(monitor).verifications["match"] == 10
+    assert testing.collect(monitor).verifications == {"match": 5, "mismatch": 0, "error": 0}
+
+
+def test_the_last_verification_counts_and_none_is_no_verification(sums):
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+
+    def reported():
+        found = reader.get_metrics_data()
+        points = [
+            point
+            for scope in (found.resource_metrics[0].scope_metrics if found else ())
+            for metric in scope.metrics
+            if metric.name == names.VERIFICATION_RECORDS.name
+            for point in metric.data.data_points
+        ]
+        return {point.attributes[names.VERIFICATION_RESULT]: point.value for point in points}
+
+    monitor = Monitor(sums, meter_provider=provider)
+    assert reported() == {}
+    monitor.verify(lambda rows: rows.sum(axis=1) + 1)
+    assert reported() == {"match": 0, "mismatch": 5, "error": 0}
+    Monitor(sums, meter_provider=provider).verify(Service().predict)
+    assert reported() == {"match": 5, "mismatch": 0, "error": 0}
+    provider.shutdown()
 
 
 def test_a_coroutine_is_awaited_even_where_a_loop_runs(sums):

@@ -79,6 +79,7 @@ def _plugin(queries: Queries) -> list[Panel]:
     def rate(metric: Metric, label: str) -> str:
         return f"sum by ({MODEL_VERSION}, {label}) (rate({queries.series(metric, *MODELS)}[{INTERVAL}])) > 0"
 
+    golden = f"sum by ({MODEL_VERSION}, {VERIFIED}) ({queries.series(names.VERIFICATION_RECORDS, *MODELS)}) > 0"
     overflow = queries.every(names.PLUGIN_METRICS, equal(prometheus(names.OVERFLOW), "true"))
     return [
         parts.lines(
@@ -91,11 +92,11 @@ def _plugin(queries: Queries) -> list[Panel]:
         parts.lines(
             "Faults of the monitor, and golden records",
             "Faults each second inside the plugin, which it kept from the prediction: any is one too many. Golden records, by what came "
-            "of them: a mismatch says that what serves is not what was trained.",
+            "of them the last time: a mismatch says that what serves is not what was trained, and ModelVerificationFailed fires.",
             "short",
             Place(8, 12, 8, 8),
             Line(_or_zero(rate(names.MONITOR_ERRORS, ERROR)), f"{LEGEND} {{{{{ERROR}}}}}"),
-            Line(rate(names.VERIFICATION_RECORDS, VERIFIED), f"{LEGEND} golden records: {{{{{VERIFIED}}}}}"),
+            Line(golden, f"{LEGEND} golden records: {{{{{VERIFIED}}}}}"),
         ),
         parts.lines(
             "Metrics with an overflow series",

@@ -109,7 +109,7 @@ def _worse(queries: Queries) -> Alert:
 
 
 def _failing(queries: Queries) -> Alert:
-    """A process counts what it verified until it ends; nobody gets the answers of a shadow."""
+    """Each process says what came of the records the last time; nobody gets the answers of a shadow."""
     model = (MODEL, VERSION)
     wrong = f'{VERIFIED}=~"{names.VERIFICATION_MISMATCH}|{names.VERIFICATION_ERROR}"'
     shadow = queries.series(names.MODEL_INFO, equal(ROLE, names.ROLE_SHADOW))
