@@ -11,36 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml import catalogue as names
-from otel_ml import stats
 from otel_ml._arrays import dense_parts
 from otel_ml._binning import VOCABULARY, count_intervals, tally
 from otel_ml._capture import Captured
 from otel_ml._derive import Derivation
 from otel_ml._heads import heads
 from otel_ml._layout import Layout
+from otel_ml._numeric import CHUNK, Block, Numeric
 from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
 from otel_ml._rules import is_default_text
 from otel_ml._segment import Place
 from otel_ml._values import ABSENT, Absent, as_numbers
-from otel_ml.baseline import Feature, Outliers, Rules
+from otel_ml.baseline import Feature
 
 Counts = npt.NDArray[np.int64]
-CHUNK = 1024
-"""Rows of a large matrix that are sorted at a time; they stay in the cache."""
-
-_ONE_THREAD = 1 << 18
-"""Multiplications up to which OpenBLAS works in the calling thread; more would wake threads that the model needs."""
 
 _PLAIN = frozenset({int, float, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_})
 
 
 class Fold:
-    """Counts the rows and predictions of one model into an array of its layout.
-
-    A numeric feature costs one sort of its column and one binary search for each edge. Besides the edges eight more bounds are
-    looked up: those of the finite numbers, of the observed range, of the range three times as wide, and of 0. Numbers are compared
-    in their own precision, so that a float32 equals the edge it was rounded from.
-    """
+    """Counts the rows and predictions of one model into an array of its layout."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -52,56 +42,14 @@ class Fold:
         self._categorical = [
             (position, _Categories(feature, layout)) for position, feature in enumerate(features) if feature.type == "categorical"
         ]
-        self._bounds = {np.dtype(kind): self._bounds_in(kind) for kind in (np.float32, np.float64)} if self._numeric else {}
-        self._width = max((len(feature.histogram.edges or ()) for _, feature in self._numeric), default=0) + 1
-        if self._numeric:
-            self._places = self._places_of_bins()
-        self._near_defaults = np.array([feature.minimum is not None and feature.minimum >= 0 for _, feature in self._numeric])
-        self._declared = [
-            (row, layout.violation_start[feature.name][names.VIOLATION_BOUNDS], *_bounds_of(feature.rules))
-            for row, (_, feature) in enumerate(self._numeric)
-            if feature.source is None and feature.rules is not None and names.VIOLATION_BOUNDS in layout.violation_start[feature.name]
-        ]
+        self._numbers = Numeric(layout, [feature for _, feature in self._numeric])
+        positions = [position for position, _ in self._numeric]
+        self._columns = slice(None) if len(positions) == len(features) else positions
         self._texts = [
             (self._derive.columns.index(feature.source.column), re.compile(feature.rules.pattern), layout.violation_start[feature.name])
             for feature in features
             if feature.source is not None and feature.rules is not None and feature.rules.pattern is not None
         ]
-        self._outliers = None
-        if self._baseline is not None and self._baseline.outliers is not None:
-            self._outliers = _Distances(self._baseline.outliers, [feature.name for _, feature in self._numeric])
-
-    def _bounds_in(self, kind: type[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-        """One row a numeric feature: its edges, infinity as often as it takes to be as wide as the others, the eight bounds."""
-        width = max(len(feature.histogram.edges or ()) for _, feature in self._numeric) + 1
-        largest = np.finfo(kind).max
-        rows = np.full((len(self._numeric), width + 8), np.inf, dtype=kind)
-        with np.errstate(over="ignore"):
-            for row, (_, feature) in zip(rows, self._numeric, strict=True):
-                edges = feature.histogram.edges or ()
-                row[: len(edges)] = edges
-                row[width : width + 6] = -np.inf, largest, -np.inf, np.inf, -np.inf, np.inf
-                if 0 in feature.defaults:
-                    row[width + 6 :] = np.nextafter(kind(0), kind(-1)), 0
-                if feature.minimum is not None and feature.maximum is not None:
-                    span = feature.maximum - feature.minimum
-                    for at, low, high in (
-                        (width + 2, feature.minimum, feature.maximum),
-                        (width + 4, feature.minimum - span, feature.maximum + span),
-                    ):
-                        row[at : at + 2] = np.nextafter(kind(low), kind(-np.inf)), high
-        return rows
-
-    def _places_of_bins(self) -> tuple[npt.NDArray[np.bool_], Counts]:
-        """Which columns of the table of intervals are real, and where in the layout they belong."""
-        real = np.zeros((len(self._numeric), self._width), dtype=bool)
-        places = []
-        for row, (_, feature) in zip(real, self._numeric, strict=True):
-            bins = len(feature.histogram.labels) - 2
-            row[:bins] = True
-            start = self._layout.feature_start[feature.name]
-            places.append(np.arange(start, start + bins))
-        return real, np.concatenate(places)
 
     def inputs(self, captured: Iterable[Captured]) -> Counts:
         """The counts of these inputs: rows, bins, violations and outliers."""
@@ -132,26 +80,19 @@ class Fold:
         return counts
 
     def _add_matrix(self, counts: Counts, matrix: npt.NDArray[Any]) -> None:
-        positions = [position for position, _ in self._numeric]
-        everything = len(positions) == matrix.shape[1]
-        kind = np.float32 if matrix.dtype == np.float32 else np.float64
-        for start in range(0, len(matrix), CHUNK):
-            chunk = matrix[start : start + CHUNK]
-            numbers = chunk.T if everything else chunk.T[positions]
-            with np.errstate(over="ignore"):  # a number wider than float64 is infinite
-                block = np.array(numbers, dtype=kind, order="C")
-            self._add_numbers(counts, block)
+        self._numbers.add(counts, (self._block_of(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)))
         for position, categories in self._categorical:
             categories.add(counts, matrix[:, position].tolist())
 
     def distances(self, captured: Captured) -> npt.NDArray[np.float64] | None:
         """The squared Mahalanobis distance of each row from the baseline; None where the baseline knows no outliers."""
-        if self._baseline is None or self._outliers is None:
+        distances = self._numbers.distances
+        if distances is None:
             return None
         if captured.sparse is not None:
-            return np.concatenate([self._of_matrix(part, self._outliers) for part in dense_parts(captured.sparse)])
+            return np.concatenate([distances(self._block_of(part)) for part in dense_parts(captured.sparse)])
         if captured.matrix is not None:
-            return self._of_matrix(captured.matrix, self._outliers)
+            return distances(self._block_of(captured.matrix))
         columns = captured.columns or {}
         listed: Sequence[Any] = [columns.get(name, ABSENT) for name in self._derive.columns]
         if captured.rows is not None:
@@ -159,12 +100,15 @@ class Fold:
         if self._derive.any:
             listed = self._derive(listed, np.array([captured.moment]))
         scratch = np.zeros(self._layout.size, dtype=np.int64)
-        return self._outliers.of(self._numbers(scratch, listed, captured.size)[0])
+        return distances(self._read(scratch, listed, captured.size)[0])
 
-    def _of_matrix(self, matrix: npt.NDArray[Any], outliers: _Distances) -> npt.NDArray[np.float64]:
-        return outliers.of(matrix.T[[position for position, _ in self._numeric]].astype(np.float64))
+    def _block_of(self, matrix: npt.NDArray[Any]) -> Block:
+        """A copy of a matrix, one line a numeric feature."""
+        kind = np.float32 if matrix.dtype == np.float32 else np.float64
+        with np.errstate(over="ignore"):  # a number wider than float64 is infinite
+            return np.array(matrix.T[self._columns], dtype=kind, order="C")
 
-    def _numbers(self, counts: Counts, columns: Sequence[Any], size: int) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.bool_]]:
+    def _read(self, counts: Counts, columns: Sequence[Any], size: int) -> tuple[Block, npt.NDArray[np.bool_]]:
         """One row a numeric feature, and which came as float32; what is no number is counted as such."""
         numbers = np.full((len(self._numeric), size), np.nan)
         singles = np.zeros((len(self._numeric), 1), dtype=bool)
@@ -185,7 +129,8 @@ class Fold:
             for position, pattern, places in self._texts:
                 counts[places[names.VIOLATION_PATTERN]] += mismatches(pattern, columns[position])
             columns = self._derive(columns, np.array(moments))
-        self._add_numbers(counts, *self._numbers(counts, columns, size))
+        numbers, singles = self._read(counts, columns, size)
+        self._numbers.add(counts, (numbers[:, start : start + CHUNK] for start in range(0, size, CHUNK)), singles)
         for position, categories in self._categorical:
             column = self._present(counts, categories.feature, columns[position], size)
             values = [None] * size if column is None else column
@@ -215,47 +160,6 @@ class Fold:
         counts[places[names.VIOLATION_TYPE_MISMATCH]] += strangers
         if names.VIOLATION_MISSING in places:
             counts[places[names.VIOLATION_MISSING]] -= strangers
-
-    def _add_numbers(self, counts: Counts, numbers: npt.NDArray[np.floating[Any]], singles: npt.NDArray[np.bool_] | None = None) -> None:
-        """`numbers` has one row a numeric feature and is sorted in place; `singles` tells which rows came as float32."""
-        if not self._numeric or not numbers.size:
-            return
-        if self._outliers is not None:
-            self._add_at(counts, names.OUTLIER_OBSERVATIONS, self._outliers.count(numbers))
-        numbers.sort(axis=1)
-        bounds = self._bounds[numbers.dtype]
-        if singles is not None and singles.any():
-            bounds = np.where(singles, self._bounds[np.dtype(np.float32)].astype(np.float64), bounds)
-        below = np.empty(bounds.shape, dtype=np.int64)
-        for row, ordered, edges in zip(below, numbers, bounds, strict=True):
-            row[:] = ordered.searchsorted(edges, "right")
-        width = self._width
-        real, places = self._places
-        counts[places] += np.diff(below[:, :width], axis=1, prepend=0)[real]
-        valid = below[:, width - 1]
-        infinite = below[:, width] + valid - below[:, width + 1]
-        outside, far = (np.maximum(below[:, width + at] + valid - below[:, width + at + 1] - infinite, 0) for at in (2, 4))
-        zeros = below[:, width + 7] - below[:, width + 6]
-        self._add_violations(counts, numbers.shape[1] - valid, infinite, outside, far)
-        for row in np.flatnonzero(zeros + far + outside * self._near_defaults):
-            feature = self._numeric[row][1]
-            if feature.defaults:
-                counts[self._layout.violation_start[feature.name][names.VIOLATION_DEFAULT]] += occurrences(numbers[row], feature.defaults)
-        for row, place, minimum, maximum in self._declared:
-            ordered = numbers[row, : valid[row]]
-            within = ordered.searchsorted(ordered.dtype.type(maximum), "right") - ordered.searchsorted(ordered.dtype.type(minimum), "left")
-            counts[place] += valid[row] - within
-
-    def _add_violations(self, counts: Counts, missing: Counts, infinite: Counts, outside: Counts, far: Counts) -> None:
-        for row in np.flatnonzero(missing + infinite + outside):
-            feature = self._numeric[row][1]
-            places = self._layout.violation_start[feature.name]
-            counts[self._layout.feature_start[feature.name] + len(feature.histogram.labels) - 2] += missing[row]
-            if names.VIOLATION_MISSING in places:
-                counts[places[names.VIOLATION_MISSING]] += missing[row]
-            counts[places[names.VIOLATION_INFINITE]] += infinite[row]
-            counts[places[names.VIOLATION_OUT_OF_RANGE]] += outside[row]
-            counts[places[names.VIOLATION_FAR]] += far[row]
 
     def predictions(self, predictions: Sequence[Any], segments: Sequence[Place]) -> Counts:
         """The counts of these predictions, each the raw result of one call, with the segments of its rows."""
@@ -338,39 +242,6 @@ class Fold:
         counts[start : start + len(increments)] += increments
 
 
-class _Distances:
-    """Counts rows by their squared Mahalanobis distance from the baseline; a missing value counts as the mean."""
-
-    def __init__(self, outliers: Outliers, numeric: Sequence[str]) -> None:
-        self._rows = [numeric.index(name) for name in outliers.features]
-        scale = np.array(outliers.scale)
-        self._centre = np.zeros(len(self._rows))
-        self._mean = np.array(outliers.mean)[:, None]
-        self._precision = np.array(outliers.precision) / np.outer(scale, scale)
-        self._farthest = 1e6 * scale[:, None]
-        self._edges = outliers.histogram.edges or ()
-
-    def count(self, numbers: npt.NDArray[np.floating[Any]]) -> Counts:
-        """Bins of the distances, and last those that are NaN; `numbers` has one row a numeric feature."""
-        return count_intervals(self.of(numbers), self._edges)
-
-    def of(self, numbers: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-        """The squared distance of each column of `numbers`."""
-        chosen = numbers if len(self._rows) == len(numbers) else numbers[self._rows]
-        step = max(1, _ONE_THREAD // len(self._rows) ** 2)
-        parts = [self._distances(chosen[:, start : start + step]) for start in range(0, chosen.shape[1], step)]
-        return np.concatenate(parts)
-
-    def _distances(self, numbers: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-        with np.errstate(all="ignore"):
-            centred = numbers - self._mean
-            distances = stats.mahalanobis(centred.T, self._centre, self._precision)
-            if not np.isfinite(distances).all():
-                centred = np.clip(np.nan_to_num(centred), -self._farthest, self._farthest)
-                distances = stats.mahalanobis(centred.T, self._centre, self._precision)
-        return distances
-
-
 class _Categories:
     """Where the categories of one feature are counted."""
 
@@ -410,16 +281,6 @@ class _Categories:
             yield names.VIOLATION_PATTERN
         if self._allowed is not None and label not in self._allowed:
             yield names.VIOLATION_NOT_ALLOWED
-
-
-def _bounds_of(rules: Rules) -> tuple[float, float]:
-    return -np.inf if rules.minimum is None else rules.minimum, np.inf if rules.maximum is None else rules.maximum
-
-
-def occurrences(ordered: npt.NDArray[np.floating[Any]], values: Sequence[float]) -> int:
-    """How many of `ordered`, which may end with NaN, are one of `values`."""
-    wanted = np.array(values, dtype=ordered.dtype)
-    return int((ordered.searchsorted(wanted, "right") - ordered.searchsorted(wanted, "left")).sum())
 
 
 def mismatches(pattern: re.Pattern[str], column: Any) -> int:

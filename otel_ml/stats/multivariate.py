@@ -56,7 +56,7 @@ def mahalanobis(rows: npt.ArrayLike, mean: Matrix, precision: Matrix) -> Matrix:
     [25.0]
     """
     centred = np.asarray(rows, dtype=np.float64) - mean
-    distances: Matrix = np.einsum("ij,ij->i", centred @ precision, centred)
+    distances: Matrix = np.einsum("ji,ij->i", precision @ centred.T, centred)  # this way round both are read along rows
     return distances
 
 

@@ -84,7 +84,7 @@ LEVELS = [
         "_layout",
         "_rules",
     },
-    {"_abstain", "_event_features", "_fold", "_gate", "_identity"},
+    {"_abstain", "_event_features", "_fold", "_gate", "_identity", "_numeric"},
     {"_counts"},
     {"_emit"},
     {"monitor", "_calls", "_events", "_telling", "_wrappers"},

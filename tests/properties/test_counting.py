@@ -89,6 +89,36 @@ def test_arrays_of_every_precision_and_lists_fold_alike(rows, bins):
         assert not any(kinds.get("out_of_range") for kinds in found.violations.values())
 
 
+SPECIAL = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, -1.0, -999.0, 999.0, 1e300, -1e300, 5e-324])
+FLOATS = st.lists(st.one_of(SPECIAL, st.floats(-100, 100), st.floats(allow_nan=False)), min_size=1, max_size=40)
+
+
+@given(FLOATS, FLOATS, st.sampled_from([{}, {"minimum": -5.0}, {"maximum": 7.5}, {"minimum": 0.0, "maximum": 1e300}]))
+def test_numbers_are_counted_as_one_would_by_hand_in_batches_of_any_size(train, served, declared):
+    baseline = build({"x": train}, schema={"x": {"type": "numeric", **declared}})
+    (feature,) = baseline.features
+    bins = [sum(value <= edge for value in served) for edge in (*feature.histogram.edges, math.inf)]
+    finite = [value for value in served if math.isfinite(value)]
+    low, high = (-math.inf, math.inf) if feature.minimum is None else (feature.minimum, feature.maximum)
+    missing = sum(map(math.isnan, served))
+    expected = {
+        "missing": missing if not any(map(math.isnan, train)) else 0,
+        "infinite": sum(map(math.isinf, served)),
+        "out_of_range": sum(not low <= value <= high for value in finite),
+        "far_out_of_range": sum(not low - (high - low) <= value <= high + (high - low) for value in finite),
+        "default": sum(value in feature.defaults for value in served),
+        "bounds": sum(value < declared.get("minimum", value) or value > declared.get("maximum", value) for value in served),
+    }
+    times = 1100 // len(served)
+    for form in (np.array(served)[:, None], {"x": np.array(served)}, {"x": served}):
+        once = count(baseline, [form])
+        many = count(baseline, [np.tile(form, (times, 1)) if isinstance(form, np.ndarray) else {"x": list(form["x"]) * times}])
+        assert list(once.features["x"].values()) == [*np.diff(bins, prepend=0).tolist(), missing, 0]
+        assert once.violations["x"] == {kind: expected.get(kind, 0) for kind in once.violations["x"]}
+        assert many.features["x"] == {label: rows * times for label, rows in once.features["x"].items()}
+        assert many.violations["x"] == {kind: rows * times for kind, rows in once.violations["x"].items()}
+
+
 JUNK = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=5), st.dates()),
     lambda inner: st.one_of(
