@@ -174,7 +174,7 @@ def alert(name, model, *, ended=False, **labels):
     now = datetime.now(timezone.utc)
     return {
         "labels": {"alertname": name, "ml_model_version": "3", **rule["labels"], "ml_model_name": model, **labels},
-        "annotations": {**rule["annotations"], "summary": f"{name} of {model}"},
+        "annotations": {**rule["annotations"], "summary": f"{name} speaks"},
         "startsAt": (now - timedelta(minutes=5) if ended else now).isoformat(),
         "endsAt": (now - timedelta(seconds=1) if ended else now + timedelta(minutes=5)).isoformat(),
     }
@@ -200,7 +200,7 @@ def test_a_page_fires_and_resolves_under_one_dedup_key(alertmanager, recorder):
     assert fired["dedup_key"] == resolved["dedup_key"]
     assert fired["routing_key"] == "R0UT1NGKEY"
     assert fired["payload"]["severity"] == "critical"
-    assert fired["payload"]["summary"] == "ModelErrorBudgetBurn of pay"
+    assert fired["payload"]["summary"] == "[pay] ModelErrorBudgetBurn speaks"
     assert (fired["payload"]["class"], fired["payload"]["group"]) == ("ModelErrorBudgetBurn", "serving")
     assert fired["links"] == [{"href": ALERTS["ModelErrorBudgetBurn"].render(Knobs())["annotations"]["runbook_url"], "text": "Runbook"}]
     assert "/d/otel-ml-serving" in fired["client_url"]

@@ -108,7 +108,7 @@ def test_a_drill_rings_says_that_it_is_one_and_resolves(url, pager, capsys):
     eventually(lambda: [each["status"] for each in drills(pager, "churn")][-1:] == ["resolved"], lambda: drills(pager, "churn"))
     first = drills(pager, "churn")[0]
     assert (first["status"], first["labels"]["severity"], first["labels"]["team"]) == ("firing", "critical", "risk")
-    assert first["annotations"]["summary"] == "DRILL for model churn: nothing is wrong"
+    assert first["annotations"]["summary"] == "DRILL, nothing is wrong"
 
 
 @pytest.fixture

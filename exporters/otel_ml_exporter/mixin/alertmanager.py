@@ -126,7 +126,8 @@ def _pagerduty(knobs: Knobs) -> dict[str, Any]:
         "class": "{{ .GroupLabels.alertname }}",
         "component": _first(f"Labels.{MODEL}"),
         "group": f"{{{{ .CommonLabels.{CATEGORY} }}}}",
-        "description": f"{_first('Annotations.summary')}{{{{ with .CommonLabels.{FEATURE} }}}}: {{{{ . }}}}{{{{ end }}}}",
+        "description": f"[{_first(f'Labels.{MODEL}')}] {_first('Annotations.summary')}"
+        f"{{{{ with .CommonLabels.{FEATURE} }}}}: {{{{ . }}}}{{{{ end }}}}",
         "client": "otel-ml",
         "client_url": _first("Annotations.dashboard_url"),
         "links": [{"href": _first("Annotations.runbook_url"), "text": "Runbook"}],

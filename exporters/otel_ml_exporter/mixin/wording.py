@@ -18,7 +18,10 @@ _VARIABLES: Final = {"model": MODEL, "version": VERSION, "feature": FEATURE}
 
 
 def annotate(*, name: str, summary: str, description: str, action: str, dashboard: str, knobs: Knobs) -> dict[str, str]:
-    """The annotations of an alert; `dashboard` is the uid, with the variables to set behind a question mark."""
+    """The annotations of an alert.
+
+    `summary` is the same text for every model; `dashboard` is the uid, with the variables to set behind a question mark.
+    """
     return {
         "summary": summary,
         "description": description,

@@ -36,7 +36,7 @@ def _dataset(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Many features of model {label(MODEL)} drift",
+        summary="Many features of the model drift",
         description=(
             f"{value(PERCENT)} of the features of {MODEL_AND_VERSION} drifted over {short} "
             f"(limit {look_up(shown, *model, form=PERCENT)}; {look_up(samples, *model, form=COUNT)} rows). "
@@ -63,7 +63,7 @@ def _feature(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"A feature of model {label(MODEL)} drifts",
+        summary="A feature of the model drifts",
         description=(
             f"Feature {label(FEATURE)} of {MODEL_AND_VERSION} has PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *feature, form=SCORE)}; "
@@ -93,7 +93,7 @@ def _domain(queries: Queries) -> Alert:
         keep="30m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} gets rows that can be told from its baseline's",
+        summary="The model gets rows that can be told from its baseline's",
         description=(
             f"A classifier tells the rows of {MODEL_AND_VERSION} over {short} from the baseline's with an area of {value(SCORE)} "
             f"(0.5 is not at all; limit {look_up(shown, *model, form=SCORE)}; noise floor {look_up(chance, *model, form=SCORE)}; "

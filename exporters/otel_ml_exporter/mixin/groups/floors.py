@@ -70,7 +70,7 @@ def below_floor(queries: Queries) -> tuple[Alert, Alert]:
             keep="30m",
             severity=names.CRITICAL,
             category=CATEGORY,
-            summary=f"Model {label(MODEL)} is wrong too often",
+            summary="The model is wrong too often",
             description=(
                 f"{SUBJECT} was right in {look_up(measured, *of_score, form=PERCENT)} of the cases whose "
                 f"outcome is known over {long}, at best {value(PERCENT)} (floor {look_up(floor, *model, form=PERCENT)}; "
@@ -87,7 +87,7 @@ def below_floor(queries: Queries) -> tuple[Alert, Alert]:
             severity=names.CRITICAL,
             category=CATEGORY,
             labels={PROBLEM: TOO_FAR},
-            summary=f"Model {label(MODEL)} is too far from the truth",
+            summary="The model is too far from the truth",
             description=(
                 f"{SUBJECT} has {label(METRIC)} {look_up(measured, *of_score, form=NUMBER)} in the cases whose "
                 f"outcome is known over {long}, at best {value(NUMBER)} (limit {look_up(limit, METRIC, *model, form=NUMBER)}; "

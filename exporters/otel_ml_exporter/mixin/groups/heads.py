@@ -29,7 +29,7 @@ def output_shifted(queries: Queries, category: str) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=category,
-        summary=f"Model {label(MODEL)} gives one of its outputs differently than in its baseline",
+        summary="The model gives one of its outputs differently than in its baseline",
         description=(
             f"Output {label(OUTPUT)} of {MODEL_AND_VERSION} has PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *output, form=SCORE)}; "

@@ -84,7 +84,7 @@ def _broken(violations: Share) -> Alert:
         keep=written(milliseconds(slow) + milliseconds("30m")),
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} gets broken input",
+        summary="The model gets broken input",
         description=(
             f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values over {fast} break "
             f"the baseline's schema (limit {look_up(limit, *of_model, form=PERCENT)}; {look_up(samples, *of_feature, form=COUNT)} values "
@@ -112,7 +112,7 @@ def _unknown(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} gets categories it does not know",
+        summary="The model gets categories it does not know",
         description=(
             f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values over {short} are "
             f"outside the baseline's vocabulary (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; "
@@ -139,7 +139,7 @@ def _stuck(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"An input of model {label(MODEL)} is stuck",
+        summary="An input of the model is stuck",
         description=(
             f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: one bin holds {value(PERCENT)} of its values over "
             f"{short} (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; {look_up(samples, MODEL, VERSION, form=COUNT)} rows). "

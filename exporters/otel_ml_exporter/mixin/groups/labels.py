@@ -39,7 +39,7 @@ def _stale(queries: Queries) -> Alert:
         hold="30m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"No labels arrive for model {label(MODEL)}",
+        summary="No labels arrive for the model",
         description=(
             f"The last outcome of {MODEL_AND_VERSION} arrived {value(AGE)} ago (limit twice the expected delay "
             f"of {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} predictions in "
@@ -62,7 +62,7 @@ def _late(queries: Queries) -> Alert:
         keep="30m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Labels of model {label(MODEL)} come late",
+        summary="Labels of the model come late",
         description=(
             f"Of the outcomes of {MODEL_AND_VERSION} that arrived over {long}, one in ten took longer than {value(AGE)} "
             f"(limit {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} outcomes). "
@@ -95,7 +95,7 @@ def _few(queries: Queries) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Few predictions of model {label(MODEL)} get a label",
+        summary="Few predictions of the model get a label",
         description=(
             f"{value(PERCENT)} of the predictions of {MODEL_AND_VERSION} over {long} have their outcome "
             f"(limit {look_up(known, *model, form=PERCENT)}; {look_up(samples, *model, form=COUNT)} predictions). "
@@ -126,7 +126,7 @@ def _unmatched(queries: Queries) -> Alert:
         severity=names.WARNING,
         category=CATEGORY,
         labels={PROBLEM: UNMATCHED},
-        summary=f"Outcomes of model {label(MODEL)} match no prediction",
+        summary="Outcomes of the model match no prediction",
         description=(
             f"{value(PERCENT)} of the outcomes of model {label(MODEL)} that arrived over {long} match no prediction "
             f"(limit {look_up(shown, MODEL, form=PERCENT)}; {look_up(count, MODEL, form=COUNT)} outcomes). Quality tells of the others."

@@ -48,7 +48,7 @@ def _baseline(queries: Queries) -> Alert:
         hold="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is served without a baseline",
+        summary="The model is served without a baseline",
         description=(
             f"Version {label(VERSION)} of model {label(MODEL)} serves, and the exporter has no baseline for it "
             f"(versions of the model with a baseline: {look_up(since, MODEL, form=COUNT)}). Drift and shift of this version go unseen."
@@ -70,7 +70,7 @@ def _old(queries: Queries) -> Alert:
         hold="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"The baseline of model {label(MODEL)} is old",
+        summary="The baseline of the model is old",
         description=(
             f"The baseline of {MODEL_AND_VERSION} was made {value(AGE)} ago (limit "
             f"{look_up(shown, *model, form=AGE)}). What it calls normal may be a season of the past. "
@@ -130,7 +130,7 @@ def _dropped(queries: Queries) -> Alert:
             f"(\n    {dropped}\n  / on ({MODEL_VERSION})\n    ({dropped} + on ({MODEL_VERSION}) {rows})\n) > {knobs.dropped_ratio}\n"
             f"and on ({MODEL_VERSION})\n  {dropped} + on ({MODEL_VERSION}) {rows} >= {knobs.minimum_samples}"
         ),
-        summary=f"The monitor of model {label(MODEL)} drops rows",
+        summary="The monitor of the model drops rows",
         description=(
             f"The monitor of {MODEL_AND_VERSION} left {value(PERCENT)} of the rows over {knobs.short_window} "
             f"uncounted (limit {knobs.dropped_ratio:g}; {look_up(counted, MODEL, VERSION, form=COUNT)} rows counted). "
@@ -145,7 +145,7 @@ def _errors(queries: Queries) -> Alert:
     return _problem(
         "monitor_errors",
         expr=f"{_increase(queries, names.MONITOR_ERRORS)} > 0",
-        summary=f"The monitor of model {label(MODEL)} has faults",
+        summary="The monitor of the model has faults",
         description=(
             f"{value(COUNT)} faults inside the monitor of {MODEL_AND_VERSION} over {window} (limit 0). "
             "Predictions are not harmed; counts may be incomplete."
@@ -159,7 +159,7 @@ def _mismatch(queries: Queries) -> Alert:
     return _problem(
         "baseline_mismatch",
         expr=f"max by ({MODEL_VERSION}) ({mismatches}) > 0",
-        summary=f"Model {label(MODEL)} counts with another baseline than the exporter's",
+        summary="The model counts with another baseline than the exporter's",
         description=(
             f"{SUBJECT} is served with {value(COUNT)} baseline that the exporter has not loaded "
             "(limit 0). Counts of different bins are never compared, so the version has no drift scores."
@@ -178,7 +178,7 @@ def _objective(queries: Queries) -> Alert:
     return _problem(
         "latency_objective",
         expr=f"{asked}\nunless on ({by})\n  {bounds}\nand on ({MODEL_VERSION})\n  {buckets}",
-        summary=f"The latency objective of model {label(MODEL)} cannot be judged",
+        summary="The latency objective of the model cannot be judged",
         description=(
             f"{SUBJECT} should answer within {label(WITHIN)} seconds, which is no bucket bound of its "
             f"duration histogram ({look_up(f'count(count by ({WITHIN}) ({known}))', MODEL, VERSION, form=COUNT)} bounds). "

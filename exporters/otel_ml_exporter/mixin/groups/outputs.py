@@ -9,7 +9,7 @@ from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, over, past
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, MODEL_VERSION, SIGNAL, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, NUMBER, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, NUMBER, PERCENT, SCORE, SUBJECT, look_up, of, top_three, value
 
 CATEGORY = "output"
 BEYOND = f'{BIN}=~".*, inf]"'
@@ -116,7 +116,7 @@ def _collapsed(answers: Share) -> Alert:
         hold="15m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} gives one answer to everything",
+        summary="The model gives one answer to everything",
         description=(
             f"{SUBJECT} gave the same answer to {value(PERCENT)} of its rows over {fast} "
             f"(limit {look_up(f'{answers.limit}{{{matchers}}}', *model, form=PERCENT)}; usual share of the commonest answer "
@@ -147,7 +147,7 @@ def _shifted(queries: Queries) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} answers differently than in its baseline",
+        summary="The model answers differently than in its baseline",
         description=(
             f"Predictions of {MODEL_AND_VERSION} have PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *model, form=SCORE)}; "
@@ -178,7 +178,7 @@ def _unsure(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is less sure than it was",
+        summary="The model is less sure than it was",
         description=(
             f"{SUBJECT} is {value(SCORE)} less sure of its answers over {short} than in its baseline "
             f"(limit {look_up(limit, *model, form=SCORE)}; baseline {look_up(f'max({usual})', *model, form=SCORE)}; "
@@ -210,7 +210,7 @@ def _outlying(outliers: Share) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} gets rows unlike any it knows",
+        summary="The model gets rows unlike any it knows",
         description=(
             f"{_share_told(outliers, 'the rows lie farther out than 99.9 % of the baseline')} Features that moved most, by PSI: {moved}."
         ),
@@ -230,7 +230,7 @@ def _abstaining(abstentions: Share) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} withholds many answers",
+        summary="The model withholds many answers",
         description=f"{_share_told(abstentions, 'the rows got the fallback instead of a prediction')} Rows a second by replica: {most}.",
         action="Make sure that the fallback or the reviewers stand the load; then find out of what the model is unsure.",
         dashboard="otel-ml-quality?model&version",

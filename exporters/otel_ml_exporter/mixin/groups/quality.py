@@ -42,7 +42,7 @@ def _segment(queries: Queries) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is worse for one segment",
+        summary="The model is worse for one segment",
         description=(
             f"{SUBJECT} was right in {value(PERCENT)} of the cases of segment {label(SEGMENT)} over "
             f"{long}, and in {look_up(overall, *model, form=PERCENT)} of all (limit {look_up(shown, *model, form=PERCENT)} less; "
@@ -83,7 +83,7 @@ def _miscalibrated(queries: Queries) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"The confidence of model {label(MODEL)} is wrong",
+        summary="The confidence of the model is wrong",
         description=(
             f"{SUBJECT}: the confidence is off by {value(SCORE)} more than chance explains over {long} "
             f"(limit {look_up(shown, *model, form=SCORE)}; calibration error {look_up(error, *model, form=SCORE)}, noise floor "
@@ -117,7 +117,7 @@ def _estimated(queries: Queries) -> Alert:
         keep="30m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is probably wrong more often",
+        summary="The model is probably wrong more often",
         description=(
             f"The confidences of {MODEL_AND_VERSION} promise {shown(names.PERFORMANCE)} right answers over {short}, "
             f"at best {value(PERCENT)}; the baseline had {look_up(baseline(*of(*model)), *model, form=PERCENT)} "

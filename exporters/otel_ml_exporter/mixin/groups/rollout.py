@@ -96,7 +96,7 @@ def _worse(queries: Queries) -> Alert:
         keep="5m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"The canary of model {label(MODEL)} fails more calls than the stable version",
+        summary="The canary of the model fails more calls than the stable version",
         description=(
             f"Version {label(VERSION)} of model {label(MODEL)}, the canary, failed {share} of its calls over {window}, the stable version "
             f"{stable_share}: {value(NUMBER)} standard errors apart (limit {Z}, and {GAP:.0%} more; {look_up(calls, *model, form=COUNT)} "
@@ -123,7 +123,7 @@ def _failing(queries: Queries) -> Alert:
         hold="1m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} does not answer as it was trained to",
+        summary="The model does not answer as it was trained to",
         description=(
             f"{SUBJECT}: {value(COUNT)} golden records of its baseline got another answer than when the baseline was made, or none "
             f"(limit 0; of {look_up(f'sum({records})', *model, form=COUNT)}). Records by result: "
@@ -157,7 +157,7 @@ def _differs(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"The canary of model {label(MODEL)} answers differently",
+        summary="The canary of the model answers differently",
         description=(
             f"Predictions of version {label(VERSION)} of model {label(MODEL)}, the canary, have PSI {value(SCORE)} against the stable "
             f"version's over {short} (limit {look_up(shown, *model, form=SCORE)}; noise floor {look_up(floor, *model, form=SCORE)}; "
@@ -206,7 +206,7 @@ def _disagrees(shadow: Share) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"The shadow of model {label(MODEL)} says something else",
+        summary="The shadow of the model says something else",
         description=(
             f"{SUBJECT}: on {value(PERCENT)} of the rows over {fast} the shadow and the answering version disagree "
             f"(limit {limit}; {rows} rows compared in {slow}). Rows by result: {top_three(results, *model, by=RESULT, form=COUNT)}."

@@ -103,7 +103,7 @@ def _down(queries: Queries) -> Alert:
         hold="2m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is down",
+        summary="The model is down",
         description=(
             f"Model {label(MODEL)}: {value(COUNT)} of {look_up(_configured(queries), MODEL, form=COUNT)} replicas that Prometheus scrapes "
             "answer. Callers get no predictions."
@@ -122,7 +122,7 @@ def _absent(queries: Queries) -> Alert:
         hold="5m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} reports nothing",
+        summary="The model reports nothing",
         description=(
             f"Model {label(MODEL)} reported within the last {window} and reports no metrics now. "
             "Either it runs unseen, or it does not run; no other alert about it can fire."
@@ -143,7 +143,7 @@ def _replicas_down(queries: Queries) -> Alert:
         hold="5m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Replicas of model {label(MODEL)} are down",
+        summary="Replicas of the model are down",
         description=(
             f"{value(PERCENT)} of the {look_up(_configured(queries), MODEL, form=COUNT)} replicas of model {label(MODEL)} answer their "
             f"scrape (limit {knobs.replicas_ratio:.0%}). Silent: {listed(silent, MODEL, by='instance')}. The others carry their load."
@@ -183,7 +183,7 @@ def _failing(errors: Budget) -> Alert:
         keep="5m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} fails calls",
+        summary="The model fails calls",
         description=(f"{SUBJECT} failed {_rates(errors)} of its calls. {_limit_and_calls(errors)} Errors a second: {top}."),
         action="Read the most frequent error in the logs; roll back if it began with a deployment, else switch to the fallback.",
         dashboard=DASHBOARD,
@@ -203,7 +203,7 @@ def _slow(slow: Budget) -> Alert:
         keep="5m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is slow",
+        summary="The model is slow",
         description=(
             f"{SUBJECT}: {_rates(slow)} of its calls took longer than {allowed}. "
             f"{_limit_and_calls(slow)} p99 in seconds by replica: {top_three(worst, MODEL, VERSION, by='instance', form=NUMBER)}."
@@ -225,7 +225,7 @@ def _dropped(queries: Queries) -> Alert:
         keep="5m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is hardly called any more",
+        summary="The model is hardly called any more",
         description=(
             f"Model {label(MODEL)} got {value(COUNT)} calls over {knobs.traffic_window}, and {before} at the same time {knobs.season} ago "
             f"(limit {knobs.traffic_ratio:.0%} of that, where it was more than {least})."
@@ -245,7 +245,7 @@ def _skewed(queries: Queries) -> Alert:
         hold="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary=f"Model {label(MODEL)} is served in several versions",
+        summary="The model is served in several versions",
         description=(
             f"{value(COUNT)} versions of model {label(MODEL)} have been serving as stable for an hour (limit 1). "
             f"Rows a second: version {top_three(shares, MODEL, by=VERSION, form=NUMBER)}."
