@@ -338,7 +338,7 @@ def _decode_feature(reader: Reader, name: str) -> Feature:
 def _decode_rules(reader: Reader) -> Rules:
     declared: dict[str, Any] = {name: reader.take(name, float, default=None) for name in ("minimum", "maximum")}
     declared["pattern"] = reader.take("pattern", str, default=None)
-    declared["required"] = reader.flag("required")
+    declared |= {name: reader.flag(name) for name in ("required", "repeats")}
     declared["enum"] = reader.strings("enum") if reader.has("enum") else None
     for fault in schema_faults({"": {name: value for name, value in declared.items() if value is not None}}):
         reader.fault("", fault.problem, REBUILD)

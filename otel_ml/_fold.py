@@ -20,6 +20,7 @@ from otel_ml._layout import Layout
 from otel_ml._numeric import CHUNK, Block, Numeric
 from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
 from otel_ml._rules import is_default_text
+from otel_ml._runs import Runs
 from otel_ml._segment import Place
 from otel_ml._values import ABSENT, Absent, as_numbers
 from otel_ml.baseline import Feature
@@ -50,6 +51,8 @@ class Fold:
             for feature in features
             if feature.source is not None and feature.rules is not None and feature.rules.pattern is not None
         ]
+        watched = [feature for _, feature in self._numeric] + [categories.feature for _, categories in self._categorical]
+        self._runs = Runs([layout.violation_start[feature.name] for feature in watched], watched)
 
     def inputs(self, captured: Iterable[Captured]) -> Counts:
         """The counts of these inputs: rows, bins, violations and outliers."""
@@ -62,27 +65,29 @@ class Fold:
         matrices: dict[np.dtype[Any], list[npt.NDArray[Any]]] = {}
         rows: list[tuple[Any, ...]] = []
         moments: list[float] = []
+        calls = 0
         for item in captured:
             if item.matrix is not None:
                 matrices.setdefault(item.matrix.dtype, []).append(item.matrix)
             elif item.rows is not None:
                 rows.extend(item.rows)
+                calls += 1
                 moments += [item.moment] * item.size
             elif item.columns is not None:
-                self._add_columns(counts, [item.columns.get(name, ABSENT) for name in self._derive.columns], item.size, [item.moment])
+                self._add_columns(counts, [item.columns.get(name, ABSENT) for name in self._derive.columns], item.size, [item.moment], 1)
             elif item.sparse is not None:
                 for part in dense_parts(item.sparse):
-                    self._add_matrix(counts, part)
+                    self._add_matrix(counts, part, len(part) / item.size)
         for group in matrices.values():
-            self._add_matrix(counts, group[0] if len(group) == 1 else np.concatenate(group))
+            self._add_matrix(counts, group[0] if len(group) == 1 else np.concatenate(group), len(group))
         if rows:
-            self._add_columns(counts, list(zip(*rows, strict=True)), len(rows), moments)
+            self._add_columns(counts, list(zip(*rows, strict=True)), len(rows), moments, calls)
         return counts
 
-    def _add_matrix(self, counts: Counts, matrix: npt.NDArray[Any]) -> None:
-        self._numbers.add(counts, (self._block_of(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)))
-        for position, categories in self._categorical:
-            categories.add(counts, matrix[:, position].tolist())
+    def _add_matrix(self, counts: Counts, matrix: npt.NDArray[Any], calls: float) -> None:
+        held = self._numbers.add(counts, (self._block_of(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)))
+        others = [categories.add(counts, matrix[:, position].tolist()) for position, categories in self._categorical]
+        self._runs.add(counts, held, others, calls)
 
     def distances(self, captured: Captured) -> npt.NDArray[np.float64] | None:
         """The squared Mahalanobis distance of each row from the baseline; None where the baseline knows no outliers."""
@@ -124,17 +129,19 @@ class Fold:
                     self._add_strangers(counts, feature, strangers)
         return numbers, singles
 
-    def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int, moments: Sequence[float]) -> None:
+    def _add_columns(self, counts: Counts, columns: Sequence[Any], size: int, moments: Sequence[float], calls: int) -> None:
         if self._derive.any:
             for position, pattern, places in self._texts:
                 counts[places[names.VIOLATION_PATTERN]] += mismatches(pattern, columns[position])
             columns = self._derive(columns, np.array(moments))
         numbers, singles = self._read(counts, columns, size)
-        self._numbers.add(counts, (numbers[:, start : start + CHUNK] for start in range(0, size, CHUNK)), singles)
+        held = self._numbers.add(counts, (numbers[:, start : start + CHUNK] for start in range(0, size, CHUNK)), singles)
+        others = []
         for position, categories in self._categorical:
             column = self._present(counts, categories.feature, columns[position], size)
             values = [None] * size if column is None else column
-            categories.add(counts, values.tolist() if isinstance(values, np.ndarray) else values)
+            others.append(categories.add(counts, values.tolist() if isinstance(values, np.ndarray) else values))
+        self._runs.add(counts, held, others, calls)
 
     def _present(self, counts: Counts, feature: Feature, column: Any, size: int) -> Any:
         """The column, with None where a row lacks it; None when every row does. What lacks is counted as such, not as missing."""
@@ -258,10 +265,11 @@ class _Categories:
         self._pattern = None if rules is None or rules.pattern is None else re.compile(rules.pattern)
         self._allowed = None if rules is None or rules.enum is None else frozenset(rules.enum)
 
-    def add(self, counts: Counts, values: Iterable[Any]) -> None:
-        """Count `values` and those of them that the baseline does not allow."""
+    def add(self, counts: Counts, values: Iterable[Any]) -> tuple[float, int]:
+        """Count `values` and those of them that the baseline does not allow; gives what `Held` has of them."""
         other = self._places[names.OTHER]
-        for label, count in tally(values).items():
+        tallied = tally(values)
+        for label, count in tallied.items():
             counts[self._places.get(label, other)] += count
             if label == names.MISSING:
                 if names.VIOLATION_MISSING in self._violations:
@@ -269,6 +277,9 @@ class _Categories:
             else:
                 for kind in self.kinds(label):
                     counts[self._violations[kind]] += count
+        tallied.pop(names.MISSING, None)
+        only = next(iter(tallied)) if len(tallied) == 1 else None
+        return np.nan if only is None else float(hash(only)), sum(tallied.values())
 
     def kinds(self, label: str) -> Iterator[str]:
         """The violations that a category is."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from otel_ml import catalogue as names
+from otel_ml._runs import run_limit
 from otel_ml.baseline import Baseline, Feature, Histogram, Output, Rules
 from otel_ml.catalogue import Metric
 
@@ -123,6 +125,8 @@ def violations_of(feature: Feature) -> tuple[str, ...]:
         kinds.append(names.VIOLATION_BOUNDS)
     if rules.enum is not None:
         kinds.append(names.VIOLATION_NOT_ALLOWED)
+    if math.isfinite(run_limit(feature)):
+        kinds.append(names.VIOLATION_STUCK)
     return tuple(kinds)
 
 

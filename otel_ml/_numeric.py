@@ -12,6 +12,7 @@ from otel_ml import catalogue as names
 from otel_ml import stats
 from otel_ml._binning import count_intervals
 from otel_ml._layout import Layout
+from otel_ml._runs import Held
 from otel_ml.baseline import Feature, Outliers, Rules
 
 Counts = npt.NDArray[np.int64]
@@ -46,6 +47,7 @@ class Numeric:
 
     def __init__(self, layout: Layout, features: Sequence[Feature]) -> None:
         self._features = features
+        self._every = np.arange(len(features))
         self._width = max((len(feature.histogram.edges or ()) for feature in features), default=0) + 1
         self._bounds: dict[np.dtype[Any], Block] = {np.dtype(kind): self._bounds_in(kind) for kind in (np.float32, np.float64)}
         self._bottomless = np.array([feature.rules is None or feature.rules.minimum is None for feature in features], dtype=bool)
@@ -73,10 +75,11 @@ class Numeric:
                 line[self._width + 1 :: 2][: len(own)] = highest
         return lines
 
-    def add(self, counts: Counts, blocks: Iterable[Block], singles: npt.NDArray[np.bool_] | None = None) -> None:
+    def add(self, counts: Counts, blocks: Iterable[Block], singles: npt.NDArray[np.bool_] | None = None) -> Held:
         """Count the rows of all blocks, which are sorted in place; `singles` tells which features came as float32."""
+        lowest = highest = np.full(len(self._features), np.nan)
         if not self._features:
-            return
+            return Held(lowest, np.zeros(0, dtype=np.int64))
         size, distances = 0, []
         below = np.zeros(self._bounds[np.dtype(np.float64)].shape, dtype=np.int64)
         for block in blocks:
@@ -87,11 +90,15 @@ class Numeric:
             bounds = self._bounds[block.dtype]
             if singles is not None and singles.any():
                 bounds = np.where(singles, self._bounds[np.dtype(np.float32)].astype(np.float64), bounds)
-            below += [ordered.searchsorted(line, "right") for ordered, line in zip(block, bounds, strict=True)]
+            found = np.array([ordered.searchsorted(line, "right") for ordered, line in zip(block, bounds, strict=True)])
+            below += found
+            lowest = np.fmin(lowest, block[:, 0])
+            highest = np.fmax(highest, block[self._every, found[:, self._width - 1] - 1])
         self._add_found(counts, size, below)
         if self.distances is not None and distances:
             increments = count_intervals(np.concatenate(distances), self.distances.edges)
             counts[self._outliers : self._outliers + len(increments)] += increments
+        return Held(np.where(lowest == highest, lowest, np.nan), below[:, self._width - 1])
 
     def _add_found(self, counts: Counts, size: int, below: Counts) -> None:
         """Count `size` rows, of whose numbers `below` are not above each bound."""
@@ -114,7 +121,8 @@ class Distances:
         scale = np.array(outliers.scale)
         self._mean = np.array(outliers.mean)
         self._centre = np.zeros(len(scale))
-        self._precision = np.array(outliers.precision) / np.outer(scale, scale)
+        with np.errstate(over="ignore"):  # of features that hardly vary it is infinite
+            self._precision = np.array(outliers.precision) / np.outer(scale, scale)
         self._farthest = 1e6 * scale
         self.edges = outliers.histogram.edges or ()
 

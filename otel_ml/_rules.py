@@ -16,7 +16,7 @@ from otel_ml.errors import Fault
 KINDS = ("numeric", "categorical", "datetime", "text", "vector")
 """What a column may be declared to hold, as `type`."""
 
-KEYWORDS = ("type", "minimum", "maximum", "pattern", "enum", "required")
+KEYWORDS = ("type", "minimum", "maximum", "pattern", "enum", "required", "repeats")
 
 DEFAULT_NUMBERS = (-99999.0, -9999.0, -999.0, -99.0, -1.0, 0.0, 99.0, 999.0, 9999.0, 99999.0)
 DEFAULT_TEXTS = frozenset(

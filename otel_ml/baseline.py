@@ -62,7 +62,8 @@ class Source:
 class Rules:
     """What the owner declared of a column, whatever was observed: bounds, a pattern that whole values match, and allowed values.
 
-    `required` says that a value must be there, or need not; None: as observed.
+    `required` says that a value must be there, or need not; None: as observed. `repeats` says that one value may stay for as long as
+    it likes.
     """
 
     minimum: float | None = None
@@ -70,6 +71,7 @@ class Rules:
     pattern: str | None = None
     enum: tuple[str, ...] | None = None
     required: bool | None = None
+    repeats: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,8 @@ class Baseline:
         `Source`. `categorical` names those that are categories all the same, numbers that are codes among them.
 
         `schema` maps columns to what is declared of them: `type` (numeric, categorical, datetime, text, vector), `minimum`, `maximum`,
-        `pattern` (a regular expression of the whole value), `enum` (the values that are allowed), `required`.
+        `pattern` (a regular expression of the whole value), `enum` (the values that are allowed), `required`,
+        `repeats` (one value may stay for long, as that of a day's price does, and the feature is not stuck).
 
         `predictions` and `labels` have one entry a row; predictions may be labels, probabilities of the positive class,
         a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and

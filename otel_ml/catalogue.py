@@ -76,6 +76,7 @@ VIOLATION_DEFAULT: Final = "default"
 VIOLATION_PATTERN: Final = "pattern"
 VIOLATION_BOUNDS: Final = "bounds"
 VIOLATION_NOT_ALLOWED: Final = "not_allowed"
+VIOLATION_STUCK: Final = "stuck"
 
 # Values of ml.verification.result
 VERIFICATION_MATCH: Final = "match"
@@ -307,6 +308,7 @@ ATTRIBUTES: Final = (
             VIOLATION_PATTERN: "Not as the declared pattern.",
             VIOLATION_BOUNDS: "Outside the declared minimum or maximum.",
             VIOLATION_NOT_ALLOWED: "Not among the declared values.",
+            VIOLATION_STUCK: "The same as in more calls before it than the baseline makes plausible.",
         },
     ),
     Attribute(

@@ -83,6 +83,7 @@ LEVELS = [
         "_golden",
         "_layout",
         "_rules",
+        "_runs",
     },
     {"_abstain", "_event_features", "_fold", "_gate", "_identity", "_numeric"},
     {"_counts"},

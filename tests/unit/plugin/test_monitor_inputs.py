@@ -108,7 +108,7 @@ def test_a_column_that_is_not_there_is_counted_as_such(baseline, wanted, rows, c
     data = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)] if wanted is list else wanted(table)
     found = counted(baseline, data)
     assert found.features["plan"]["__missing__"] == rows
-    assert found.violations["plan"] == {"missing_column": rows, "missing": 0, "unseen": 0, "default": 0}
+    assert found.violations["plan"] == {"missing_column": rows, "missing": 0, "unseen": 0, "default": 0, "stuck": 0}
 
 
 def test_a_missing_value_is_a_violation_only_where_the_baseline_had_none(baseline, counted):
@@ -128,6 +128,7 @@ def test_each_kind_of_strange_value_is_told_from_the_others(baseline, counted):
         "out_of_range": 2,
         "far_out_of_range": 2,
         "default": 0,
+        "stuck": 0,
     }
     assert found.features["age"]["__other__"] == 1
     assert found.violations["plan"]["unseen"] == found.features["plan"]["__other__"] == 5

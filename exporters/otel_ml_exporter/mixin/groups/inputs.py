@@ -22,6 +22,8 @@ from otel_ml_exporter.mixin.promql import (
 from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, top_three, value
 
 CATEGORY = "input"
+_BROKEN = f'{VIOLATION}!="{names.VIOLATION_STUCK}"'
+"""A value that only stays for long may be right: ModelStuckInput tells of it, and pages nobody."""
 COUNTED = "model_version_feature:ml_feature_violations:increase{}"
 
 
@@ -45,7 +47,7 @@ def inputs(queries: Queries) -> Group:
 def _now(violations: Share) -> tuple[Recording, Recording, Recording]:
     """The commonest kind of violation counts: a missing column is a missing value too, and must not count twice."""
     queries, window = violations.queries, violations.queries.knobs.rate_window
-    kinds = f"sum by ({MODEL_VERSION_FEATURE}, {VIOLATION}) (increase({queries.series(names.FEATURE_VIOLATIONS)}[{window}]))"
+    kinds = f"sum by ({MODEL_VERSION_FEATURE}, {VIOLATION}) (increase({queries.series(names.FEATURE_VIOLATIONS, _BROKEN)}[{window}]))"
     counted = Recording(COUNTED.format(window), f"max by ({MODEL_VERSION_FEATURE}) (\n    {kinds}\n)")
     return counted, *violations.recordings(window, part=counted.record, whole=_rows(queries, window))
 
@@ -76,7 +78,7 @@ def _broken(violations: Share) -> Alert:
     of_feature = (*of_model, FEATURE)
     limit = f"{violations.limit}{{{', '.join(of(*of_model))}}}"
     samples = f"{violations.count(slow)}{{{', '.join(of(*of_feature))}}}"
-    kinds = f"sum by ({VIOLATION}) (increase({queries.series(names.FEATURE_VIOLATIONS, *of(*of_feature))}[{fast}])) > 0"
+    kinds = f"sum by ({VIOLATION}) (increase({queries.series(names.FEATURE_VIOLATIONS, _BROKEN, *of(*of_feature))}[{fast}])) > 0"
     return Alert(
         name="ModelInputDataBroken",
         expr=violations.exceeded(),
