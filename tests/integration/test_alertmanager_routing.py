@@ -271,6 +271,14 @@ def test_the_watchdog_goes_to_the_dead_mans_switch_again_and_again(alertmanager,
     assert not recorder.chats("all")
 
 
+def test_a_model_that_is_called_as_the_watchdog_is_labelled_does_not_mute_it(alertmanager):
+    post(alertmanager, alert("Watchdog", "all"), alert("ModelServiceDown", "all"), alert("ModelFeatureDrift", "all"))
+    eventually(
+        lambda: state(alertmanager, "ModelFeatureDrift", "all") == "suppressed", lambda: state(alertmanager, "ModelFeatureDrift", "all")
+    )
+    assert state(alertmanager, "Watchdog", "all") == "active"
+
+
 @pytest.mark.parametrize(("source", "target"), MUTED)
 def test_a_larger_fault_mutes_what_follows_from_it_for_the_same_model_only(alertmanager, source, target):
     model = f"muted-{source}-{target}"

@@ -8,6 +8,7 @@ from typing import Any, Final
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import scaled
 from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.pack import WATCHDOG
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL
 
 CATEGORY: Final = "category"
@@ -39,7 +40,7 @@ def _route(knobs: Knobs) -> dict[str, Any]:
     """
     watchdog = {
         "receiver": "watchdog",
-        "matchers": ['alertname="Watchdog"'],
+        "matchers": [f'alertname="{WATCHDOG}"'],
         **_rhythm(knobs, wait="0s", group="1m", repeat="2m"),
     }
     pages = {
@@ -101,9 +102,9 @@ def _inhibitions() -> list[dict[str, Any]]:
 
 
 def _mutes(source: str, target: str, *equal: str) -> dict[str, Any]:
-    """Names the model in both matchers, for labels that neither alert has count as equal."""
+    """Names the model in both matchers, for labels that neither alert has count as equal; the Watchdog is heard whatever fires."""
     known = f'{MODEL}!=""'
-    return {"source_matchers": [source, known], "target_matchers": [target, known], "equal": [MODEL, *equal]}
+    return {"source_matchers": [source, known], "target_matchers": [target, known, f'alertname!="{WATCHDOG}"'], "equal": [MODEL, *equal]}
 
 
 def _receivers(knobs: Knobs) -> list[dict[str, Any]]:

@@ -6,12 +6,12 @@ import re
 from typing import Final
 
 _MILLISECONDS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_WHOLE: Final = re.compile(r"(?:\d+(?:ms|[wdhms]))+")
+_WHOLE: Final = re.compile(r"(?=\d)(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m(?!s))?(?:\d+s)?(?:\d+ms)?")
 _PART: Final = re.compile(r"(\d+)(ms|[wdhms])")
 
 
 def is_duration(text: str) -> bool:
-    """Whether `text` is a duration."""
+    """Whether `text` is a duration: each unit at most once, the largest first."""
     return _WHOLE.fullmatch(text) is not None
 
 

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from otel_ml.errors import ConfigurationError, Fault
-from otel_ml_exporter.mixin.durations import is_duration, milliseconds, scaled
-
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_WINDOWS = (
-    "short_window",
-    "middle_window",
-    "long_window",
-    "rate_window",
-    "absence_window",
-    "season",
-    "interval",
-    "score_interval",
-    "scrape_interval",
-    "stale_after",
-)
-_HOURS = re.compile(r"([01]\d|2[0-4]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d")
-_SHARES = (
-    "error_budget",
-    "latency_budget",
-    "replicas_ratio",
-    "traffic_ratio",
-    "input_violations",
-    "output_share",
-    "usual_share",
-    "outlier_share",
-    "abstention_share",
-    "shadow_disagreement",
-    "dropped_ratio",
-    "store_ratio",
-)
-_COUNTS = ("minimum_calls", "minimum_samples", "minimum_outcomes")
+from otel_ml_exporter.mixin.durations import milliseconds, scaled
+from otel_ml_exporter.mixin.knob_faults import faults
 
 
 def _why(reason: str) -> dict[str, str]:
@@ -146,9 +116,9 @@ class Knobs:
     )
 
     def __post_init__(self) -> None:
-        faults = list(_faults(self))
-        if faults:
-            raise ConfigurationError("knobs", faults)
+        found = list(faults(self))
+        if found:
+            raise ConfigurationError("knobs", found)
 
     @property
     def rate_windows(self) -> tuple[str, ...]:
@@ -191,56 +161,8 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(path), [Fault("file", f"is no YAML: {error}", "mend it there")]) from error
     if not isinstance(written, dict):
         raise ConfigurationError(str(path), [Fault("file", "is no mapping", "write one `knob: value` a line")])
     return written
-
-
-def _faults(knobs: Knobs) -> Iterator[Fault]:
-    yield from _type_faults(knobs)
-    for name in _WINDOWS:
-        if not is_duration(text := str(getattr(knobs, name))):
-            yield Fault(name, f"{text!r} is no duration", "write one such as 30s, 5m or 1h30m")
-    for name in _SHARES:
-        if _is_number(value := getattr(knobs, name)) and not 0 < value < 1:
-            yield Fault(name, f"{value} is no share", "write a number between 0 and 1")
-    if _is_number(knobs.pace) and knobs.pace <= 0:
-        yield Fault("pace", f"{knobs.pace} stops the clock", "write a number above 0; 1 leaves times as they are")
-    if _is_number(knobs.latency_objective) and knobs.latency_objective < 0:
-        yield Fault(
-            "latency_objective", f"{knobs.latency_objective} s is no time to answer in", "write a number of seconds, or 0 for no objective"
-        )
-    if isinstance(knobs.business_hours, str) and not _HOURS.fullmatch(knobs.business_hours):
-        yield Fault("business_hours", f"{knobs.business_hours!r} are no hours", "write them as 08:00-18:00")
-    for name in _COUNTS:
-        if _is_number(value := getattr(knobs, name)) and value < 0:
-            yield Fault(name, f"{value} is negative", "write 0 or more")
-
-
-def _type_faults(knobs: Knobs) -> Iterator[Fault]:
-    for knob in fields(knobs):
-        value = getattr(knobs, knob.name)
-        if knob.name == "labels":
-            yield from _label_faults(value)
-        elif knob.type in ("float", "int"):
-            if not _is_number(value):
-                yield Fault(knob.name, f"{value!r} is no number", "write a number")
-        elif not isinstance(value, {"str": str, "bool": bool}[str(knob.type)]):
-            yield Fault(knob.name, f"{value!r} is no {knob.type}", "write true or false" if knob.type == "bool" else "put it in quotes")
-
-
-def _label_faults(labels: Any) -> Iterator[Fault]:
-    if not isinstance(labels, Mapping):
-        yield Fault("labels", f"{labels!r} is no mapping", "write one `name: value` a line")
-        return
-    for name, value in labels.items():
-        if not isinstance(name, str) or not _LABEL.fullmatch(name):
-            yield Fault(f"labels.{name}", "is no label name", "use letters, digits and underscores")
-        if not isinstance(value, str):
-            yield Fault(f"labels.{name}", f"{value!r} is no text", "put it in quotes")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

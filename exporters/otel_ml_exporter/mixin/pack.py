@@ -15,6 +15,9 @@ from otel_ml_exporter.mixin.wording import annotate
 PROBLEM: Final = "ml_problem"
 """Tells alerts of one name apart by what is wrong."""
 
+WATCHDOG: Final = "Watchdog"
+"""The alert that always fires."""
+
 ALL_MODELS: Final = "all"
 """The model label of alerts about the pack itself; Alertmanager takes labels that both sides lack for equal."""
 

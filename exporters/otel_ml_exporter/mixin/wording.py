@@ -26,7 +26,7 @@ def annotate(*, name: str, summary: str, description: str, action: str, dashboar
         "summary": summary,
         "description": description,
         "action": action,
-        "runbook_url": f"{knobs.runbook_url}{name}.md",
+        "runbook_url": f"{knobs.runbook_url.rstrip('/')}/{name}.md",
         "dashboard_url": _link(dashboard, knobs),
     }
 

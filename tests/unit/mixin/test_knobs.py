@@ -12,6 +12,7 @@ from otel_ml.errors import ConfigurationError
 from otel_ml_exporter.mixin import durations, promql
 from otel_ml_exporter.mixin.durations import is_duration, milliseconds, scaled
 from otel_ml_exporter.mixin.knobs import Knobs, load, why
+from otel_ml_exporter.mixin.rules import groups
 from otel_ml_exporter.thresholds import DEFAULTS
 
 
@@ -63,6 +64,59 @@ def test_every_fault_is_named_at_once():
     ]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"selector": "namespace=prod"}, "selector"),
+        ({"selector": '{namespace="prod"}'}, "selector"),
+        ({"exporter_selector": 'a="b" c="d"'}, "exporter_selector"),
+        ({"short_window": "0s"}, "short_window"),
+        ({"season": "1h1w"}, "season"),
+        ({"short_window": "5m", "middle_window": "5m", "long_window": "1m"}, "long_window"),
+        ({"short_window": "12h"}, "middle_window"),
+        ({"pace": float("nan")}, "pace"),
+        ({"minimum_calls": float("inf")}, "minimum_calls"),
+        ({"business_zone": "Mars/Phobos"}, "business_zone"),
+        ({"business_days": "foo"}, "business_days"),
+        ({"business_days": "friday:monday"}, "business_days"),
+        ({"business_hours": "18:00-08:00"}, "business_hours"),
+        ({"business_hours": "08:00-24:30"}, "business_hours"),
+        ({"grafana_url": "https://g/{{x}}"}, "grafana_url"),
+        ({"runbook_url": "wiki"}, "runbook_url"),
+        ({"webhook_url": "https://[::1"}, "webhook_url"),
+        ({"smtp_smarthost": "localhost"}, "smtp_smarthost"),
+        ({"labels": {"severity": "page"}}, "labels.severity"),
+        ({"labels": {"ml_model_name": "x"}}, "labels.ml_model_name"),
+        ({"labels": {"alertname": "x"}}, "labels.alertname"),
+        ({"labels": {"category": "x"}}, "labels.category"),
+        ({"labels": {"__x": "y"}}, "labels.__x"),
+    ],
+)
+def test_a_knob_that_would_write_a_broken_file_is_refused(wrong, place):
+    with pytest.raises(ConfigurationError) as caught:
+        Knobs(**wrong)
+    assert [fault.place for fault in caught.value.faults] == [place]
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"selector": r""" job=~"a|b\"" , cluster!='x', """},
+        {"business_days": "sunday", "business_hours": "00:00-24:00", "business_zone": "America/Argentina/Buenos_Aires"},
+        {"grafana_url": "https://[::1]:3000/grafana/"},
+        {"labels": {"team": "{{ $labels.ml_model_name }}", "job": "models"}},
+    ],
+)
+def test_an_unusual_knob_that_servers_accept_is_taken(right):
+    Knobs(**right)
+
+
+def test_a_runbook_url_needs_no_slash_at_its_end():
+    (rule,) = (alert for group in groups(Knobs()) for alert in group.alerts if alert.name == "ModelServiceDown")
+    for url in ("https://wiki/ml", "https://wiki/ml/"):
+        assert rule.render(Knobs(runbook_url=url))["annotations"]["runbook_url"] == "https://wiki/ml/ModelServiceDown.md"
+
+
 def test_flags_overrule_the_file(tmp_path):
     path = tmp_path / "knobs.yaml"
     path.write_text("short_window: 30m\nlong_window: 12h\nlabels: {team: risk}\n")
@@ -93,6 +147,6 @@ def test_a_scaled_duration_is_the_duration_times_the_factor(number, unit, factor
     assert milliseconds(result) == max(1, round(milliseconds(text) * factor))
 
 
-@pytest.mark.parametrize("text", ["", "1", "h", "1 h", "-1h", "1.5h", "1hour"])
+@pytest.mark.parametrize("text", ["", "1", "h", "1m1h", "1m2m", "1 h", "-1h", "1.5h", "1hour"])
 def test_what_prometheus_does_not_read_is_no_duration(text):
     assert not is_duration(text)

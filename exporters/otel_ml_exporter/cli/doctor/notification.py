@@ -9,10 +9,9 @@ from otel_ml import catalogue as names
 from otel_ml_exporter.alertmanager import Matcher
 from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok
 from otel_ml_exporter.cli.words import clock, span
+from otel_ml_exporter.mixin.pack import WATCHDOG
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.routing import mutes, reached
-
-WATCHDOG = "Watchdog"
 
 
 def known(case: Case) -> Finding:

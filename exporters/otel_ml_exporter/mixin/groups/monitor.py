@@ -8,7 +8,7 @@ from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import limit_or
 from otel_ml_exporter.mixin.groups.serving import WITHIN, bound, objective
 from otel_ml_exporter.mixin.groups.verdicts import both, past, served
-from otel_ml_exporter.mixin.pack import PROBLEM, Alert, Group, about_the_pack
+from otel_ml_exporter.mixin.pack import PROBLEM, WATCHDOG, Alert, Group, about_the_pack
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
 from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
@@ -25,7 +25,7 @@ def monitor(queries: Queries) -> Group:
 
 def _watchdog() -> Alert:
     return Alert(
-        name="Watchdog",
+        name=WATCHDOG,
         expr="vector(1)",
         severity="none",
         category=CATEGORY,
