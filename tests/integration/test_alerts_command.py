@@ -257,7 +257,7 @@ def test_logging_in_takes_a_file_and_nothing_tells_the_password(tmp_path, capsys
             assert "lets nobody in (401); give --http-config FILE" in err
             assert "sesame" not in err
         code, _, err = run(capsys, url, "list", f"--http-config={tmp_path}/broken.yml")
-    assert code == 1
+    assert code == 2
     assert "basic_auth.pasword: is unknown; did you mean password?" in err
     assert "authorization: stands beside basic_auth" in err
     assert "hidden" not in err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from otel_ml import OtelMLError, __version__
+from otel_ml import ConfigurationError, OtelMLError, __version__
 from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, exporter, gate, outcomes, render, triage
 
-NO, USAGE = 1, 2
+NO, USAGE, PIPE = 1, 2, 141
 _COMMANDS = {
     demo: "demo",
     baseline: "data",
@@ -36,15 +37,29 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command, extra in _COMMANDS.items():
         command.add_parser(commands)
-        list(commands.choices.values())[-1].set_defaults(extra=extra)
+        list(commands.choices.values())[-1].set_defaults(extra=extra, invalid=USAGE)
     return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors go to stderr and name the mend."""
-    options = parser().parse_args(arguments)
+    try:
+        try:
+            return _run(parser().parse_args(arguments))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         code: int = options.run(options)
+    except BrokenPipeError:
+        raise
+    except ConfigurationError as error:
+        return _complain(str(error), options.invalid)
     except OtelMLError as error:
         return _complain(str(error), NO)
     except ModuleNotFoundError as error:

@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     once = run.add_mutually_exclusive_group()
     once.add_argument("--check", action="store_true", help="say what is wrong with the configuration and its baselines, then end")
     once.add_argument("--once", action="store_true", help="print one evaluation as a table; exit code 1 when something drifted")
-    run.set_defaults(run=run_exporter)
+    run.set_defaults(run=run_exporter, invalid=1)
 
 
 def run_exporter(args: argparse.Namespace) -> int:

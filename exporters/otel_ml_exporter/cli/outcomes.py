@@ -95,12 +95,13 @@ def _rows(file: Path) -> Iterator[Mapping[str, Any]]:
                 number = row.get("value") or ""
                 yield row | ({"value": _number(number)} if number else {})
         return
+    import pyarrow as pa
     from pyarrow import parquet
 
     try:
         for batch in parquet.ParquetFile(file).iter_batches(BATCH):
             yield from batch.to_pylist()
-    except (parquet.lib.ArrowInvalid, parquet.lib.ArrowException) as error:
+    except pa.ArrowException as error:
         raise ImportFailedError(f"{file}: is neither .csv nor Parquet ({error}); convert it") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.cli.arguments import seconds
+from otel_ml_exporter.cli.arguments import said, seconds
 from otel_ml_exporter.cli.servers import add_access, add_alertmanager
 
 _EPILOG = "Exit codes: 0 done; 1 the answer is no (nobody was notified, nothing to expire, no Alertmanager); 2 wrong usage."
@@ -31,14 +31,14 @@ def _action(actions: argparse._SubParsersAction[argparse.ArgumentParser], name: 
 
 def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _action(actions, "list", "list what fires, worst first, and what is muted by what")
-    parser.add_argument("--model", help="this model only")
+    parser.add_argument("--model", type=said, help="this model only")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=_list)
 
 
 def _add_test(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _action(actions, "test", "send an alert that says it is a drill along the real route, and resolve it")
-    parser.add_argument("--model", required=True, help="the model whose route is tested")
+    parser.add_argument("--model", type=said, required=True, help="the model whose route is tested")
     parser.add_argument("--severity", choices=(names.CRITICAL, names.WARNING), default=names.CRITICAL, help="default: %(default)s")
     parser.add_argument(
         "--label", dest="labels", action="append", type=_pair, default=[], metavar="NAME=VALUE", help="a label that routes need; repeatable"
@@ -54,9 +54,9 @@ def _add_test(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _add_silence(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _action(actions, "silence", "mute the alerts of a model for a while")
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", type=said, required=True)
     parser.add_argument("--for", dest="duration", required=True, type=seconds, metavar="DURATION", help="how long, such as 2h")
-    parser.add_argument("--comment", required=True, help="why; others read it at night")
+    parser.add_argument("--comment", type=said, required=True, help="why; others read it at night")
     parser.add_argument("--alert", metavar="NAME", help="this alert only, such as ModelFeatureDrift")
     parser.add_argument("--category", help="this category only, such as drift")
     parser.add_argument("--feature", help="alerts about this feature only")
@@ -67,7 +67,7 @@ def _add_silence(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _add_silences(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _action(actions, "silences", "list the silences that mute something now or will")
-    parser.add_argument("--model", help="silences of this model only")
+    parser.add_argument("--model", type=said, help="silences of this model only")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=_silences)
 
@@ -76,7 +76,7 @@ def _add_expire(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = _action(actions, "expire", "end silences before their time")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("silences", nargs="*", default=[], metavar="ID", help="the ids that `silence` printed")
-    which.add_argument("--model", help="all silences that name this model")
+    which.add_argument("--model", type=said, help="all silences that name this model")
     parser.set_defaults(run=_expire)
 
 

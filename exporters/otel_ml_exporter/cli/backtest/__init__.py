@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from otel_ml_exporter.cli.arguments import moment, seconds
+from otel_ml_exporter.cli.arguments import moment, number, said, seconds
 from otel_ml_exporter.cli.servers import add_access, add_prometheus
 
 
@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--range", type=seconds, metavar="DURATION", help="how far to look back (default: 7d; a file: all)")
     parser.add_argument("--end", type=moment, metavar="TIME", help="until when, RFC 3339 or Unix seconds (default: now; a file: its end)")
     parser.add_argument("--step", type=seconds, metavar="DURATION", help="evaluate more rarely than the rules say: faster, and coarser")
-    parser.add_argument("--model", help="this model only")
+    parser.add_argument("--model", type=said, help="this model only")
     parser.add_argument("--alert", dest="alerts", action="append", default=[], metavar="NAME", help="this alert only; repeatable")
     parser.add_argument(
         "--set",
@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--knobs", type=Path, metavar="FILE", help="the knobs that this site renders the pack with")
     parser.add_argument("--recorded", action="store_true", help="read recordings from Prometheus, which must have had the rules then")
-    parser.add_argument("--most-pages", type=float, metavar="NUMBER", help="exit with 1 when the last variant pages more often in a week")
+    parser.add_argument("--most-pages", type=number(0), metavar="N", help="exit with 1 when the last variant pages more often in a week")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the timeline as a picture")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=_run)

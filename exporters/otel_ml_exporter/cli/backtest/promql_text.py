@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from otel_ml import catalogue as names
-from otel_ml.errors import OtelMLError
+from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter.alertmanager import Matcher
 from otel_ml_exporter.mixin.promql import MODEL_VERSION, SIGNAL
 from otel_ml_exporter.routing import parse_matchers
@@ -24,8 +24,11 @@ _OFFSET = re.compile(r"\s+offset\s+(-?(?:\d+(?:ms|[smhdwy]))+)")
 _AT = re.compile(r"\s*@")
 
 
-class SubstitutionError(OtelMLError):
+class SubstitutionError(ConfigurationError):
     """An expression that cannot be evaluated over the past by substitution."""
+
+    def __init__(self, recording: str, problem: str) -> None:
+        super().__init__("the rules", [Fault(recording, problem, "give --recorded to read what Prometheus has")])
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def inline(expr: str, recordings: Mapping[str, Sequence[Recorded]], *, step: str
             return None
         if found.name in inside or found.pinned:
             problem = "is read at a fixed time" if found.pinned else "is recorded from itself"
-            raise SubstitutionError(f"{found.name} {problem}; give --recorded to read what Prometheus has")
+            raise SubstitutionError(found.name, problem)
         parts = [
             _labelled(inline(each.expr, recordings, step=step, inside=(*inside, found.name)), each.labels)
             for each in recordings[found.name]
@@ -141,9 +144,7 @@ def _filtered(body: str, found: Selector) -> str:
     """A result has no matchers; equality is a set operation with a vector of that label."""
     for matcher in parse_matchers(found.matchers):
         if matcher.regex:
-            raise SubstitutionError(
-                f"{found.name}{{{matcher}}}: a recording is read by a pattern; give --recorded to read what Prometheus has"
-            )
+            raise SubstitutionError(f"{found.name}{{{matcher}}}", "a recording is read by a pattern")
         operator = "and" if matcher.equal else "unless"
         body = f'({body} {operator} on ({matcher.name}) label_replace(vector(1), "{matcher.name}", {_quoted(matcher.value)}, "", ""))'
     return body

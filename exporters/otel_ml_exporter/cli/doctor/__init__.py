@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from otel_ml_exporter.cli.arguments import said
 from otel_ml_exporter.cli.servers import add_access, add_alertmanager, add_prometheus, server_url
 
 
@@ -16,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Test each link from the model's process to the person on call; nothing is changed and no alert is sent.",
         epilog="Exit codes: 0 no link is broken; 1 a link is broken, with its mend; 2 wrong usage.",
     )
-    parser.add_argument("--model", required=True, help="the model whose path is walked")
+    parser.add_argument("--model", type=said, required=True, help="the model whose path is walked")
     add_prometheus(parser)
     add_alertmanager(parser)
     add_access(parser)

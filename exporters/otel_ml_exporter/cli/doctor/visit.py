@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Final
 
-from otel_ml import Baseline
 from otel_ml import catalogue as names
+from otel_ml_exporter.cli.arguments import baseline as given
 from otel_ml_exporter.cli.doctor import evaluation, notification, service
 from otel_ml_exporter.cli.doctor.links import BROKEN, Case, Check, Finding, Link, ok, walk
 from otel_ml_exporter.cli.servers import alertmanager, prometheus
@@ -54,7 +54,7 @@ _WIDTH = max(len(check.name) for check in CHECKS)
 
 def visit(options: argparse.Namespace) -> int:
     """Walk the path and print each link as it is tested; 1 when one is broken."""
-    baseline = Baseline.load(options.baseline) if options.baseline else None
+    baseline = given(options.baseline)
     with ExitStack() as open_:
         exporter, target = (
             open_.enter_context(Remote(name, url, timeout=10)) if url else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from otel_ml_exporter.cli.arguments import seconds
+from otel_ml_exporter.cli.arguments import number, said, seconds, whole
 from otel_ml_exporter.cli.servers import add_access, add_prometheus
 from otel_ml_exporter.mixin.delivery import CHECKS, Limits
 
@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "when it matters and chance does not explain it.",
         epilog="Exit codes: 0 pass; 1 fail, with the reason; 2 wrong usage; 3 inconclusive: no data, too few, or no Prometheus.",
     )
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", type=said, required=True)
     parser.add_argument("--canary", metavar="VERSION", help="default: the version that serves with the role canary")
     parser.add_argument("--stable", metavar="VERSION", help="default: the version that serves with the role stable")
     add_prometheus(parser)
@@ -27,11 +27,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--window", type=seconds, default=600.0, metavar="DURATION", help="how far to look back (default: 10m)")
     parser.add_argument("--wait", type=seconds, default=0.0, metavar="DURATION", help="ask again for so long while it is inconclusive")
     parser.add_argument("--checks", type=_checks, default=CHECKS, metavar="A,B", help=f"default: {','.join(CHECKS)}")
-    parser.add_argument("--minimum", type=int, default=limits.minimum, metavar="N", help="calls and predictions (default: %(default)s)")
-    parser.add_argument("--error-margin", type=float, default=limits.error_margin, help="share that does not matter (default: %(default)s)")
-    parser.add_argument("--latency-margin", type=float, default=limits.latency_margin, help="share of the stable's (default: %(default)s)")
-    parser.add_argument("--quantile", type=float, default=limits.quantile, help="of the latency (default: %(default)s)")
-    parser.add_argument("--psi", type=float, default=limits.psi, help="PSI of predictions that does not matter (default: %(default)s)")
+    for name, kind, text in (
+        ("minimum", whole(1), "calls and predictions that are enough"),
+        ("error_margin", number(0, 1), "share of failed calls that does not matter"),
+        ("latency_margin", number(0), "share of the stable version's latency that does not matter"),
+        ("quantile", number(0.001, 0.999), "of the latency"),
+        ("psi", number(0), "PSI of predictions that does not matter"),
+    ):
+        flag, usual = f"--{name.replace('_', '-')}", getattr(limits, name)
+        parser.add_argument(flag, type=kind, default=usual, metavar="N", help=f"{text} (default: {usual:g})")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=_run)
 

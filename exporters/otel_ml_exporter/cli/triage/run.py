@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import asdict
 
-from otel_ml import Baseline
+from otel_ml_exporter.cli.arguments import baseline as given
 from otel_ml_exporter.cli.servers import alertmanager, prometheus
 from otel_ml_exporter.cli.triage.forms import as_markdown, as_text, headline
 from otel_ml_exporter.cli.triage.gather import gather
@@ -15,7 +15,7 @@ from otel_ml_exporter.cli.triage.gather import gather
 
 def run(options: argparse.Namespace) -> int:
     """Print the report; 1 when a person should look."""
-    baseline = Baseline.load(options.baseline) if options.baseline else None
+    baseline = given(options.baseline)
     with prometheus(options) as server, alertmanager(options) as other:
         report = gather(
             server,
