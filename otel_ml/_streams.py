@@ -1,14 +1,15 @@
 """Answers that come piece by piece: handed on unchanged, timed to their end, and closed as their consumer closes them.
 
-A generator stays a generator: `send`, `throw`, `close` and the value it returns pass through. Of a streaming response, which holds
-its chunks in `body_iterator` as Starlette's does, only the iterator is exchanged. Other iterators may be files or connections with
-a life of their own; they are left alone, and timed until they are returned.
+A generator stays a generator: `send`, `throw`, `close` and the value it returns pass through. A consumer that leaves early, or whose
+task is cancelled, is no error of the model. Of a streaming response, which holds its chunks in `body_iterator` as Starlette's does,
+only the iterator is exchanged. A coroutine or a future that a plain function returns is a stream of one piece. Other iterators may be
+files or connections with a life of their own; they are left alone, and timed until they are returned.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from types import AsyncGeneratorType, GeneratorType
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol
 
 from otel_ml._at_work import AtWork
@@ -57,16 +58,14 @@ def relay(stream: Iterator[Any], watcher: Watcher) -> Generator[Any, Any, Any]:
                     item = next(stream) if received is None else stream.send(received)  # type: ignore[attr-defined]
     except StopIteration as end:
         return end.value
-    except GeneratorExit:
-        raise
-    except BaseException as raised:
+    except Exception as raised:
         error = raised
         raise
     finally:
         watcher.end(error)
 
 
-def relaying(begin: Begin) -> Callable[..., AsyncGenerator[Any, Any]]:  # noqa: C901 - `yield from` does not exist here
+def relaying(begin: Begin) -> Callable[..., AsyncGenerator[Any, Any]]:
     """An async generator function that hands on the pieces of the stream that `begin` gives with its watcher."""
 
     async def relayed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
@@ -94,9 +93,7 @@ def relaying(begin: Begin) -> Callable[..., AsyncGenerator[Any, Any]]:  # noqa: 
                         item = await (stream.__anext__() if received is None else stream.asend(received))
         except StopAsyncIteration:
             return
-        except GeneratorExit:
-            raise
-        except BaseException as raised:
+        except Exception as raised:
             error = raised
             raise
         finally:
@@ -127,6 +124,33 @@ def _watched_response(response: Any, watcher: Watcher) -> Any:
     return response
 
 
+async def _awaited(answer: Awaitable[Any], watcher: Watcher) -> Any:
+    """What a coroutine returns; cancelled by whoever waits for it, such as `asyncio.wait_for`, it is an error."""
+    error: BaseException | None = None
+    try:
+        with watcher.at_work:
+            found = await answer
+        return watcher.piece(found)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        watcher.end(error)
+
+
+def _watched_future(future: Any, watcher: Watcher) -> Any:
+    def done(ended: Any) -> None:
+        error: BaseException | None = None
+        try:
+            watcher.piece(ended.result())
+        except BaseException as raised:  # noqa: BLE001 - the future raises it for whoever asks
+            error = raised
+        watcher.end(error)
+
+    future.add_done_callback(done)
+    return future
+
+
 Watch = Callable[[Any, Watcher], Any]
 _watches: dict[type, Watch | None] = {}
 
@@ -152,7 +176,11 @@ def _watch_of_type(kind: type, answer: Any) -> Watch | None:
         return _relay_async
     if hasattr(kind, "__next__") and kind.__module__ in ("builtins", "itertools"):
         return relay
+    if issubclass(kind, CoroutineType):
+        return _awaited
     try:
+        if hasattr(answer, "add_done_callback"):
+            return _watched_future
         return _watched_response if hasattr(answer, "body_iterator") else None
     except Exception:  # noqa: BLE001 - a user's __getattr__ may raise anything
         return None

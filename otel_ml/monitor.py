@@ -79,6 +79,14 @@ class Monitor:
     2
     """
 
+    _options: dict[str, Any]
+
+    def __new__(cls, *_: Any, **options: Any) -> Monitor:  # noqa: PYI034 - typing.Self is younger than Python 3.10
+        """Remember the options, for a copy in another process."""
+        self = super().__new__(cls)
+        self._options = options
+        return self
+
     def __init__(
         self,
         baseline: str | Path | Baseline | None = None,
@@ -143,6 +151,15 @@ class Monitor:
         self._record_duration = emitter.duration.record
         self._owners = emitter.register(self._counts)
         weakref.finalize(self, self._owners.leave, self._counts).atexit = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it is made again, counts from 0 and reports to the global providers there."""
+        options = {name: value for name, value in self._options.items() if name != "baseline" and not name.endswith("_provider")}
+        return partial(type(self), self.baseline, **options), ()
+
+    def __deepcopy__(self, _: Any) -> Monitor:
+        """A copy of a service counts with the monitor of its original."""
+        return self
 
     def wrap(self, function: Function) -> Function:
         """`function`, monitored: the same signature, return value and exceptions; its first argument is the input, or what `inputs` says.

@@ -1,10 +1,13 @@
 """The monitored function stays the function it was: signature, result, exceptions; sync, async, method or object."""
 
 import asyncio
+import copy
 import functools
 import inspect
+import pickle
 
 import pytest
+from joblib import Parallel, delayed
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -193,6 +196,26 @@ def test_monitors_of_one_version_count_together_and_each_knows_its_own(numeric):
     assert (rows(first), rows(second)) == (3, 4)
     metrics = {m.name: m for r in reader.get_metrics_data().resource_metrics for s in r.scope_metrics for m in s.metrics}
     assert [point.value for point in metrics["ml.inference.rows"].data.data_points] == [7]
+
+
+def test_a_monitored_function_goes_to_other_processes_and_a_copied_service_shares_its_monitor(monitor):
+    class Service:
+        def __init__(self):
+            self.predict = monitor.wrap(lambda data: [0.9 for _ in data])
+
+    service = copy.deepcopy(Service())
+    assert Parallel(n_jobs=2)(delayed(service.predict)([ROW]) for _ in range(2)) == [[0.9], [0.9]]
+    service.predict([ROW])
+    assert rows(monitor) == 1
+
+
+def test_a_monitor_is_made_again_of_its_options_with_the_global_providers(numeric, tmp_path):
+    numeric.save(tmp_path / "baseline.json")
+    monitor = Monitor(tmp_path / "baseline.json", events=0.5, meter_provider=MeterProvider([]))
+    (tmp_path / "baseline.json").unlink()
+    again = pickle.loads(pickle.dumps(monitor))
+    assert again.baseline == numeric
+    assert again.__reduce__()[0].keywords == {"events": 0.5}
 
 
 def test_a_second_baseline_for_one_version_is_refused_with_the_mend(numeric):

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -114,8 +115,10 @@ def test_an_abandoned_stream_is_recorded_once_when_it_vanishes(watched, pieces):
     assert watched.counted == (1, pieces, 0)
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
-def test_an_error_inside_reaches_the_consumer_and_is_counted(watched, error):
+@pytest.mark.parametrize(
+    ("error", "counted"), [(ValueError("bad"), "ValueError"), (KeyboardInterrupt(), None), (asyncio.CancelledError(), None)], ids=repr
+)
+def test_an_error_inside_reaches_the_consumer_and_is_counted_but_an_interruption_is_no_error(watched, error, counted):
     @watched.monitor.wrap
     def predict(_):
         yield 0.1
@@ -126,8 +129,7 @@ def test_an_error_inside_reaches_the_consumer_and_is_counted(watched, error):
     with pytest.raises(type(error)) as caught:
         next(stream)
     assert caught.value is error
-    assert sum(watched.durations.values()) == 1
-    assert None not in watched.durations
+    assert watched.durations == {counted: 1}
 
 
 async def aconversation(_):
@@ -158,7 +160,7 @@ def test_async_generators_keep_their_protocol(watched, wrapped):
     assert watched.counted == (1, 2, 1)
 
 
-@pytest.mark.parametrize("how", ["closed", "abandoned"])
+@pytest.mark.parametrize("how", ["closed", "abandoned", "cancelled"])
 def test_an_async_generator_left_early_is_closed_and_recorded(watched, how):
     aconversation.closed = False
 
@@ -167,6 +169,9 @@ def test_an_async_generator_left_early_is_closed_and_recorded(watched, how):
         await anext(stream)
         if how == "closed":
             await stream.aclose()
+        if how == "cancelled":
+            with pytest.raises(asyncio.CancelledError):
+                await stream.athrow(asyncio.CancelledError())
         del stream
         gc.collect()
         await asyncio.sleep(0.01)
@@ -186,6 +191,37 @@ def test_a_coroutine_may_return_a_stream(watched):
 
     assert asyncio.run(consume()) == [0.1, None]
     assert watched.durations == {None: 1}
+
+
+async def later(_):
+    await asyncio.sleep(0)
+    return [0.9]
+
+
+async def too_late(_):
+    await asyncio.sleep(0)
+    raise ValueError("bad")
+
+
+@pytest.mark.parametrize(("model", "error", "counted"), [(later, None, (1, 0, 1)), (too_late, "ValueError", (1, 0, 0))])
+@pytest.mark.parametrize("form", ["coroutine", "task", "future"])
+def test_a_plain_function_may_return_what_is_awaited(watched, form, model, error, counted):
+    with ThreadPoolExecutor(1) as pool:
+
+        @watched.monitor.wrap
+        def predict(data):
+            if form == "future":
+                return asyncio.wrap_future(pool.submit(asyncio.run, model(data)))
+            return model(data) if form == "coroutine" else asyncio.ensure_future(model(data))
+
+        async def ask():
+            assert watched.durations == {}
+            return await asyncio.gather(predict([ROW]), return_exceptions=True)
+
+        answer = asyncio.run(ask())
+    assert (answer == [[0.9]]) is (error is None)
+    assert watched.durations == {error: 1}
+    assert watched.counted == counted
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
