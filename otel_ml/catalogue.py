@@ -140,6 +140,8 @@ SIGNAL_PERFORMANCE_R2: Final = "performance_r2"
 SIGNAL_PERFORMANCE_MAE: Final = "performance_mae"
 SIGNAL_PERFORMANCE_RMSE: Final = "performance_rmse"
 SIGNAL_SEGMENT_GAP: Final = "segment_gap"
+SIGNAL_SEGMENT_RECALL_GAP: Final = "segment_recall_gap"
+SIGNAL_SEGMENT_ERROR_RATIO: Final = "segment_error_ratio"
 SIGNAL_ESTIMATED_DROP: Final = "estimated_drop"
 SIGNAL_LABEL_DELAY: Final = "label_delay"
 SIGNAL_LABEL_COVERAGE: Final = "label_coverage"
@@ -419,6 +421,8 @@ ATTRIBUTES: Final = (
             SIGNAL_PERFORMANCE_MAE: "Limit of the mean absolute error.",
             SIGNAL_PERFORMANCE_RMSE: "Limit of the root of the mean squared error.",
             SIGNAL_SEGMENT_GAP: "How much less accurate a segment may be than the whole.",
+            SIGNAL_SEGMENT_RECALL_GAP: "How much less of the positives may be found in a segment than in the whole.",
+            SIGNAL_SEGMENT_ERROR_RATIO: "How many times the mean absolute error of the whole a segment may have.",
             SIGNAL_ESTIMATED_DROP: "How much the estimated accuracy may lie below the baseline's.",
             SIGNAL_LABEL_DELAY: "Seconds within which nine outcomes in ten arrive.",
             SIGNAL_LABEL_COVERAGE: "Least share of predictions that get an outcome.",
@@ -709,6 +713,12 @@ CALIBRATION_ECE_CLASS = Metric(
 LOG_LOSS = Metric("ml.log_loss", "gauge", "", "Mean log loss of the confidence.", _OUTCOMES)
 SEGMENT_PERFORMANCE = Metric(
     "ml.segment.performance", "gauge", "", "A score of one segment, measured with labels.", (*_OUTCOMES, SEGMENT, METRIC)
+)
+SEGMENT_PERFORMANCE_LOW = Metric(
+    "ml.segment.performance.low", "gauge", "", "Lower end of the 95 % interval of that score.", (*_OUTCOMES, SEGMENT, METRIC)
+)
+SEGMENT_PERFORMANCE_HIGH = Metric(
+    "ml.segment.performance.high", "gauge", "", "Upper end of the 95 % interval of that score.", (*_OUTCOMES, SEGMENT, METRIC)
 )
 RESIDUAL_MEAN = Metric("ml.residual.mean", "gauge", "", "Mean error of the predictions in a range.", (*_OUTCOMES, BIN))
 LABEL_KAPPA = Metric(

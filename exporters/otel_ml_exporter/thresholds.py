@@ -49,6 +49,8 @@ DEFAULTS = (
     Threshold(names.SIGNAL_PERFORMANCE_MAE, None, names.CRITICAL, math.inf),
     Threshold(names.SIGNAL_PERFORMANCE_RMSE, None, names.CRITICAL, math.inf),
     Threshold(names.SIGNAL_SEGMENT_GAP, 0.1, names.WARNING),
+    Threshold(names.SIGNAL_SEGMENT_RECALL_GAP, None, names.WARNING),
+    Threshold(names.SIGNAL_SEGMENT_ERROR_RATIO, 2.0, names.WARNING, math.inf),
     Threshold(names.SIGNAL_ESTIMATED_DROP, 0.02, names.WARNING),
     Threshold(names.SIGNAL_LABEL_DELAY, DAY, names.WARNING, unit="s"),
     Threshold(names.SIGNAL_LABEL_COVERAGE, 0.5, names.WARNING),

@@ -15,7 +15,8 @@ from otel_ml_exporter.outcomes.tables import Outcome, Prediction
 from otel_ml_exporter.service import Exporter
 
 RULES = Path(__file__).parents[2] / "alert_rules" / "quality.yaml"
-ROWS = 3_000
+ROWS = 6_000
+SEGMENTS = np.where(np.arange(ROWS) % 5, "eu", "us")
 HOUR, DAY = 3_600.0, 86_400.0
 
 
@@ -50,33 +51,56 @@ def assert_firing(tmp_path):
 
 
 @pytest.fixture
-def price(tmp_path):
-    """Make an exporter that watches a regression, with pairs made `age` seconds ago and known now; its error is 10 on average."""
+def running(tmp_path):
+    """Make an exporter that watches a model, with pairs of it whose predictions are `age` seconds old and whose outcomes are new."""
     made = []
-    rng = np.random.default_rng(6)
-    predicted = rng.normal(100, 20, ROWS)
-    truth = predicted + rng.laplace(0, 10, ROWS)
-    baseline = Baseline.from_data(predicted[:, None], model="price", version="1", predictions=predicted, task="regression")
-    baseline.save(tmp_path / "price.json")
 
-    def make(*, age=60.0, **settings):
-        exporter = Exporter(parse({"store": ":memory:", "models": [{"baseline": "price.json", **settings}]}, tmp_path))
+    def make(baseline, answers, truths, *, age=60.0, **settings):
+        baseline.save(tmp_path / "model.json")
+        exporter = Exporter(parse({"store": ":memory:", "models": [{"baseline": "model.json", **settings}]}, tmp_path))
         made.append(exporter)
         now = time.time()
-        segments = np.where(np.arange(ROWS) % 2, "eu", "us")
-        exporter.outcomes.keep(
-            [
-                Prediction("price", "1", str(i), now - age, None, float(p), None, 1.0, str(s))
-                for i, (p, s) in enumerate(zip(predicted, segments, strict=True))
-            ],
-            [Outcome("price", str(i), repr(float(y)), now - 60) for i, y in enumerate(truth)],
-        )
+        predictions = [
+            Prediction(baseline.model, baseline.version, str(i), now - age, *answer, 1.0, SEGMENTS[i]) for i, answer in enumerate(answers)
+        ]
+        exporter.outcomes.keep(predictions, [Outcome(baseline.model, str(i), truth, now - 60) for i, truth in enumerate(truths)])
         exporter.tick(now)
         return exporter
 
     yield make
     for exporter in made:
         exporter.close()
+
+
+@pytest.fixture
+def price(running):
+    """A regression that is off by 10 on average, in segment `us` by as many times that."""
+    rng = np.random.default_rng(6)
+    predicted = rng.normal(100, 20, ROWS)
+    errors = rng.laplace(0, 10, ROWS)
+    baseline = Baseline.from_data(predicted[:, None], model="price", version="1", predictions=predicted, task="regression")
+
+    def make(*, us=1.0, **settings):
+        truths = predicted + np.where(SEGMENTS == "us", us, 1.0) * errors
+        return running(baseline, [(None, number, None) for number in predicted.tolist()], map(str, truths.tolist()), **settings)
+
+    return make
+
+
+@pytest.fixture
+def fraud(running):
+    """A classifier that finds nine positives of ten, in segment `us` three; one row in ten is positive."""
+    rng = np.random.default_rng(7)
+    truths = rng.uniform(0, 1, ROWS) < 0.1
+    found = truths & (rng.uniform(0, 1, ROWS) < np.where(SEGMENTS == "us", 0.3, 0.9))
+    scores = np.where(found, 0.9, 0.1)
+    baseline = Baseline.from_data(scores[:, None], model="fraud", version="1", predictions=scores, labels=truths.astype(int), task="binary")
+
+    def make(**settings):
+        answers = [(str(int(positive)), None, score) for positive, score in zip(found, scores.tolist(), strict=True)]
+        return running(baseline, answers, map(str, truths.astype(int)), **settings)
+
+    return make
 
 
 def _written(labels):
@@ -101,3 +125,19 @@ def test_where_labels_have_a_declared_delay_the_cohort_is_judged(price, assert_f
     limits = {"thresholds": {"performance_mae": 9}, "label_delay": "1d"}
     assert_firing(price(age=HOUR, **limits), "ModelAccuracyBelowFloor")
     assert_firing(price(age=DAY + HOUR, **limits), "ModelAccuracyBelowFloor", {"ml_metric": "mae", "ml_estimate": "cohort"})
+
+
+def test_a_segment_that_errs_by_far_more_than_the_whole_files_a_ticket(price, assert_firing):
+    assert_firing(price(), "ModelSegmentDegraded")
+    assert_firing(price(us=4.0), "ModelSegmentDegraded", {"ml_metric": "mae", "ml_segment": "us"})
+
+
+def test_a_segment_whose_positives_are_missed_is_seen_by_its_recall_where_that_is_stated(fraud, assert_firing):
+    """Of rare positives the accuracy says little."""
+    assert_firing(fraud(), "ModelSegmentDegraded")
+    assert_firing(fraud(thresholds={"segment_recall_gap": 0.2}), "ModelSegmentDegraded", {"ml_metric": "recall", "ml_segment": "us"})
+
+
+def test_a_segment_that_is_less_accurate_files_a_ticket(fraud, assert_firing):
+    exporter = fraud(thresholds={"segment_gap": 0.02})
+    assert_firing(exporter, "ModelSegmentDegraded", {"ml_metric": "accuracy", "ml_segment": "us"})

@@ -9,6 +9,7 @@ import numpy as np
 from otel_ml import catalogue as names
 from otel_ml import stats
 from otel_ml.baseline import Baseline
+from otel_ml.catalogue import Metric
 from otel_ml_exporter.evaluate.readings import Reading, Vector
 from otel_ml_exporter.outcomes import cells, readout
 from otel_ml_exporter.outcomes.readout import Cells, Confusion, Errors
@@ -17,6 +18,7 @@ from otel_ml_exporter.thresholds import Limits
 Score = stats.Interval | float
 IN_SEGMENTS = frozenset({"accuracy", "precision", "recall", "bias", "mae"})
 """The scores that each segment has."""
+_OF_SEGMENT = (names.SEGMENT_PERFORMANCE, names.SEGMENT_PERFORMANCE_LOW, names.SEGMENT_PERFORMANCE_HIGH)
 
 
 def scores(baseline: Baseline, found: Confusion | Errors, limits: Limits) -> Iterator[tuple[str, Score]]:
@@ -43,23 +45,22 @@ def samples(found: Confusion | Errors) -> float:
 
 def score_readings(labels: tuple[str, ...], metric: str, estimate: str, score: Score) -> Iterator[Reading]:
     """A score, and the ends of its interval where it has one."""
-    of_score = (*labels, metric, estimate)
-    if isinstance(score, float):
-        yield Reading(names.PERFORMANCE, of_score, score)
-    else:
-        for published, value in zip((names.PERFORMANCE, names.PERFORMANCE_LOW, names.PERFORMANCE_HIGH), score[:3], strict=True):
-            yield Reading(published, of_score, value)
+    yield from _with_ends((names.PERFORMANCE, names.PERFORMANCE_LOW, names.PERFORMANCE_HIGH), (*labels, metric, estimate), score)
+
+
+def _with_ends(metrics: tuple[Metric, Metric, Metric], labels: tuple[str, ...], score: Score) -> Iterator[Reading]:
+    values = (score,) if isinstance(score, float) else score[:3]
+    yield from (Reading(metric, labels, value) for metric, value in zip(metrics, values, strict=False))
 
 
 def segment_readings(baseline: Baseline, arrived: Cells, labels: tuple[str, ...], limits: Limits) -> Iterator[Reading]:
-    """The scores of each segment with enough pairs."""
+    """The scores of each segment with enough pairs, and the ends of their intervals."""
     for segment, found in readout.segments(arrived):
         known = counted(baseline, found)
         if known is not None and samples(known) >= limits.minimum_outcomes:
             for metric, score in scores(baseline, known, limits):
                 if metric in IN_SEGMENTS:
-                    value = score if isinstance(score, float) else score.value
-                    yield Reading(names.SEGMENT_PERFORMANCE, (*labels, segment, metric), value)
+                    yield from _with_ends(_OF_SEGMENT, (*labels, segment, metric), score)
 
 
 def range_readings(baseline: Baseline, arrived: Cells, labels: tuple[str, ...], limits: Limits) -> Iterator[Reading]:

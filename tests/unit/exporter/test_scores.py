@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from otel_ml import catalogue as names
+from otel_ml import stats
 from otel_ml.baseline import Baseline
 from otel_ml_exporter.database import Database
 from otel_ml_exporter.evaluate import agreement_readings, evaluate_outcomes, labelled, layout_of, total_readings
@@ -141,8 +142,14 @@ def test_a_cohort_is_judged_when_its_labels_are_due(store, baseline, kept):
 def test_each_segment_has_scores_of_its_own(store, baseline, kept):
     _, predicted, truth = kept
     right, us = predicted == truth, np.arange(ROWS) % 4 == 0
-    found = published(evaluate_outcomes(baseline, known(store, baseline), "1h", LIMITS), names.SEGMENT_PERFORMANCE)
+    readings = evaluate_outcomes(baseline, known(store, baseline), "1h", LIMITS)
+    found = published(readings, names.SEGMENT_PERFORMANCE)
     assert found["churn", "3", "1h", "us", "accuracy"] == pytest.approx(right[us].mean())
+    ends = [
+        published(readings, end)["churn", "3", "1h", "us", "accuracy"]
+        for end in (names.SEGMENT_PERFORMANCE_LOW, names.SEGMENT_PERFORMANCE_HIGH)
+    ]
+    assert ends == pytest.approx(stats.wilson_interval(right[us].sum(), us.sum())[1:3])
     assert found["churn", "3", "1h", "eu", "accuracy"] == pytest.approx(right[~us].mean())
     few = evaluate_outcomes(baseline, known(store, baseline), "1h", replace(LIMITS, minimum_outcomes=600))
     assert {labels[3] for labels in published(few, names.SEGMENT_PERFORMANCE)} == {"eu"}

@@ -44,7 +44,7 @@ def _segments(queries: Queries, y: int) -> Panel:
     gap = f"max({queries.limit(names.SIGNAL_SEGMENT_GAP, names.WARNING, *CHOSEN)})"
     return parts.lines(
         "Accuracy by segment",
-        "Of the 20 worst segments; under the dashed line ModelSegmentDegraded fires.",
+        "Of the 20 worst segments; one that is under the dashed line, chance aside, raises ModelSegmentDegraded.",
         "percentunit",
         Place(12, y, 12, 8),
         Line(f"bottomk(20, {by_segment})", f"{{{{{SEGMENT}}}}}"),

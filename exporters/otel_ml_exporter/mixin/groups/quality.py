@@ -4,53 +4,22 @@ from __future__ import annotations
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
-from otel_ml_exporter.mixin.groups.floors import CATEGORY, DASHBOARD, ESTIMATE, METRIC, below_floor, judged
+from otel_ml_exporter.mixin.groups.floors import CATEGORY, DASHBOARD, ESTIMATE, FLOORS, METRIC, below_floor, judged
+from otel_ml_exporter.mixin.groups.segments import GAPS, degraded
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group
-from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SEGMENT, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, value
+from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, look_up, of, value
 
 ACCURACY = equal(METRIC, "accuracy")
-REALIZED = (ACCURACY, equal(ESTIMATE, names.ESTIMATE_REALIZED))
 ESTIMATED = (ACCURACY, equal(ESTIMATE, names.ESTIMATE_CBPE))
 
 
 def quality(queries: Queries) -> Group:
     """The quality of predictions, as far as outcomes are known or can be estimated."""
-    alerts = (*below_floor(queries), _segment(queries), _miscalibrated(queries), _estimated(queries))
+    alerts = [*(below_floor(queries, floor) for floor in FLOORS), *(degraded(queries, gap) for gap in GAPS)]
+    alerts += [_miscalibrated(queries), _estimated(queries)]
     return Group(CATEGORY, "Are the predictions right, as far as outcomes are known?", (*judged(queries), *alerts))
-
-
-def _outcomes(queries: Queries, window: str) -> str:
-    return enough(queries, names.SIGNAL_PERFORMANCE, window, queries.knobs.minimum_outcomes)
-
-
-def _segment(queries: Queries) -> Alert:
-    """Segments without enough outcomes have no score; the whole must have enough to be compared with."""
-    long, model = queries.knobs.long_window, (MODEL, VERSION)
-    by_segment = f"max by ({MODEL_VERSION}, {SEGMENT}) ({queries.windowed(names.SEGMENT_PERFORMANCE, long, ACCURACY)})"
-    whole = queries.score(names.PERFORMANCE, long, *REALIZED)
-    gap = queries.limit(names.SIGNAL_SEGMENT_GAP, names.WARNING)
-    least = f"({whole} - on ({MODEL_VERSION}) {gap})"
-    overall = queries.score(names.PERFORMANCE, long, *REALIZED, *of(*model))
-    shown = queries.limit(names.SIGNAL_SEGMENT_GAP, names.WARNING, *of(*model))
-    samples = queries.samples(names.SIGNAL_PERFORMANCE, long, *of(*model))
-    return Alert(
-        name="ModelSegmentDegraded",
-        expr=both(past(by_segment, "<", least), _outcomes(queries, long)),
-        hold="1h",
-        keep="1h",
-        severity=names.WARNING,
-        category=CATEGORY,
-        summary="The model is worse for one segment",
-        description=(
-            f"{SUBJECT} was right in {value(PERCENT)} of the cases of segment {label(SEGMENT)} over "
-            f"{long}, and in {look_up(overall, *model, form=PERCENT)} of all (limit {look_up(shown, *model, form=PERCENT)} less; "
-            f"{look_up(samples, *model, form=COUNT)} outcomes in all)."
-        ),
-        action="Look for a feature that is broken or new for this segment only; serve the segment's fallback while it is hurt.",
-        dashboard=DASHBOARD,
-    )
 
 
 def _excess(queries: Queries, window: str) -> str:
