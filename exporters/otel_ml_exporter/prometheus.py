@@ -90,6 +90,10 @@ class Prometheus(Remote):
         data = self._ask("POST", "query_range", asked)
         return [Line(entry["metric"], [(float(at), float(value)) for at, value in entry["values"]]) for entry in data["result"]]
 
+    def label_values(self, label: str, start: float, end: float) -> list[str]:
+        """The values of a label between two Unix times, or a little around them."""
+        return [str(value) for value in self._ask("GET", f"label/{label}/values?start={start:.0f}&end={end:.0f}")]
+
     def version(self) -> str:
         """The server's version."""
         return str(self._ask("GET", "status/buildinfo").get("version", "unknown"))

@@ -98,7 +98,10 @@ def test_the_list_is_worst_first_and_says_what_is_muted(url, capsys):
         ("ModelFeatureDrift", ["nobody"]),
     ]
     assert "another" in run(capsys, url, "list")[1]
-    assert run(capsys, url, "list", "--model=fine")[:2] == (0, "nothing fires for model fine\n")
+    assert run(capsys, url, "list", "--model=lsited")[:2] == (
+        0,
+        "nothing fires for model lsited; something does for models listed, another\n",
+    )
 
 
 def test_a_drill_rings_says_that_it_is_one_and_resolves(url, pager, capsys):
@@ -151,7 +154,7 @@ def test_a_route_to_nobody_is_a_no_before_anything_is_sent(url, capsys):
     code, _, err = run(capsys, url, "test", "--model=quiet", "--severity=warning")
     assert code == 1
     assert "routed to receiver 'nobody', and nobody is behind it" in err
-    assert run(capsys, url, "list", "--model=quiet")[1] == "nothing fires for model quiet\n"
+    assert run(capsys, url, "list", "--model=quiet")[1].startswith("nothing fires for model quiet")
 
 
 @pytest.mark.parametrize(

@@ -174,13 +174,19 @@ def test_more_pages_than_a_person_bears_are_a_no(server, capsys):
     assert run(capsys, *given, "--alert=ModelErrorBudgetBurn", "--recorded", "--most-pages=0")[0] == 0
 
 
+def test_a_name_that_nobody_knows_is_a_no_and_never_zero_pages(server, capsys):
+    code, out, err = run(capsys, f"--prometheus={server}", f"--end={START + HOURS * 3_600}", "--range=12h", "--model=nope")
+    assert (code, out) == (1, "")
+    assert "has no series of model 'nope' in 12h; it knows models churn" in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--set=feature_psi=0.2"], "is compared with ml_threshold"),
         (["--set=eror_ratio=0.2"], "eror_ratio: is no threshold and no knob of these rules"),
         (["--set=error_budget=many"], "'many' is no number"),
-        (["--alert=ModelNothing"], "ModelNothing: leaves no alert; choose from ModelAbstentionHigh"),
+        (["--alert=ModelNothing"], "ModelNothing: is no alert of these rules; choose from ModelAbstentionHigh"),
         (["--history=nowhere.om"], "nowhere.om: No such file"),
         (["README.md"], "README.md cannot be used"),
     ],

@@ -59,6 +59,9 @@ def url(tmp_path_factory):
     for version, role in roles:
         series = f'ml_model_info{{ml_model_name="churn",ml_model_version="{version}",ml_model_role="{role}"}}'
         lines[series] = [f"{series} 1 {now - 3_600 + 60 * minute}" for minute in range(61)]
+    lines['ml_model_info{ml_model_name="fraud",ml_model_version="1"}'] = [
+        f'ml_model_info{{ml_model_name="fraud",ml_model_version="1"}} 1 {now}'
+    ]
     text, last = [], None
     for series in sorted(lines):
         name = series.partition("{")[0]
@@ -105,6 +108,9 @@ def test_the_versions_come_from_their_roles_and_checks_can_be_left_out(url, caps
     code, _, checks = gate(capsys, url, "--model=fraud")
     assert code == 3
     assert "no version has the role canary of model fraud; give --canary VERSION" in checks["errors"]["reason"]
+    code, _, checks = gate(capsys, url, "--model=fruad", "--canary=2", "--stable=1")
+    assert code == 3
+    assert "has no series of model 'fruad' in 1h; it knows models fraud, churn" in checks["errors"]["reason"]
 
 
 def test_two_versions_without_a_single_error_pass(url, capsys):

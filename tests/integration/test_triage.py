@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import time
 
@@ -12,6 +13,7 @@ import pytest
 from otel_ml import Baseline
 from otel_ml_exporter.alertmanager import Alertmanager, Matcher
 from otel_ml_exporter.cli import main
+from otel_ml_exporter.cli.backtest import scratch
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
 from support import eventually, free_port, running_alertmanager, running_prometheus
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.e2e
 
 HOUR = 3_600
 STEP = 120
+GONE = "über/modell 1|$(id); 'x"
 
 
 def day(now):
@@ -48,6 +51,7 @@ def day(now):
         f"ml_inference_duration_seconds_count{{{model}}}": lambda ago: (25 * HOUR - ago) / 60 * 97,
         f'ml_inference_duration_seconds_count{{{model},error_type="ValueError"}}': lambda ago: (25 * HOUR - ago) / 60 * 3,
         'ml_model_info{ml_model_name="calm",ml_model_version="1",ml_baseline_id="b1",ml_model_role="stable"}': lambda ago: 1,
+        f'ml_model_info{{ml_model_name="{GONE}",ml_model_version="1"}}': lambda ago: 1 if ago >= 10 * HOUR else None,
     }
     last = None
     for series in sorted(levels):
@@ -134,7 +138,7 @@ def test_the_page_reads_from_top_to_bottom(servers, capsys):
     assert "3.00% of them failed" in out
     assert "warning ModelFeatureDrift firing for " in out
     assert "runbook: https://github.com/otel-ml/otel-ml/blob/main/alert_rules/runbooks/ModelFeatureDrift.md" in out
-    assert 'otel-ml alerts silence --model churn --for 2h --comment "why"' in out
+    assert f"otel-ml alerts silence --model churn --for 2h --comment why --alertmanager {servers[1]}\n" in out
 
 
 def test_a_ticket_gets_markdown(servers, capsys):
@@ -177,8 +181,45 @@ def test_a_calm_model_is_ok_and_one_without_alertmanager_says_what_is_not_known(
     assert "OK: 0 pages, 0 tickets" in out
     assert "what is muted is unknown: Alertmanager at" in out
     assert "there are no scores" in out
-    code, out = triage(capsys, servers, "--model=nobody")
-    assert "model nobody reports nothing now" in out
+
+
+def test_a_model_that_stopped_to_report_is_never_ok_however_long_ago_that_was(servers, capsys):
+    code, out = triage(capsys, servers, f"--model={GONE}")
+    assert code == 1
+    assert re.search(r"  SILENT: 0 pages, 0 tickets, reports nothing since 20\d\d-.* UTC \((9h 5\dm|10h( \dm)?) ago\)", out)
+    assert f"find the broken link: otel-ml doctor --model {shlex.quote(GONE)} --prometheus http://127.0.0.1:" in out
+    code, out = triage(capsys, servers, f"--model={GONE}", "--range=9h", "--markdown")
+    assert (code, "SILENT: 0 pages, 0 tickets, reports nothing, and did not for 9h" in out) == (1, True)
+
+
+def test_a_command_that_is_printed_runs_as_it_is_pasted(servers, capsys):
+    _, out = triage(capsys, servers, f"--model={GONE}")
+    otel_ml, *words = shlex.split(re.search("when it is planned: (.*)", out)[1])
+    assert otel_ml == "otel-ml"
+    assert main(words) == 0
+    otel_ml, *words = shlex.split(re.search("end it with: (.*)", capsys.readouterr().out)[1])
+    with Alertmanager("Alertmanager", servers[1]) as server:
+        (made,) = server.silences([Matcher("ml_model_name", GONE)])
+        assert made.state == "active"
+        assert main(words) == 0
+        assert server.silences([Matcher("ml_model_name", GONE)])[0].state == "expired"
+
+
+def test_a_name_that_nobody_knows_is_a_no_with_the_names_that_are_known(servers, capsys):
+    assert main(["triage", *servers[0], "--model=chrun"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"has no series of model 'chrun' in 1d; it knows models churn, calm, {GONE}" in said.err
+
+
+def test_without_rules_nothing_is_ok(tmp_path, capsys):
+    (tmp_path / "now.om").write_text(f'ml_model_info{{ml_model_name="churn",ml_model_version="3"}} 1 {time.time():.0f}\n# EOF\n')
+    with scratch.filled(tmp_path / "now.om") as server:
+        words = [f"--prometheus={server.url}", f"--alertmanager=http://127.0.0.1:{free_port()}"]
+        code, out = triage(capsys, (words, ""), "--model=churn")
+        assert (code, "LOOK: what fires is unknown, no scores" in out) == (1, True)
+        assert "no alert of the pack is loaded" in out
+        assert "fires\n  unknown\n" in out
 
 
 def test_no_prometheus_is_no_report(capsys):

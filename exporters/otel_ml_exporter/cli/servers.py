@@ -13,24 +13,28 @@ if TYPE_CHECKING:
     from otel_ml_exporter.prometheus import Prometheus
     from otel_ml_exporter.remote import Access
 
-PROMETHEUS: Final = "PROMETHEUS_URL"
-ALERTMANAGER: Final = "ALERTMANAGER_URL"
 HTTP_CONFIG: Final = "OTEL_ML_HTTP_CONFIG"
+_SERVERS: Final = {
+    "prometheus": ("PROMETHEUS_URL", "http://127.0.0.1:9090"),
+    "alertmanager": ("ALERTMANAGER_URL", "http://127.0.0.1:9093"),
+}
+"""Each server's variable, and where it is without one."""
 
 
 def add_prometheus(parser: argparse.ArgumentParser) -> None:
     """Add `--prometheus`."""
-    _add(parser, "--prometheus", PROMETHEUS, "http://127.0.0.1:9090")
+    _add(parser, "prometheus")
 
 
 def add_alertmanager(parser: argparse.ArgumentParser) -> None:
     """Add `--alertmanager`."""
-    _add(parser, "--alertmanager", ALERTMANAGER, "http://127.0.0.1:9093")
+    _add(parser, "alertmanager")
 
 
-def _add(parser: argparse.ArgumentParser, flag: str, variable: str, default: str) -> None:
+def _add(parser: argparse.ArgumentParser, name: str) -> None:
+    variable, default = _SERVERS[name]
     url = os.environ.get(variable) or default
-    parser.add_argument(flag, type=server_url, default=url, metavar="URL", help=f"default: ${variable}, else {default}")
+    parser.add_argument(f"--{name}", type=server_url, default=url, metavar="URL", help=f"default: ${variable}, else {default}")
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +58,20 @@ def server_url(text: str) -> str:
     if not fits:
         raise argparse.ArgumentTypeError("is not a URL; write it as http://host:port")
     return text
+
+
+def given(options: argparse.Namespace, *servers: str) -> list[str]:
+    """How this call names these servers and the way in, where not as usual, for a command that is to ask them too; without passwords."""
+    words = []
+    for name in servers:
+        variable, default = _SERVERS[name]
+        url = getattr(options, name)
+        if url != (os.environ.get(variable) or default):
+            parts = urlsplit(url)
+            words += [f"--{name}", parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()]
+    if options.http_config and str(options.http_config) != os.environ.get(HTTP_CONFIG):
+        words += ["--http-config", str(options.http_config)]
+    return words
 
 
 def prometheus(options: argparse.Namespace) -> Prometheus:

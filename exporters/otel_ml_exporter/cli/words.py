@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -38,6 +39,15 @@ def clock(at: float) -> str:
     '2023-11-14 22:13 UTC'
     """
     return f"{dt.datetime.fromtimestamp(at, dt.timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def command(*words: str) -> str:
+    """A command of ours, ready for a shell.
+
+    >>> command("doctor", "--model", "a|b")
+    "otel-ml doctor --model 'a|b'"
+    """
+    return shlex.join(("otel-ml", *words))
 
 
 def counted(number: float, thing: str) -> str:

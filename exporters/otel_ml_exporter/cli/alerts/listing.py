@@ -11,8 +11,10 @@ from dataclasses import asdict
 from otel_ml import catalogue as names
 from otel_ml_exporter.alertmanager import Alert, Matcher
 from otel_ml_exporter.cli.exporter import table
+from otel_ml_exporter.cli.models import listed
 from otel_ml_exporter.cli.servers import alertmanager
 from otel_ml_exporter.cli.words import ago
+from otel_ml_exporter.mixin.pack import ALL_MODELS
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, VERSION
 
 _HEADER = ("severity", "alert", "model", "version", "feature", "since", "told to", "state", "summary")
@@ -23,13 +25,15 @@ def show(options: argparse.Namespace) -> int:
     """Print the alerts; always 0."""
     with alertmanager(options) as server:
         alerts = worst_first(server.alerts(about(options.model)))
+        others = set() if alerts or not options.model else {alert.labels[MODEL] for alert in server.alerts(about(None))} - {ALL_MODELS}
     if options.json:
         print(json.dumps([asdict(alert) for alert in alerts]))
     elif alerts:
         now = time.time()
         print(table([_HEADER, *(_row(alert, now) for alert in alerts)]))
     else:
-        print(f"nothing fires for model {options.model}" if options.model else "nothing fires")
+        about_model = f" for model {options.model}" if options.model else ""
+        print(f"nothing fires{about_model}" + (f"; something does for {listed(others, options.model)}" if others else ""))
     return 0
 
 

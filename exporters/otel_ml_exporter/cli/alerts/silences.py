@@ -13,8 +13,8 @@ from dataclasses import asdict
 from otel_ml_exporter.alertmanager import Matcher, Silence
 from otel_ml_exporter.cli.alerts.listing import about
 from otel_ml_exporter.cli.exporter import table
-from otel_ml_exporter.cli.servers import alertmanager
-from otel_ml_exporter.cli.words import clock
+from otel_ml_exporter.cli.servers import alertmanager, given
+from otel_ml_exporter.cli.words import clock, command
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, VERSION
 
 WEEK = 7 * 86_400
@@ -32,7 +32,9 @@ def make(options: argparse.Namespace) -> int:
         muted = len(server.alerts(matchers))
         made = server.silence(matchers, starts=now, ends=now + options.duration, author=options.author or _user(), comment=options.comment)
     print(f"silence {made} until {clock(now + options.duration)}: {', '.join(map(str, matchers))}")
-    print(f"it mutes {muted} of the alerts that fire now; end it with: otel-ml alerts expire {made}")
+    print(
+        f"it mutes {muted} of the alerts that fire now; end it with: {command('alerts', 'expire', made, *given(options, 'alertmanager'))}"
+    )
     return 0
 
 

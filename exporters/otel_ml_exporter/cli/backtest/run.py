@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from otel_ml import catalogue as names
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml.files import write_text
+from otel_ml_exporter.cli import models
 from otel_ml_exporter.cli.backtest import ruleset, scratch
 from otel_ml_exporter.cli.backtest.history import History, Span, outcomes, queries
 from otel_ml_exporter.cli.backtest.picture import draw
 from otel_ml_exporter.cli.backtest.report import Variant, as_data, as_text
-from otel_ml_exporter.cli.backtest.ruleset import Rules
+from otel_ml_exporter.cli.backtest.ruleset import AlertRule, Rules
 from otel_ml_exporter.cli.baseline.progress import Progress
 from otel_ml_exporter.cli.servers import prometheus
 from otel_ml_exporter.mixin.knobs import load
@@ -29,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
     """Print what the alerts would have done; 1 when they would have paged more often than asked for."""
     named = {AS_IS: _chosen(options, {}), **{name: _chosen(options, changes) for name, changes in options.sets.items()}}
     with _past(options) as (server, span), Progress("asking for the past") as progress:
+        if options.model not in {None, *(alert.model for rules in named.values() for alert in rules.alerts)}:
+            models.check(server, options.model, span.start, span.end)
         total, done = queries(list(named.values()), span), 0
 
         def seen() -> None:
@@ -65,13 +68,20 @@ def _chosen(options: argparse.Namespace, changes: dict[str, str]) -> Rules:
         rules = ruleset.of_pack(ruleset.with_knobs(load(options.knobs, {}), others))
     rules = rules.limited({signal: _number(signal, value) for signal, value in limits.items()})
     rules = rules if options.recorded else rules.inlined()
-    wanted = [alert for alert in rules.alerts if alert.severity != "none" and (not options.alerts or alert.name in options.alerts)]
-    if not wanted:
-        known = ", ".join(sorted({alert.name for alert in rules.alerts}))
-        raise ConfigurationError(
-            "--alert", [Fault(", ".join(options.alerts) or "rules", "leaves no alert", f"choose from {known or 'none'}")]
-        )
-    return Rules(tuple(wanted), {})
+    return Rules(tuple(_wanted([alert for alert in rules.alerts if alert.severity != "none"], options.alerts)), {})
+
+
+def _wanted(alerts: list[AlertRule], chosen: list[str]) -> list[AlertRule]:
+    """The alerts that somebody asked for."""
+    known = sorted({alert.name for alert in alerts})
+    faults = [
+        Fault(name, "is no alert of these rules", f"choose from {', '.join(known) or 'none'}") for name in chosen if name not in known
+    ]
+    if not known:
+        faults = [Fault("rules", "hold no alert", "give files with alert rules")]
+    if faults:
+        raise ConfigurationError("--alert" if known else "the rules", faults)
+    return [alert for alert in alerts if not chosen or alert.name in chosen]
 
 
 def _number(signal: str, value: str) -> float:

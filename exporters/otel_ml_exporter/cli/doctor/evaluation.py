@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from otel_ml import Baseline
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, unchecked
+from otel_ml_exporter.cli.pack import alert_names, own
 from otel_ml_exporter.cli.words import ago, span
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import BASELINE, SIGNAL, VERSION, WINDOW
-from otel_ml_exporter.mixin.rules import groups
 from otel_ml_exporter.remote import RemoteError
 
 _DAY = 86_400.0
@@ -129,7 +129,7 @@ def labels(case: Case) -> Finding:
 
 def loaded(case: Case) -> Finding:
     """Prometheus has the rules of the pack."""
-    ours = {alert.name for group in groups(Knobs()) for alert in group.alerts}
+    ours = alert_names()
     missing = sorted(ours - {rule.name for rule in case.rules if rule.alerting})
     mend = "name the files of alert_rules/ in rule_files of prometheus.yml and reload; `promtool check config` helps"
     if len(missing) == len(ours):
@@ -142,7 +142,7 @@ def loaded(case: Case) -> Finding:
 
 def healthy(case: Case) -> Finding:
     """The rules are evaluated, and none fails."""
-    ours = [rule for rule in case.rules if rule.group.startswith("otel-ml-")] or case.rules
+    ours = own(case.rules) or case.rules
     failing = next((rule for rule in ours if rule.health == "err"), None)
     if failing:
         return broken(f"{failing.name} fails: {failing.error}", "mend what it names: duplicate labels or samples, or a query limit")

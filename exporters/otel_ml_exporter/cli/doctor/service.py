@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, unchecked
+from otel_ml_exporter.cli.models import listed
 from otel_ml_exporter.cli.words import ago
 from otel_ml_exporter.mixin.promql import MODEL, VERSION
 from otel_ml_exporter.prometheus import Target
@@ -29,7 +30,7 @@ def endpoint(case: Case) -> Finding:
     samples = [sample for family in families for sample in family.samples]
     models = {sample.labels.get(MODEL, "") for sample in samples if sample.name == _INFO}
     if case.model not in models:
-        return broken(f"{case.target.host} shows {_listed(models)}, not model {case.model}", _WRAP)
+        return broken(f"{case.target.host} shows {listed(models, case.model)}, not model {case.model}", _WRAP)
     return ok(f"{case.target.host} shows model {case.model}")
 
 
@@ -60,7 +61,7 @@ def arrival(case: Case) -> Finding:
         when = "minutes ago" if last is None else ago(last, case.now)
         return broken(f"the last series of model {case.model} came {when}", "look at the last deployment and at the scrape")
     models = {sample.labels.get(MODEL, "") for sample in case.prometheus.vector(f"group by ({MODEL}) ({_INFO})")}
-    return broken(f"Prometheus knows {_listed(models)}, not model {case.model}", f"check --model; {_WRAP}")
+    return broken(f"Prometheus knows {listed(models, case.model)}, not model {case.model}", f"check --model; {_WRAP}")
 
 
 def calls(case: Case) -> Finding:
@@ -99,7 +100,3 @@ def budget(case: Case) -> Finding:
 
 def _told(targets: Iterable[Target]) -> str:
     return "; ".join(f"{target.job} {target.instance} is down: {target.error}" for target in targets)
-
-
-def _listed(models: set[str]) -> str:
-    return f"models {', '.join(sorted(models))}" if models else "no model"

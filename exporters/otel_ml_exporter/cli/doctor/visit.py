@@ -10,10 +10,11 @@ from dataclasses import asdict
 from typing import Final
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.cli.arguments import baseline as given
+from otel_ml_exporter.cli.arguments import baseline as of_file
 from otel_ml_exporter.cli.doctor import evaluation, notification, service
 from otel_ml_exporter.cli.doctor.links import BROKEN, Case, Check, Finding, Link, ok, walk
-from otel_ml_exporter.cli.servers import alertmanager, prometheus
+from otel_ml_exporter.cli.servers import alertmanager, given, prometheus
+from otel_ml_exporter.cli.words import command
 from otel_ml_exporter.remote import Remote
 
 
@@ -54,7 +55,7 @@ _WIDTH = max(len(check.name) for check in CHECKS)
 
 def visit(options: argparse.Namespace) -> int:
     """Walk the path and print each link as it is tested; 1 when one is broken."""
-    baseline = given(options.baseline)
+    baseline = of_file(options.baseline)
     with ExitStack() as open_:
         exporter, target = (
             open_.enter_context(Remote(name, url, timeout=10)) if url else None
@@ -66,10 +67,12 @@ def visit(options: argparse.Namespace) -> int:
     broken = [link for link in links if link.state == BROKEN]
     if options.json:
         print(json.dumps({"model": options.model, "healthy": not broken, "links": [asdict(link) for link in links]}))
-    elif broken:
+        return int(bool(broken))
+    phone = command("alerts", "test", "--model", options.model, *given(options, "alertmanager"))
+    if broken:
         print(f"\nbroken: {', '.join(link.name for link in broken)}; start with the first")
     else:
-        print(f"\nno link is broken; whether the phone rings says: otel-ml alerts test --model {options.model}")
+        print(f"\nno link is broken; whether the phone rings says: {phone}")
     return int(bool(broken))
 
 

@@ -9,11 +9,13 @@ from dataclasses import asdict
 from typing import Final
 
 from otel_ml import catalogue as names
+from otel_ml_exporter.cli import models
 from otel_ml_exporter.cli.baseline.progress import Progress
 from otel_ml_exporter.cli.exporter import table
 from otel_ml_exporter.cli.gate import judge
 from otel_ml_exporter.cli.gate.counts import VersionError, served, version_of
 from otel_ml_exporter.cli.gate.judge import Judgement
+from otel_ml_exporter.cli.models import UnknownModelError
 from otel_ml_exporter.cli.servers import prometheus
 from otel_ml_exporter.mixin.delivery import ERRORS, LATENCY, PREDICTIONS, Limits
 from otel_ml_exporter.prometheus import Prometheus
@@ -39,8 +41,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"model": options.model, "verdict": verdict, "checks": [asdict(each) for each in judgements]}))
     else:
-        print(table([(each.check, each.verdict, each.reason) for each in judgements]))
-        print(f"gate: {verdict}")
+        reasons = {each.reason for each in judgements}
+        if len(reasons) > 1:
+            print(table([(each.check, each.verdict, each.reason) for each in judgements]))
+        print(f"gate: {verdict}" + (f", {reasons.pop()}" if len(reasons) == 1 else ""))
     return EXIT[verdict]
 
 
@@ -48,10 +52,11 @@ def _judged(server: Prometheus, options: argparse.Namespace) -> list[Judgement]:
     """The judgement of each check; inconclusive where the versions or Prometheus cannot be had."""
     limits = Limits(options.minimum, options.error_margin, options.latency_margin, options.quantile, options.psi)
     try:
+        models.check(server, options.model, time.time() - max(options.window, 3_600), time.time())
         canary, stable = (
             served(server, options.model, given or version_of(server, options.model, role), options.window)
             for given, role in ((options.canary, names.ROLE_CANARY), (options.stable, names.ROLE_STABLE))
         )
-    except (RemoteError, VersionError) as error:
+    except (RemoteError, UnknownModelError, VersionError) as error:
         return [Judgement(check, judge.INCONCLUSIVE, str(error)) for check in options.checks]
     return [_CHECKS[check](canary, stable, limits) for check in options.checks]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.exporter import table
-from otel_ml_exporter.cli.triage.report import Firing, Moved, Report, Version
+from otel_ml_exporter.cli.triage.report import Commands, Firing, Moved, Report, Version
 from otel_ml_exporter.cli.words import clock, counted, span
+from otel_ml_exporter.mixin.pack import ALL_MODELS
 
 _MOVED = ("", "version", "value", "limit", "noise floor", "samples", "is it real?")
 
@@ -16,15 +17,24 @@ def headline(report: Report) -> str:
     """The state of the model in a line."""
     firing = [alert for alert in report.alerts if alert.state == "firing"]
     pages, tickets = (sum(alert.severity == severity for alert in firing) for severity in (names.CRITICAL, names.WARNING))
-    word = "ACT" if pages else "LOOK" if report.wrong else "OK"
+    word = "ACT" if pages else "SILENT" if report.silent else "LOOK" if report.wrong else "OK"
+    fires = f"{counted(pages, 'page')}, {counted(tickets, 'ticket')}" if report.watched else "what fires is unknown"
     real = sum(moved.real for moved in report.moved)
-    return f"{word}: {counted(pages, 'page')}, {counted(tickets, 'ticket')}, {counted(real, 'score')} really moved"
+    told = [_silence(report)] if report.silent else [f"{counted(real, 'score')} really moved" if report.moved else "no scores"]
+    return f"{word}: {', '.join((fires, *told))}"
 
 
-def as_text(report: Report) -> str:
+def _silence(report: Report) -> str:
+    """Since when the model reports nothing."""
+    if report.seen is None:
+        return f"reports nothing, and did not for {span(report.back)}"
+    return f"reports nothing since {clock(report.seen)} ({_ago(report.seen, report)} ago)"
+
+
+def as_text(report: Report, commands: Commands) -> str:
     """The report for a terminal."""
     parts = [f"model {report.model}  {clock(report.at)}  {headline(report)}"]
-    for title, lines in _sections(report):
+    for title, lines in _sections(report, commands):
         parts.append("\n".join([title, *(f"  {line}" for line in lines)]))
     if report.moved:
         rows = table([_MOVED, *(_cells(moved, report) for moved in report.moved)])
@@ -32,10 +42,10 @@ def as_text(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: Report, commands: Commands) -> str:
     """The report for a ticket."""
     parts = [f"## Model {report.model}: {headline(report)}", f"At {clock(report.at)}."]
-    for title, lines in _sections(report):
+    for title, lines in _sections(report, commands):
         parts.append("\n".join([f"### {title[0].upper()}{title[1:]}", *(f"- {line.strip()}" for line in lines)]))
     if report.moved:
         head = f"| {' | '.join(_MOVED)} |\n|{' --- |' * len(_MOVED)}"
@@ -44,14 +54,15 @@ def as_markdown(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
+def _sections(report: Report, commands: Commands) -> Iterator[tuple[str, list[str]]]:
     """Titles and lines, without the table; the last two are what changed and what to do."""
-    serving = [_version(version, report) for version in report.versions] + list(report.serving) + list(report.gaps)
+    versions = [_silence(report)] if report.silent else [_version(version, report) for version in report.versions]
+    serving = versions + list(report.serving) + list(report.gaps)
     yield "serving", serving
-    yield "fires", [line for alert in report.alerts for line in _alert(alert, report.at)] or ["nothing"]
+    yield "fires", [line for alert in report.alerts for line in _alert(alert, report.at)] or ["nothing" if report.watched else "unknown"]
     changed = [f"{clock(change.at)} ({_ago(change.at, report)} ago)  {change.what}" for change in report.changes]
     yield "what changed before", changed or ["no version, no baseline, no number of replicas"]
-    yield "what to do", list(_advice(report))
+    yield "what to do", list(_advice(report, commands))
 
 
 def _ago(at: float, report: Report) -> str:
@@ -66,7 +77,8 @@ def _version(version: Version, report: Report) -> str:
 
 
 def _alert(alert: Firing, at: float) -> Iterator[str]:
-    where = ", ".join(part for part in (f"version {alert.version}" * bool(alert.version), alert.feature) if part)
+    every = "all models" * (alert.model == ALL_MODELS)
+    where = ", ".join(part for part in (every, f"version {alert.version}" * bool(alert.version), alert.feature) if part)
     muted = f", {alert.muted}" if alert.muted else ""
     yield f"{alert.severity} {alert.name} {alert.state} for {span(at - alert.since)}{muted}{f' ({where})' if where else ''}"
     if alert.state == "firing" and alert.description:
@@ -93,11 +105,21 @@ def _judged(moved: Moved, report: Report) -> str:
     return "no: chance gives as much" if moved.value <= moved.floor else "too small to matter"
 
 
-def _advice(report: Report) -> Iterator[str]:
+def _without_alerts(report: Report, commands: Commands) -> Iterator[str]:
+    """What to do where no alert says it."""
+    if report.silent or not report.watched:
+        yield f"find the broken link: {commands.doctor}"
+    if any(moved.real for moved in report.moved):
+        yield "look at what moved, and ask its owners"
+    if not report.wrong:
+        yield "nothing"
+
+
+def _advice(report: Report, commands: Commands) -> Iterator[str]:
     """Actions of the alerts, where to read on, and how to be left alone."""
-    yield from report.actions or (["look at what moved, and ask its owners"] if report.wrong else ["nothing"])
+    yield from report.actions or _without_alerts(report, commands)
     for word in ("runbook", "dashboard"):
         for url in dict.fromkeys(getattr(alert, word) for alert in report.alerts if getattr(alert, word)):
             yield f"{word}: {url}"
     if report.wrong:
-        yield f'when it is planned: otel-ml alerts silence --model {report.model} --for 2h --comment "why"'
+        yield f"when it is planned: {commands.silence}"

@@ -12,10 +12,13 @@ from otel_ml import Baseline
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
 from otel_ml_exporter.alertmanager import Alertmanager
+from otel_ml_exporter.cli import models
 from otel_ml_exporter.cli.alerts.listing import about, state
+from otel_ml_exporter.cli.pack import own
 from otel_ml_exporter.cli.triage.report import Change, Firing, Moved, Report, Version
 from otel_ml_exporter.mixin.durations import is_duration, seconds
 from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.pack import ALL_MODELS
 from otel_ml_exporter.mixin.promql import (
     ACCEPTED,
     BASELINE,
@@ -118,15 +121,49 @@ def gather(
     top: int,
     baseline: Baseline | None,
 ) -> Report:
-    """The report. Raises `RemoteError` when Prometheus does not answer; what Alertmanager does not tell is a gap."""
+    """The report; what Alertmanager does not tell is a gap.
+
+    Raises `RemoteError` when Prometheus does not answer, and `UnknownModelError` when it never heard of the model.
+    """
     asking = Asking(server, model, window or _shortest(server, model), now, back)
-    versions, changes = _versions(asking)
-    gaps = [] if versions else [f"model {model} reports nothing now"]
-    alerts = list(_alerts(asking, _muted(alertmanager, model, gaps)))
+    versions, changes, seen = _versions(asking)
+    if not versions:
+        models.check(server, model, now - back, now)
+    gaps: list[str] = []
+    watched = _watched(server, gaps)
+    alerts = list(_alerts(asking, _muted(alertmanager, model, gaps))) if watched else []
     moved = list(_moved(asking, top, baseline)) if asking.window else []
     if not moved:
         gaps.append("there are no scores: too few samples, or no exporter; `otel-ml doctor` knows")
-    return Report(model, now, asking.step, asking.window, versions, list(_serving(asking)), alerts, moved, changes, gaps)
+    return Report(
+        model=model,
+        at=now,
+        step=asking.step,
+        back=back,
+        window=asking.window,
+        seen=seen,
+        watched=watched,
+        versions=versions,
+        serving=list(_serving(asking)),
+        alerts=alerts,
+        moved=moved,
+        changes=changes,
+        gaps=gaps,
+    )
+
+
+def _watched(server: Prometheus, gaps: list[str]) -> bool:
+    """Whether alerts of the pack are loaded; without them nothing fires, whatever happens."""
+    try:
+        loaded = any(rule.alerting for rule in own(server.rules()))
+    except RemoteError as error:
+        if not error.status:
+            raise
+        gaps.append(f"what fires is unknown: {error}")
+        return False
+    if not loaded:
+        gaps.append(f"no alert of the pack is loaded at {server.host}: nothing fires, whatever happens; `otel-ml doctor` knows more")
+    return loaded
 
 
 def _shortest(server: Prometheus, model: str) -> str:
@@ -135,13 +172,14 @@ def _shortest(server: Prometheus, model: str) -> str:
     return min((window for window in windows if is_duration(window)), key=seconds, default="")
 
 
-def _versions(asking: Asking) -> tuple[list[Version], list[Change]]:
-    """What serves now, and what began and ended."""
-    versions, changes = [], []
+def _versions(asking: Asking) -> tuple[list[Version], list[Change], float | None]:
+    """What serves now, what began and ended, and when the model was seen last."""
+    versions, changes, seen = [], [], None
     for line in asking.past(f"count by ({VERSION}, {ROLE}, {BASELINE}) ({names.MODEL_INFO.prometheus}{{{asking.matcher}}})"):
         version, role, baseline = (line.labels.get(name, "") for name in (VERSION, ROLE, BASELINE))
         told = f"version {version}" + (f" ({role})" if role else "") + (f" with baseline {baseline}" if baseline else " without a baseline")
         (first, _), (last, replicas) = line.points[0], line.points[-1]
+        seen = max(seen or last, last)
         since = first if first > asking.now - asking.back + 1.5 * asking.step else None
         if since is not None:
             changes.append(Change(first, f"{told} began to serve"))
@@ -150,7 +188,7 @@ def _versions(asking: Asking) -> tuple[list[Version], list[Change]]:
         else:
             versions.append(Version(version, role, baseline, replicas, since))
         changes += list(_replicas(told, line.points))
-    return sorted(versions, key=lambda each: each.version), sorted(changes, key=lambda change: change.at)
+    return sorted(versions, key=lambda each: each.version), sorted(changes, key=lambda change: change.at), seen
 
 
 def _replicas(told: str, points: Sequence[tuple[float, float]]) -> Iterator[Change]:
@@ -188,7 +226,7 @@ def _latency(asking: Asking) -> str:
 def _muted(alertmanager: Alertmanager, model: str, gaps: list[str]) -> Callable[[Labels], str]:
     """How Alertmanager mutes an alert, by its labels."""
     try:
-        held = alertmanager.alerts(about(model))
+        held = [alert for name in (model, ALL_MODELS) for alert in alertmanager.alerts(about(name))]
     except RemoteError as error:
         gaps.append(f"what is muted is unknown: {error}")
         held = []
@@ -201,17 +239,23 @@ def _muted(alertmanager: Alertmanager, model: str, gaps: list[str]) -> Callable[
 
 
 def _alerts(asking: Asking, muted: Callable[[Labels], str]) -> Iterator[Firing]:
-    """The alerts about the model, worst first, those that fire before those that are pending."""
+    """The alerts about the model or about all, worst first, those that fire before those that are pending."""
 
     def rank(alert: Any) -> tuple[bool, int, float]:
         severity = alert.labels.get(names.SEVERITY, "")
         return alert.state != "firing", (_ORDER.index(severity) if severity in _ORDER else len(_ORDER)), alert.since
 
-    for alert in sorted((each for each in asking.server.alerts() if each.labels.get(MODEL) == asking.model), key=rank):
+    concern = [
+        alert
+        for alert in asking.server.alerts()
+        if alert.labels.get(MODEL) == asking.model or (alert.labels.get(MODEL) == ALL_MODELS and alert.labels.get(names.SEVERITY) in _ORDER)
+    ]
+    for alert in sorted(concern, key=rank):
         labels, notes = alert.labels, alert.annotations
         yield Firing(
             name=labels.get("alertname", ""),
             severity=labels.get(names.SEVERITY, ""),
+            model=labels[MODEL],
             state=alert.state,
             since=alert.since,
             version=labels.get(VERSION, ""),

@@ -23,6 +23,7 @@ class Firing:
 
     name: str
     severity: str
+    model: str
     state: str
     since: float
     version: str
@@ -61,16 +62,28 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Commands:
+    """What the reader may run next, ready for a shell."""
+
+    doctor: str
+    silence: str
+
+
+@dataclass(frozen=True)
 class Report:
     """The incident report of a model at a Unix time; `window` is that of the scores, `gaps` what could not be asked.
 
-    The past was looked at every `step` seconds: no time in it is known better.
+    The past was looked at for `back` seconds, every `step` seconds: no time in it is known better. `seen` is when the model reported
+    last, None where that is longer ago. `watched` says whether the pack's alerts are loaded and could be asked for.
     """
 
     model: str
     at: float
     step: float
+    back: float
     window: str
+    seen: float | None
+    watched: bool
     versions: Sequence[Version]
     serving: Sequence[str]
     alerts: Sequence[Firing]
@@ -79,9 +92,15 @@ class Report:
     gaps: Sequence[str]
 
     @property
+    def silent(self) -> bool:
+        """Whether the model reports nothing now."""
+        return not self.versions
+
+    @property
     def wrong(self) -> bool:
-        """Whether a person should look."""
-        return any(alert.state == "firing" for alert in self.alerts) or any(moved.real for moved in self.moved)
+        """Whether a person should look: something fires or moved, or nobody would know."""
+        moved = any(moved.real for moved in self.moved)
+        return self.silent or not self.watched or moved or any(alert.state == "firing" for alert in self.alerts)
 
     @property
     def actions(self) -> Sequence[str]:
