@@ -20,11 +20,14 @@ VALUES_OF_TEXT = 100
 """Characters of a waiting text that weigh as much as a number."""
 
 
-def capture_for(baseline: Baseline | None, model: str, beside: Sequence[str] = ()) -> Capture:
-    """What reads the inputs of a model."""
+def capture_for(baseline: Baseline | None, model: str, beside: Sequence[str] = (), *, looked_at: bool = False) -> Capture:
+    """What reads the inputs of a model, whose values are `looked_at` one by one or only counted."""
     features = () if baseline is None else baseline.features
     derivation = Derivation((feature.name, feature.source) for feature in features)
-    return DerivedCapture(derivation, model, beside) if derivation.any else Capture(derivation.columns, model, beside)
+    if derivation.any:
+        return DerivedCapture(derivation, model, beside)
+    numbers = all(feature.type == "numeric" for feature in features)
+    return Capture(derivation.columns, model, beside, packs=numbers and not looked_at)
 
 
 class DerivedCapture(Capture):
@@ -42,11 +45,13 @@ class DerivedCapture(Capture):
         captured = super().__call__(data)
         if captured.matrix is not None:
             columns = {name: captured.matrix[:, place] for place, name in enumerate(self._names)}
-            captured = captured._replace(matrix=None, columns=columns)
-        rows = captured.rows
-        if rows is not None and self._vector_places:
-            rows = [tuple(copied(value) if place in self._vector_places else value for place, value in enumerate(row)) for row in rows]
-        return captured._replace(rows=rows, weight=self._weight(captured), moment=time.time())
+            captured.matrix, captured.columns = None, columns
+        if captured.rows is not None and self._vector_places:
+            captured.rows = [
+                tuple(copied(value) if place in self._vector_places else value for place, value in enumerate(row)) for row in captured.rows
+            ]
+        captured.weight, captured.moment = self._weight(captured), time.time()
+        return captured
 
     def _weight(self, captured: Captured) -> int:
         if captured.rows is not None:
@@ -95,10 +100,10 @@ class DerivedCapture(Capture):
         size, names = len(frame), names_of(frame)
         return Captured(size, columns=frame_columns(frame, self._names), extra=size * self._has_extras(names))
 
-    def _from_tuples(self, rows: Sequence[tuple[Any, ...]]) -> Captured:
+    def _from_tuples(self, rows: Sequence[Any]) -> Captured:
         if self._only is None or not rows:
             return super()._from_tuples(rows)
-        return Captured(len(rows), rows=rows if len(rows[0]) == 1 else [(row,) for row in rows])
+        return Captured(len(rows), rows=[tuple(row) if len(rows[0]) == 1 else (tuple(row),) for row in rows])
 
     def _from_values(self, data: Sequence[Any]) -> Captured:
         return super()._from_values(data) if self._only is None else Captured(1, rows=((list(data),),))

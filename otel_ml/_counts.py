@@ -22,7 +22,7 @@ from otel_ml._layout import Layout
 from otel_ml._segment import Place
 from otel_ml.catalogue import Metric
 
-BLOCK = 8192
+BLOCK = 16384
 """Values that are kept before they are folded: enough that numpy's overhead vanishes, little enough to stay in the cache."""
 
 

@@ -62,27 +62,31 @@ class Fold:
         if self._baseline is None:
             return counts
         counts[self._layout.extra_column] = sum(item.extra for item in captured)
+        for matrix, calls in self._matrices(captured):
+            self._add_matrix(counts, matrix, calls)
+        listed = [item for item in captured if item.rows]
+        if listed:
+            columns = list(zip(*(row for item in listed for row in item.rows or ()), strict=True))
+            moments = [item.moment for item in listed for _ in range(item.size)]
+            self._add_columns(counts, columns, len(moments), moments, len(listed))
+        for item in captured:
+            if item.columns is not None:
+                self._add_columns(counts, [item.columns.get(name, ABSENT) for name in self._derive.columns], item.size, [item.moment], 1)
+        return counts
+
+    def _matrices(self, captured: Sequence[Captured]) -> Iterator[tuple[npt.NDArray[Any], float]]:
+        """What are matrices, together with those of the same type, and in how many calls each came."""
+        packed = [item.packed for item in captured if item.packed is not None]
+        if packed:
+            yield np.frombuffer(b"".join(packed)).reshape(-1, len(self._derive.columns)), len(packed)
         matrices: dict[np.dtype[Any], list[npt.NDArray[Any]]] = {}
-        rows: list[tuple[Any, ...]] = []
-        moments: list[float] = []
-        calls = 0
         for item in captured:
             if item.matrix is not None:
                 matrices.setdefault(item.matrix.dtype, []).append(item.matrix)
-            elif item.rows is not None:
-                rows.extend(item.rows)
-                calls += 1
-                moments += [item.moment] * item.size
-            elif item.columns is not None:
-                self._add_columns(counts, [item.columns.get(name, ABSENT) for name in self._derive.columns], item.size, [item.moment], 1)
             elif item.sparse is not None:
-                for part in dense_parts(item.sparse):
-                    self._add_matrix(counts, part, len(part) / item.size)
+                yield from ((part, len(part) / item.size) for part in dense_parts(item.sparse))
         for group in matrices.values():
-            self._add_matrix(counts, group[0] if len(group) == 1 else np.concatenate(group), len(group))
-        if rows:
-            self._add_columns(counts, list(zip(*rows, strict=True)), len(rows), moments, calls)
-        return counts
+            yield group[0] if len(group) == 1 else np.concatenate(group), len(group)
 
     def _add_matrix(self, counts: Counts, matrix: npt.NDArray[Any], calls: float) -> None:
         held = self._numbers.add(counts, (self._block_of(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)))

@@ -130,8 +130,10 @@ class Monitor:
         self._disabled = settings.disabled
         self._guard = Guard(self.model, settings)
         self._counts = Counts(layout, self._guard)
-        self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else ())
         self._gate = gate_for(on_invalid, invalid, self.baseline, self.model)
+        self._reads_input = bool(event_features) or abstain is not None
+        looked_at = self._gate is not None or self._reads_input
+        self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else (), looked_at=looked_at)
         self._inputs = inputs
         self._output = output
         self._classes = len(self.baseline.classes) if self.baseline is not None and self.baseline.confidence is not None else 0
@@ -146,7 +148,6 @@ class Monitor:
         self._spans = Spans(spans, layout.model_attributes, tracer_provider) if spans is not None else None
         tells = bool(events) or abstain is not None or spans is not None
         self._telling = Telling(self._counts, sent, prediction_ids, abstain, fallback) if tells else None
-        self._reads_input = bool(event_features) or abstain is not None
         emitter = emitter_for(meter_provider)
         self._record_duration = emitter.duration.record
         self._owners = emitter.register(self._counts)
@@ -227,7 +228,8 @@ class Monitor:
             if self._gate is not None:
                 refused = self._gate(captured)
             if self._reads_input or not self._counts.is_large(captured):
-                kept = captured.copy()
+                captured.detach()
+                kept = captured
             else:
                 self._counts.add_now(captured)
         except Unsupported as error:

@@ -14,6 +14,9 @@ NUMBER = st.one_of(st.floats(width=64), st.integers(-(2**70), 2**70), st.none(),
 TEXT = st.one_of(st.text(max_size=12), st.none(), st.booleans(), st.sampled_from(["__missing__", "__other__"]))
 ROWS = st.lists(st.fixed_dictionaries({"x": NUMBER, "y": st.floats(width=64), "c": TEXT}), min_size=1, max_size=40)
 
+# Rows of numbers alone wait as bytes
+NUMERIC_ROWS = st.lists(st.fixed_dictionaries({"x": NUMBER, "y": st.floats(width=64)}), min_size=1, max_size=40)
+
 
 def build(rows, **options):
     return Baseline.from_data(rows, model="property", version="1", **options)
@@ -55,7 +58,7 @@ def test_a_baseline_survives_its_file(tmp_path_factory, rows):
     assert Baseline.load(path) == baseline
 
 
-@given(ROWS)
+@given(st.one_of(ROWS, NUMERIC_ROWS))
 def test_training_data_fold_into_the_baseline_s_counts(rows):
     baseline = build(rows)
     together, one_by_one = count(baseline, [rows]), count(baseline, rows)
@@ -64,7 +67,7 @@ def test_training_data_fold_into_the_baseline_s_counts(rows):
     assert together.errors == {}
 
 
-@given(ROWS, ROWS)
+@given(*[st.shared(st.sampled_from([ROWS, NUMERIC_ROWS])).flatmap(lambda rows: rows)] * 2)
 def test_any_rows_are_conserved_and_add_up(train, served):
     baseline = build(train)
     found = count(baseline, [served])
@@ -110,9 +113,14 @@ def test_numbers_are_counted_as_one_would_by_hand_in_batches_of_any_size(train, 
         "bounds": sum(value < declared.get("minimum", value) or value > declared.get("maximum", value) for value in served),
     }
     times = 1100 // len(served)
-    for form in (np.array(served)[:, None], {"x": np.array(served)}, {"x": served}):
+    for form in (np.array(served)[:, None], {"x": np.array(served)}, [[value] for value in served], [{"x": value} for value in served]):
         once = count(baseline, [form])
-        many = count(baseline, [np.tile(form, (times, 1)) if isinstance(form, np.ndarray) else {"x": list(form["x"]) * times}])
+        many = count(
+            baseline,
+            [{"x": np.tile(form["x"], times)} if isinstance(form, dict) else np.tile(form, (times, 1))]
+            if not isinstance(form, list)
+            else [form * times],
+        )
         assert list(once.features["x"].values()) == [*np.diff(bins, prepend=0).tolist(), missing, 0]
         assert once.violations["x"] == {kind: expected.get(kind, 0) for kind in once.violations["x"]}
         assert many.features["x"] == {label: rows * times for label, rows in once.features["x"].items()}
