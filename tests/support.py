@@ -20,6 +20,13 @@ import yaml
 from otel_ml_exporter.programs import free_ports
 
 
+def panels_of(dashboard):
+    """All panels of a dashboard as Grafana reads it, those of folded rows among them."""
+    for panel in dashboard["panels"]:
+        yield panel
+        yield from panel.get("panels", [])
+
+
 def free_port():
     """A port of 127.0.0.1 that nobody listens on."""
     return free_ports(1)[0]

@@ -11,6 +11,7 @@ import yaml
 from otel_ml import catalogue
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render
+from support import panels_of
 
 ROOT = Path(__file__).parents[3]
 LABELS = {
@@ -43,7 +44,7 @@ def asked_by_rules():
 
 def asked_by_dashboards():
     for path, dashboard in DASHBOARDS.items():
-        for panel in dashboard["panels"]:
+        for panel in panels_of(dashboard):
             yield from ((f"{path}: {panel['title']}", target["expr"]) for target in panel.get("targets", []))
         yield from ((f"{path}: annotation", annotation["expr"]) for annotation in dashboard["annotations"]["list"])
         for variable in dashboard["templating"]["list"]:

@@ -14,6 +14,7 @@ from otel_ml_exporter.cli import render as command
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import differing, render, write
 from otel_ml_exporter.mixin.yaml_text import MARK
+from support import panels_of
 
 ROOT = Path(__file__).parents[3]
 DASHBOARDS = sorted((ROOT / "grafana_dashboards").glob("*.json"))
@@ -137,7 +138,7 @@ def test_dashboards_import_unchanged_and_explain_themselves(path):
     assert "${DS_" not in text
     assert dashboard["templating"]["list"][0]["type"] == "datasource"
     assert dashboard["links"]
-    panels = dashboard["panels"]
+    panels = list(panels_of(dashboard))
     assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))
     for panel in (panel for panel in panels if panel["type"] != "row"):
         assert panel["description"], panel["title"]
@@ -148,8 +149,14 @@ def test_dashboards_import_unchanged_and_explain_themselves(path):
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_panels_stay_on_the_grid_and_do_not_overlap(path):
+    assert_no_overlap(json.loads(path.read_text(encoding="utf-8"))["panels"])
+
+
+def assert_no_overlap(panels):
+    """Panels of a folded row lie below it when it is opened, so they are on a grid of their own."""
     taken = set()
-    for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+    for panel in panels:
+        assert_no_overlap(panel.get("panels", []))
         place = panel["gridPos"]
         cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
         assert place["x"] + place["w"] <= 24

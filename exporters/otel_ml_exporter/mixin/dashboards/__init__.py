@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import count
 from typing import Any
 
 from otel_ml.errors import OtelMLError
@@ -34,5 +35,9 @@ def dashboards(knobs: Knobs) -> dict[str, Any]:
 
 def _numbered(dashboard: dict[str, Any]) -> dict[str, Any]:
     """The dashboard with a number for every panel, so that links to a panel stay what they are."""
-    panels = [{**panel, "id": number} for number, panel in enumerate(dashboard["panels"], start=1)]
-    return {**dashboard, "panels": panels}
+    number = count(1)
+
+    def numbered(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**panel, "id": next(number), **({"panels": numbered(panel["panels"])} if "panels" in panel else {})} for panel in panels]
+
+    return {**dashboard, "panels": numbered(dashboard["panels"])}

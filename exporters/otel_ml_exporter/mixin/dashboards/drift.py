@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
 from otel_ml_exporter.mixin.dashboards import parts
-from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place, Section
 from otel_ml_exporter.mixin.dashboards.rows import sampled_rows
 from otel_ml_exporter.mixin.groups.limits import limit
 from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, SIGNAL, VERSION, VIOLATION, Queries, equal
@@ -26,20 +26,13 @@ def drift(queries: Queries) -> models.Dashboard:
     built = parts.frame("otel-ml-drift", "Models: drift", "The inputs of one version against its baseline.")
     for variable in _variables(queries):
         built = built.with_variable(variable)
-    heading = parts.row("Feature $feature", 15)
-    panels = (
-        *_totals(queries),
-        _share(queries),
-        _table(queries),
-        heading,
-        *_feature(queries),
-        parts.row("Rows as a whole", 38),
-        *_outliers(queries),
-        *sampled_rows(queries, 53),
+    return parts.assembled(
+        built,
+        Section("", [*_totals(queries), _share(queries), _table(queries)]),
+        Section("Feature $feature", _feature(queries)),
+        Section("Rows as a whole", _outliers(queries)),
+        Section("Sampled rows, where events carry features", sampled_rows(queries), folded=True),
     )
-    for panel in panels:
-        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
-    return built.build()
 
 
 def model_variables(queries: Queries) -> list[dashboard.QueryVariable]:
@@ -70,11 +63,11 @@ def _totals(queries: Queries) -> list[Panel]:
     created = f"time() - max({queries.series(names.BASELINE_CREATED, *CHOSEN)})"
     mismatch = f"max({queries.series(names.EXPORTER_BASELINE_MISMATCHES, *CHOSEN)}) or vector(0)"
     return [
-        parts.number("Verdict", "LOOK when at least one feature drifted.", "short", Place(0, 0, 4, 4), drifted, states=True),
+        parts.state("Verdict", "LOOK when at least one feature drifted.", Place(0, 0, 4, 4), drifted),
         parts.number(
             "Drifted features",
             "Share of features whose verdict is drift.",
-            "percentunit",
+            parts.SHARE,
             Place(4, 0, 4, 4),
             _best(queries, names.DRIFTED_FEATURES_RATIO),
         ),
@@ -85,13 +78,13 @@ def _totals(queries: Queries) -> list[Panel]:
             Place(8, 0, 4, 4),
             queries.samples(names.SIGNAL_FEATURE, WINDOW, *CHOSEN),
         ),
-        parts.number("Age of the baseline", "Since it was made.", "s", Place(12, 0, 6, 4), created),
-        parts.number(
-            "Other baseline in service",
-            "Above 0 when the model server counts with another baseline than the exporter's: nothing is compared then.",
-            "short",
+        parts.number("Age of the baseline", "How long ago it was made.", "s", Place(12, 0, 6, 4), created),
+        parts.state(
+            "Baselines of server and exporter",
+            "Where they differ, nothing can be compared.",
             Place(18, 0, 6, 4),
-            mismatch,
+            f"({mismatch}) > bool 0",
+            {"0": ("the same", parts.GREEN), "1": ("DIFFER", parts.VERMILION)},
         ),
     ]
 
@@ -100,7 +93,7 @@ def _share(queries: Queries) -> Panel:
     return parts.lines(
         "Drifted features over time",
         "Share of features whose verdict is drift; over the dashed line ModelDatasetDrift fires.",
-        "percentunit",
+        parts.SHARE,
         Place(0, 4, 9, 11),
         Line(_best(queries, names.DRIFTED_FEATURES_RATIO), "drifted", parts.BLUE),
         Line(queries.limit(names.SIGNAL_DRIFTED_FEATURES, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
@@ -128,10 +121,10 @@ def _table(queries: Queries) -> Panel:
     panel = panel.with_transformation(parts.transformation("organize", excludeByName={"Time": True}, renameByName=renamed))
     panel = panel.sort_by([common.TableSortByFieldState().display_name("PSI").desc(True)])
     for title in ("Missing", "Unseen", "Fullest bin", "Out of range"):
-        panel = panel.override_by_name(title, [DynamicConfigValue(id_val="unit", value="percentunit")])
+        panel = panel.override_by_name(title, [DynamicConfigValue(id_val="unit", value=parts.SHARE)])
     url = "/d/otel-ml-drift?${__url_time_range}&${__all_variables}&var-feature=${__data.fields.Feature}"
     panel = panel.override_by_name("Feature", [DynamicConfigValue(id_val="links", value=[{"title": "Show it below", "url": url}])])
-    return panel.override_by_name("Verdict", parts.colored_state())
+    return panel.override_by_name("Verdict", parts.colored())
 
 
 def _feature(queries: Queries) -> list[Panel]:
@@ -139,35 +132,33 @@ def _feature(queries: Queries) -> list[Panel]:
     baseline = queries.series(names.BASELINE_BIN_RATIO, *THIS, equal(SIGNAL, names.SIGNAL_FEATURE))
     violations = queries.series(names.FEATURE_VIOLATIONS, *THIS)
     return [
-        parts.lines(
+        parts.distance(
             "PSI",
             "Distance from the baseline. The verdict is drift over both dashed lines, or when values leave the range or the vocabulary.",
-            "short",
-            Place(0, 16, 12, 7),
+            Place(0, 0, 12, 7),
             Line(_best(queries, names.FEATURE_PSI, *THIS), "PSI", parts.BLUE),
             Line(queries.limit(names.SIGNAL_FEATURE_PSI, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
-            Line(_best(queries, names.FEATURE_PSI_NOISE_FLOOR, *THIS), "noise floor", parts.BLACK, dashed=True),
+            Line(_best(queries, names.FEATURE_PSI_NOISE_FLOOR, *THIS), "noise floor", parts.GREY, dashed=True),
         ),
         parts.bars(
             "Live against baseline",
             "Share of each bin in the window and in the baseline.",
-            Place(12, 16, 12, 7),
+            Place(12, 0, 12, 7),
             BIN,
-            live=parts.shares(counts, WINDOW),
-            baseline=f"max by ({BIN}) ({baseline})",
+            {"live": parts.shares(counts, WINDOW), "baseline": f"max by ({BIN}) ({baseline})"},
         ),
         parts.heat(
             "Bins over time",
             "Share of each bin: a band that jumps shows when the change began.",
-            Place(0, 23, 12, 8),
+            Place(0, 7, 12, 8),
             parts.shares(counts, "$__rate_interval"),
             f"{{{{{BIN}}}}}",
         ),
         parts.lines(
             "Missing, unseen, out of range",
             "Shares of values that are missing, outside the baseline's vocabulary, or outside its range.",
-            "percentunit",
-            Place(12, 23, 12, 8),
+            parts.SHARE,
+            Place(12, 7, 12, 8),
             Line(_best(queries, names.FEATURE_MISSING_RATIO, *THIS), "missing", parts.ORANGE),
             Line(_best(queries, names.FEATURE_UNSEEN_RATIO, *THIS), "unseen", parts.PURPLE),
             Line(_best(queries, names.FEATURE_OUT_OF_RANGE_RATIO, *THIS), "out of range", parts.SKY),
@@ -175,19 +166,19 @@ def _feature(queries: Queries) -> list[Panel]:
         parts.lines(
             "Violations",
             "Values a second that break the baseline's schema, by kind; as a share of all values they raise ModelInputDataBroken.",
-            "short",
-            Place(0, 31, 12, 7),
+            parts.PER_SECOND,
+            Place(0, 15, 12, 7),
             Line(f"sum by ({VIOLATION}) (rate({violations}[$__rate_interval]))", f"{{{{{VIOLATION}}}}}"),
         ),
         parts.lines(
             "Other distances",
             "The same counts measured otherwise, and the chance of such counts when nothing changed; none of these is the verdict.",
             "short",
-            Place(12, 31, 12, 7),
+            Place(12, 15, 12, 7),
             Line(_best(queries, names.FEATURE_KS, *THIS), "KS", parts.BLUE),
             Line(_best(queries, names.FEATURE_JS_DISTANCE, *THIS), "Jensen-Shannon", parts.GREEN),
             Line(_best(queries, names.FEATURE_WASSERSTEIN, *THIS), "Wasserstein", parts.ORANGE),
-            Line(_best(queries, names.FEATURE_DRIFT_PVALUE, *THIS), "p-value", parts.BLACK, dashed=True),
+            Line(_best(queries, names.FEATURE_DRIFT_PVALUE, *THIS), "p-value", parts.GREY, dashed=True),
         ),
     ]
 
@@ -198,23 +189,22 @@ def _outliers(queries: Queries) -> list[Panel]:
         parts.heat(
             "Outlier scores",
             "Share of rows per bin of the squared Mahalanobis distance; mass that climbs means rows unlike any in the baseline.",
-            Place(0, 39, 12, 8),
+            Place(0, 0, 8, 8),
             parts.shares(counts, "$__rate_interval"),
             f"{{{{{BIN}}}}}",
         ),
-        parts.lines(
+        parts.distance(
             "Outlier scores: PSI",
             "Distance of the scores from the baseline: it moves when features change together, even if none does alone.",
-            "short",
-            Place(12, 39, 12, 8),
+            Place(8, 0, 8, 8),
             Line(_best(queries, names.OUTLIER_PSI), "PSI", parts.BLUE),
-            Line(_best(queries, names.OUTLIER_PSI_NOISE_FLOOR), "noise floor", parts.BLACK, dashed=True),
+            Line(_best(queries, names.OUTLIER_PSI_NOISE_FLOOR), "noise floor", parts.GREY, dashed=True),
         ),
         parts.lines(
             "Rows unlike any in the baseline",
             "Share of rows beyond 99.9 % of the baseline's; over the dashed line ModelOutliersRising fires.",
-            "percentunit",
-            Place(0, 47, 24, 6),
+            parts.SHARE,
+            Place(16, 0, 8, 8),
             Line(f"model_version:ml_outliers:ratio{queries.knobs.rate_window}{{{OF_VERSION}}}", queries.knobs.rate_window, parts.SKY),
             Line(f"model_version:ml_outliers:ratio{queries.knobs.short_window}{{{OF_VERSION}}}", queries.knobs.short_window, parts.BLUE),
             Line(f"{limit(names.SIGNAL_OUTLIER_SHARE)}{{{OF_VERSION}}}", "limit", parts.VERMILION, dashed=True),

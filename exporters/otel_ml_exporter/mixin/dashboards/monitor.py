@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.overview import MODELS, several
-from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place, Section
 from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, VERSION, Queries, equal
 
 LEGEND = f"{{{{{MODEL}}}}} {{{{{VERSION}}}}}"
@@ -24,20 +23,12 @@ def monitor(queries: Queries) -> models.Dashboard:
     built = built.with_variable(several("model", "Model", f"label_values({queries.series(names.MODEL_INFO)}, {MODEL})"))
     versions = queries.series(names.MODEL_INFO, MODELS[0])
     built = built.with_variable(several("version", "Version", f"label_values({versions}, {VERSION})"))
-    panels = (
-        *_exporter(queries),
-        parts.row("What could not be counted", 11),
-        *_plugin(queries),
-        parts.row("Baselines", 20),
-        *_baselines(queries),
+    return parts.assembled(
+        built,
+        Section("", _exporter(queries)),
+        Section("What could not be counted", _plugin(queries)),
+        Section("Baselines", _baselines(queries)),
     )
-    for panel in panels:
-        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
-    return built.build()
-
-
-def _or_zero(expr: str) -> str:
-    return f"{expr} or vector(0)"
 
 
 def _exporter(queries: Queries) -> list[Panel]:
@@ -50,13 +41,20 @@ def _exporter(queries: Queries) -> list[Panel]:
         parts.number(
             "Sources of counts that answer",
             "Share of the exporter's sources that answered its last query.",
-            "percentunit",
+            parts.SHARE,
             Place(6, 0, 6, 4),
             f"avg({queries.series(names.EXPORTER_SOURCE_UP)})",
         ),
-        parts.number("Failed evaluations", "In the shown time.", "short", Place(12, 0, 6, 4), _or_zero(failed)),
         parts.number(
-            "Baselines that cannot be used", "Files of the exporter's configuration.", "short", Place(18, 0, 6, 4), _or_zero(missing)
+            "Failed evaluations", "In the time shown.", "short", Place(12, 0, 6, 4), f"{failed} or vector(0)", alarm=parts.VERMILION
+        ),
+        parts.number(
+            "Baselines that cannot be used",
+            "Files that the exporter's configuration names, and that are missing or faulty.",
+            "short",
+            Place(18, 0, 6, 4),
+            f"{missing} or vector(0)",
+            alarm=parts.VERMILION,
         ),
         parts.lines(
             "Evaluation time",
@@ -68,7 +66,7 @@ def _exporter(queries: Queries) -> list[Panel]:
         parts.lines(
             "Points refused over OTLP",
             "Points each second that the exporter received and could not count, by reason.",
-            "short",
+            parts.PER_SECOND,
             Place(12, 4, 12, 7),
             Line(dropped, f"{{{{{REASON}}}}}"),
         ),
@@ -85,25 +83,28 @@ def _plugin(queries: Queries) -> list[Panel]:
         parts.lines(
             "Rows not counted",
             "Rows each second that the plugin could not count, by reason; over 1 % of all rows is ModelMonitorUnhealthy.",
-            "rps",
-            Place(0, 12, 8, 8),
-            Line(_or_zero(rate(names.MONITOR_DROPPED, REASON)), f"{LEGEND} {{{{{REASON}}}}}"),
+            parts.ROWS,
+            Place(0, 0, 8, 8),
+            Line(rate(names.MONITOR_DROPPED, REASON), f"{LEGEND} {{{{{REASON}}}}}"),
+            empty="none",
         ),
         parts.lines(
             "Faults of the monitor, and golden records",
             "Faults each second inside the plugin, which it kept from the prediction: any is one too many. Golden records, by what came "
             "of them the last time: a mismatch says that what serves is not what was trained, and ModelVerificationFailed fires.",
             "short",
-            Place(8, 12, 8, 8),
-            Line(_or_zero(rate(names.MONITOR_ERRORS, ERROR)), f"{LEGEND} {{{{{ERROR}}}}}"),
+            Place(8, 0, 8, 8),
+            Line(rate(names.MONITOR_ERRORS, ERROR), f"{LEGEND} {{{{{ERROR}}}}}"),
             Line(golden, f"{LEGEND} golden records: {{{{{VERIFIED}}}}}"),
+            empty="none",
         ),
         parts.lines(
             "Metrics with an overflow series",
             "Metrics whose series the SDK merged beyond its budget, by job; any raises ModelSeriesOverflow.",
             "short",
-            Place(16, 12, 8, 8),
-            Line(_or_zero(f"count by (job) (group by (job, __name__) ({overflow}))"), "{{job}}"),
+            Place(16, 0, 8, 8),
+            Line(f"count by (job) (group by (job, __name__) ({overflow}))", "{{job}}"),
+            empty="none",
         ),
     ]
 
@@ -114,17 +115,18 @@ def _baselines(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Age of the baselines",
-            "Since each was made; over the dashed line ModelBaselineStale fires.",
+            "How long ago each was made; over the dashed line ModelBaselineStale fires.",
             "s",
-            Place(0, 21, 12, 8),
+            Place(0, 0, 12, 8),
             Line(f"topk(20, {age})", LEGEND),
             Line(f"max({queries.limit(names.SIGNAL_BASELINE_AGE, names.WARNING, *MODELS)})", "limit", parts.VERMILION, dashed=True),
         ),
         parts.lines(
-            "Other baseline in service",
-            "Above 0 where a model server counts with another baseline than the exporter's: nothing is compared then.",
+            "Server and exporter have different baselines",
+            "Nothing can be compared where a model server counts with another baseline than the exporter's.",
             "short",
-            Place(12, 21, 12, 8),
-            Line(f"topk(20, {mismatches}) or vector(0)", LEGEND),
+            Place(12, 0, 12, 8),
+            Line(f"topk(20, {mismatches} > 0)", LEGEND),
+            empty="none",
         ),
     ]

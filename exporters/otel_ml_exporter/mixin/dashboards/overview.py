@@ -8,12 +8,14 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.dashboards import parts
-from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place, Section
 from otel_ml_exporter.mixin.promql import ACCEPTED, FAILED, FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
 
 MODELS = (f'{MODEL}=~"$model"', f'{VERSION}=~"$version"')
 LEGEND = f"{{{{{MODEL}}}}} {{{{{VERSION}}}}}"
 DURATION = names.INFERENCE_DURATION
+SHOWN = 20
+"""Lines in a panel: more would not be told apart."""
 
 
 def overview(queries: Queries) -> models.Dashboard:
@@ -22,10 +24,11 @@ def overview(queries: Queries) -> models.Dashboard:
     built = built.with_variable(several("model", "Model", f"label_values({queries.series(names.MODEL_INFO)}, {MODEL})"))
     versions = queries.series(names.MODEL_INFO, MODELS[0])
     built = built.with_variable(several("version", "Version", f"label_values({versions}, {VERSION})"))
-    panels = (*_states(queries), _models(queries), _alerts(), *_serving(queries))
-    for panel in panels:
-        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
-    return built.build()
+    return parts.assembled(
+        built,
+        Section("", [*_states(queries), _models(queries), _alerts(queries)]),
+        Section("Serving, the 20 highest", _serving(queries)),
+    )
 
 
 def several(name: str, label: str, query: str) -> dashboard.QueryVariable:
@@ -58,10 +61,10 @@ def _states(queries: Queries) -> list[Panel]:
     }
     panels = []
     for index, level in enumerate((2, 1, 0)):
-        text, _ = parts.STATES[str(level)]
+        text, color = parts.STATES[str(level)]
         title, description = texts[level]
         expr = f"count((\n{_state(queries)}\n) == {level}) or vector(0)"
-        panels.append(parts.number(f"{title} ({text})", description, "short", Place(8 * index, 0, 8, 3), expr))
+        panels.append(parts.number(f"{title} ({text})", description, "short", Place(8 * index, 0, 8, 3), expr, alarm=color))
     return panels
 
 
@@ -96,7 +99,7 @@ def _models(queries: Queries) -> Panel:
         "One row a model and version, worst first. ACT: a page fires; LOOK: a warning fires. "
         f"Rates over {window}, drift over {queries.knobs.short_window}. A click on a model opens its drift, on a version its quality."
     )
-    panel = parts.grid_table("Models", description, Place(0, 3, 24, 9))
+    panel = parts.grid_table("Models", description, Place(0, 3, 24, 8))
     for ref, expr in zip("ABCDEFG", columns.values(), strict=True):
         panel = panel.with_target(parts.query(expr, ref, rows=True))
     panel = panel.with_transformation(parts.transformation("merge"))
@@ -105,13 +108,13 @@ def _models(queries: Queries) -> Panel:
     panel = panel.with_transformation(
         parts.transformation("organize", excludeByName={"Time": True}, renameByName=renamed, indexByName=order)
     )
-    panel = panel.sort_by([common.TableSortByFieldState().display_name("State").desc(True)])
-    for title, unit in {"Calls": "reqps", "Errors": "percentunit", "p50": "s", "p99": "s", "Drifted features": "percentunit"}.items():
+    panel = panel.sort_by([common.TableSortByFieldState().display_name(title).desc(True) for title in ("State", "Firing alerts")])
+    for title, unit in {"Calls": parts.CALLS, "Errors": parts.SHARE, "p50": "s", "p99": "s", "Drifted features": parts.SHARE}.items():
         panel = panel.override_by_name(title, [DynamicConfigValue(id_val="unit", value=unit)])
     panel = panel.override_by_name("Model", [_link("otel-ml-drift", "Drift")]).override_by_name(
         "Version", [_link("otel-ml-quality", "Quality")]
     )
-    return panel.override_by_name("State", parts.colored_state())
+    return panel.override_by_name("State", parts.colored())
 
 
 def _link(uid: str, title: str) -> DynamicConfigValue:
@@ -120,30 +123,43 @@ def _link(uid: str, title: str) -> DynamicConfigValue:
     return DynamicConfigValue(id_val="links", value=[{"title": title, "url": url}])
 
 
-def _alerts() -> Panel:
-    shown = f"alertname, severity, category, {MODEL}, {VERSION}, {FEATURE}"
-    firing = f'group by ({shown}) (ALERTS{{alertstate="firing", alertname=~"Model.*", {MODEL}=~"$model|all"}})'
-    panel = parts.grid_table("Firing alerts", "What fires now, silenced or not; the runbook of each has its name.", Place(0, 12, 24, 6))
-    renamed = {"alertname": "Alert", "severity": "Severity", "category": "Category", MODEL: "Model", VERSION: "Version", FEATURE: "Feature"}
-    hidden = {"Time": True, "Value": True, "Value #A": True}
-    panel = panel.with_target(parts.query(firing, "A", rows=True))
-    return panel.with_transformation(parts.transformation("organize", excludeByName=hidden, renameByName=renamed))
+def _alerts(queries: Queries) -> Panel:
+    """What fires, pages first; a click on an alert opens its runbook."""
+    columns = {"alertname": "Alert", MODEL: "Model", VERSION: "Version", FEATURE: "Feature", "category": "Category"}
+    shown = ", ".join(columns)
+    levels = []
+    for level, severity in ((2, names.CRITICAL), (1, names.WARNING)):
+        firing = f'ALERTS{{alertstate="firing", alertname=~"Model.*", {equal(names.SEVERITY, severity)}, {MODEL}=~"$model|all"}}'
+        levels.append(f"{level} * group by ({shown}) ({firing})")
+    description = "What fires now, silenced or not, pages first. A click on an alert opens its runbook."
+    panel = parts.grid_table("Firing alerts", description, Place(0, 11, 24, 8)).no_value("")
+    panel = panel.with_target(parts.query(" or ".join(levels), "A", rows=True))
+    order = {name: index for index, name in enumerate(["Value", *columns])}
+    named = {**columns, "Value": "Severity"}
+    panel = panel.with_transformation(parts.transformation("organize", excludeByName={"Time": True}, renameByName=named, indexByName=order))
+    panel = panel.sort_by([common.TableSortByFieldState().display_name("Severity").desc(True)])
+    runbook = {"title": "Runbook", "url": f"{queries.knobs.runbook_url}${{__value.raw}}.md", "targetBlank": True}
+    panel = panel.override_by_name("Alert", [DynamicConfigValue(id_val="links", value=[runbook]), parts.width(260)])
+    severities = {"1": ("warning", parts.ORANGE), "2": ("critical", parts.VERMILION)}
+    return panel.override_by_name("Severity", parts.colored(severities))
 
 
 def _serving(queries: Queries) -> list[Panel]:
     interval = "$__rate_interval"
-    budget = queries.limit(names.SIGNAL_ERROR_BUDGET, names.CRITICAL, *MODELS)
+    budget = f"min({queries.limit(names.SIGNAL_ERROR_BUDGET, names.CRITICAL, *MODELS)})"
+
+    def highest(expr: str) -> Line:
+        return Line(f"topk({SHOWN}, {expr})", LEGEND)
+
     return [
-        parts.lines("Traffic", "Calls of the model each second.", "reqps", Place(0, 18, 8, 6), Line(_calls(queries, interval), LEGEND)),
+        parts.lines("Traffic", "Calls of the model each second.", parts.CALLS, Place(0, 0, 8, 7), highest(_calls(queries, interval))),
         parts.lines(
             "Failed calls",
-            "Share of calls that raised an error; the dashed line is the budget.",
-            "percentunit",
-            Place(8, 18, 8, 6),
-            Line(_errors(queries, interval), LEGEND),
-            Line(budget, f"budget {LEGEND}", parts.BLACK, dashed=True),
+            "Share of calls that raised an error; the dashed line is the smallest budget of these models.",
+            parts.SHARE,
+            Place(8, 0, 8, 7),
+            highest(_errors(queries, interval)),
+            Line(budget, "budget", parts.VERMILION, dashed=True),
         ),
-        parts.lines(
-            "Latency p99", "One call in a hundred is slower.", "s", Place(16, 18, 8, 6), Line(_latency(queries, 0.99, interval), LEGEND)
-        ),
+        parts.lines("Latency p99", "One call in a hundred is slower.", "s", Place(16, 0, 8, 7), highest(_latency(queries, 0.99, interval))),
     ]

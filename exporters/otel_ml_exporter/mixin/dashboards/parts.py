@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any, Final
 
 from grafana_foundation_sdk.builders import barchart, common, dashboard, heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
     LegendDisplayMode,
     LegendPlacement,
+    ScaleDistribution,
     TooltipDisplayMode,
 )
 from grafana_foundation_sdk.models.dashboard import (
@@ -32,18 +36,25 @@ from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.promql import BIN, MODEL, VERSION, Queries, equal
 from otel_ml_exporter.mixin.yaml_text import MARK
 
-BLACK: Final = "#595959"
+GREY: Final = "#8C8C8C"
 ORANGE: Final = "#E69F00"
 SKY: Final = "#56B4E9"
 GREEN: Final = "#009E73"
 BLUE: Final = "#0072B2"
 VERMILION: Final = "#D55E00"
 PURPLE: Final = "#CC79A7"
-"""The palette of Okabe and Ito, which colour-blind people can tell apart."""
+"""The palette of Okabe and Ito, which colour-blind people can tell apart; grey for black, which no dark theme shows."""
 
 DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 CHOSEN: Final = (equal(MODEL, "$model"), equal(VERSION, "$version"))
 STATES: Final = {"0": ("OK", GREEN), "1": ("LOOK", ORANGE), "2": ("ACT", VERMILION)}
+
+SHARE: Final = "percentunit"
+CALLS: Final = "reqps"
+ROWS: Final = "suffix:rows/s"
+PER_SECOND: Final = "suffix:/s"
+_LEAST_TOP: Final = {SHARE: 0.01, CALLS: 0.1, ROWS: 0.1, PER_SECOND: 0.1, "short": 0.1}
+"""How far up an axis reaches at least, by its unit: Grafana draws a line of zeros up to 10,000 % else."""
 
 Panel = Any
 
@@ -73,6 +84,34 @@ class Place:
         return GridPos(x=self.x, y=self.y, w=self.w, h=self.h)
 
 
+@dataclass(frozen=True)
+class Section:
+    """Panels under a heading, each with its place below it; a folded one asks nothing until it is opened."""
+
+    title: str
+    panels: Sequence[Panel]
+    folded: bool = False
+
+
+def assembled(built: dashboard.Dashboard, *sections: Section) -> models.Dashboard:
+    """The dashboard with its sections one below the other; the first may be without a title."""
+    top = 0
+    for section in sections:
+        row = dashboard.Row(section.title).grid_pos(GridPos(h=1, w=24, x=0, y=top))
+        top += 1 if section.title else 0
+        bottom = top
+        for panel in section.panels:
+            grid = panel.build().grid_pos
+            bottom = max(bottom, top + grid.y + grid.h)
+            panel.grid_pos(GridPos(x=grid.x, y=top + grid.y, w=grid.w, h=grid.h))
+            row = row.with_panel(panel) if section.folded else row
+        built = built.with_row(row) if section.title else built
+        for panel in () if section.folded else section.panels:
+            built = built.with_panel(panel)
+        top = top if section.folded else bottom
+    return built.build()
+
+
 def query(expr: str, ref: str, *, legend: str = "", instant: bool = False, rows: bool = False) -> prometheus.Dataquery:
     """A query; `instant` asks for now, `rows` for a table."""
     built = prometheus.Dataquery().expr(expr).ref_id(ref).datasource(DATASOURCE).legend_format(legend or "__auto")
@@ -93,12 +132,18 @@ def fixed(color: str) -> DynamicConfigValue:
     return DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": color})
 
 
-def lines(title: str, description: str, unit: str, place: Place, *drawn: Line, least: float | None = 0) -> Panel:
-    """Lines over time; limits are dashed."""
+def lines(title: str, description: str, unit: str, place: Place, *drawn: Line, least: float | None = 0, empty: str = "") -> Panel:
+    """Lines over time; limits are dashed. Without a `least` the axis shows where the lines are and not zero.
+
+    `empty` is what no line at all means; Grafana says "No data" else. It would also stand at unlabelled ticks of a logarithmic axis.
+    """
     panel = _placed(timeseries.Panel(), title, description, unit, place).line_width(2).fill_opacity(0).legend(_legend())
-    panel = panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI)).no_value("no data")
-    panel = panel if least is None else panel.min(least)
-    for ref, line in zip("ABCDEFGH", drawn, strict=False):
+    panel = panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
+    panel = panel.no_value(empty) if empty else panel
+    if least is not None:
+        panel = panel.min(least)
+        panel = panel.axis_soft_max(_LEAST_TOP[unit]) if unit in _LEAST_TOP else panel
+    for ref, line in zip(ascii_uppercase, drawn, strict=False):
         panel = panel.with_target(query(line.expr, ref, legend=line.legend))
         look = [fixed(line.color)] if line.color else []
         look += [DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [10, 10]})] if line.dashed else []
@@ -106,23 +151,32 @@ def lines(title: str, description: str, unit: str, place: Place, *drawn: Line, l
     return panel
 
 
-def number(title: str, description: str, unit: str, place: Place, expr: str, *, states: bool = False) -> Panel:
-    """One number, or a state as text on its colour."""
-    mode = BigValueColorMode.BACKGROUND if states else BigValueColorMode.NONE
+def distance(title: str, description: str, place: Place, *drawn: Line) -> Panel:
+    """Lines over time of a distance such as PSI, on a logarithmic axis, so that a limit shows beside what is far over it."""
+    scale = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
+    return lines(title, description, "short", place, *drawn, least=None).scale_distribution(scale).decimals(3)
+
+
+def number(title: str, description: str, unit: str, place: Place, expr: str, *, alarm: str = "", empty: str = "no data") -> Panel:
+    """One number; in the colour `alarm`, if there is one, from 1 on."""
     panel = _placed(stat.Panel(), title, description, unit, place).with_target(query(expr, "A", instant=True))
-    panel = panel.color_mode(mode).graph_mode(BigValueGraphMode.NONE).no_value("no data")
-    return panel.mappings([state_map()]) if states else panel
+    panel = panel.color_mode(BigValueColorMode.VALUE if alarm else BigValueColorMode.NONE).graph_mode(BigValueGraphMode.NONE)
+    steps = [models.Threshold(value=None, color="text"), models.Threshold(value=1, color=alarm)]
+    return panel.no_value(empty).thresholds(dashboard.ThresholdsConfig().steps(steps)) if alarm else panel.no_value(empty)
 
 
-def state_map() -> ValueMap:
-    """States as text and colour, so that no state is told by colour alone."""
-    results = {value: ValueMappingResult(text=text, color=color, index=int(value)) for value, (text, color) in STATES.items()}
-    return ValueMap(options=results)
+def state(title: str, description: str, place: Place, expr: str, states: Mapping[str, tuple[str, str]] = STATES) -> Panel:
+    """A state as text on its colour, so that no state is told by colour alone."""
+    panel = number(title, description, "short", place, expr).color_mode(BigValueColorMode.BACKGROUND)
+    results = {
+        value: ValueMappingResult(text=text, color=color, index=index) for index, (value, (text, color)) in enumerate(states.items())
+    }
+    return panel.mappings([ValueMap(options=results)])
 
 
-def bars(title: str, description: str, place: Place, by: str, **columns: str) -> Panel:
-    """Shares of bins side by side, each column a query."""
-    panel = _placed(barchart.Panel(), title, description, "percentunit", place).x_field(by).legend(_legend()).min(0).no_value("no data")
+def bars(title: str, description: str, place: Place, by: str, columns: Mapping[str, str]) -> Panel:
+    """Shares of bins side by side, a query for each name in the legend."""
+    panel = _placed(barchart.Panel(), title, description, SHARE, place).x_field(by).legend(_legend()).min(0).no_value("no data")
     for ref, expr in zip("ABC", columns.values(), strict=False):
         panel = panel.with_target(query(expr, ref, rows=True))
     panel = panel.with_transformation(transformation("joinByField", byField=by, mode="outer"))
@@ -147,17 +201,23 @@ def heat(title: str, description: str, place: Place, expr: str, legend: str) -> 
 
 def grid_table(title: str, description: str, place: Place) -> Panel:
     """An empty table; queries become its columns by `column`."""
-    return _placed(table.Panel(), title, description, "short", place).no_value("none")
+    return _placed(table.Panel(), title, description, "short", place).no_value("-").min_width(70)
 
 
-def colored_state() -> list[DynamicConfigValue]:
-    """Field properties of a table's column of states."""
-    mapping = {value: {"text": text, "color": color, "index": int(value)} for value, (text, color) in STATES.items()}
+def colored(states: Mapping[str, tuple[str, str]] = STATES) -> list[DynamicConfigValue]:
+    """Field properties of a table's column of states: the text and the colour of each value."""
+    mapping = {value: {"text": text, "color": color, "index": index} for index, (value, (text, color)) in enumerate(states.items())}
     return [
         DynamicConfigValue(id_val="mappings", value=[{"type": "value", "options": mapping}]),
         DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"}),
-        DynamicConfigValue(id_val="custom.width", value=90),
+        DynamicConfigValue(id_val="custom.align", value="center"),
+        width(90),
     ]
+
+
+def width(pixels: int) -> DynamicConfigValue:
+    """A field property of a table: how wide the column is."""
+    return DynamicConfigValue(id_val="custom.width", value=pixels)
 
 
 def shares(counts: str, window: str) -> str:
@@ -168,11 +228,6 @@ def shares(counts: str, window: str) -> str:
 def transformation(name: str, **options: Any) -> DataTransformerConfig:
     """A transformation of a panel's data."""
     return DataTransformerConfig(id_val=name, options=options)
-
-
-def row(title: str, y: int) -> dashboard.Row:
-    """A heading over the panels below it."""
-    return dashboard.Row(title).grid_pos(GridPos(h=1, w=24, x=0, y=y))
 
 
 def chooser(name: str, label: str, description: str, asked: str, *, regex: str = "") -> dashboard.QueryVariable:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import WINDOW, model_variables
-from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
-from otel_ml_exporter.mixin.dashboards.sureness import sureness
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place, Section
+from otel_ml_exporter.mixin.dashboards.sureness import abstentions, confidence_mean, reliability, segments
 from otel_ml_exporter.mixin.dashboards.truth import truth
 from otel_ml_exporter.mixin.promql import BIN, SIGNAL, Queries, equal
 
@@ -20,55 +19,50 @@ def quality(queries: Queries) -> models.Dashboard:
     built = parts.frame("otel-ml-quality", "Models: quality", "The answers of one version, and whether outcomes agree with them.")
     for variable in (*model_variables(queries), parts.window_chooser(queries)):
         built = built.with_variable(variable)
-    answers = _output(queries, "Predictions", names.PREDICTION_OBSERVATIONS, names.SIGNAL_PREDICTION, 20)
-    confidence = _output(queries, "Confidence", names.CONFIDENCE_OBSERVATIONS, names.SIGNAL_CONFIDENCE, 37)
-    panels = (
-        *_outcomes(queries),
-        *_calibration(queries),
-        parts.row("Predictions", 19),
-        *answers,
-        parts.row("Confidence", 36),
-        *confidence,
-        _classes(queries, 53),
-        parts.row("Other references", 61),
-        *_references(queries, 62),
-        *sureness(queries, 80),
-        *truth(queries, 97),
+    answers = _output(queries, "Predictions", names.PREDICTION_OBSERVATIONS, names.SIGNAL_PREDICTION)
+    confidence = _output(queries, "Confidence", names.CONFIDENCE_OBSERVATIONS, names.SIGNAL_CONFIDENCE)
+    return parts.assembled(
+        built,
+        Section("", [*_totals(queries), _accuracy(queries), confidence_mean(queries, Place(12, 4, 12, 8))]),
+        Section("Predictions", [*answers, _classes(queries), abstentions(queries, Place(12, 8, 12, 8))]),
+        Section("Confidence", confidence),
+        Section("Outcomes", _outcomes(queries)),
+        Section("Segments, other versions, further outputs", _references(queries), folded=True),
+        *truth(queries),
     )
-    for panel in panels:
-        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
-    return built.build()
 
 
-def _outcomes(queries: Queries) -> list[Panel]:
+def _totals(queries: Queries) -> list[Panel]:
     last = f"time() - max({queries.series(names.OUTCOME_LAST_TIMESTAMP, *CHOSEN)})"
     return [
-        parts.number(
-            "Outcomes in the window",
-            "Predictions whose outcome is known; the calibration below is made of them.",
-            "short",
-            Place(0, 0, 6, 4),
-            queries.samples(names.SIGNAL_CALIBRATION, WINDOW, *CHOSEN),
-        ),
-        parts.number(
-            "Coverage",
-            "Share of the window's predictions that have their outcome.",
-            "percentunit",
-            Place(6, 0, 6, 4),
-            queries.score(names.OUTCOME_COVERAGE_RATIO, WINDOW, *CHOSEN),
-        ),
-        parts.number("Last outcome", "How long ago an outcome arrived; long silence makes quality blind.", "s", Place(12, 0, 6, 4), last),
         parts.number(
             "Predictions in the window",
             "Predictions that the distributions below are made of.",
             "short",
-            Place(18, 0, 6, 4),
+            Place(0, 0, 6, 4),
             queries.samples(names.SIGNAL_PREDICTION, WINDOW, *CHOSEN),
         ),
+        parts.number(
+            "Outcomes in the window",
+            "Predictions whose outcome is known; accuracy and calibration are made of them.",
+            "short",
+            Place(6, 0, 6, 4),
+            queries.samples(names.SIGNAL_CALIBRATION, WINDOW, *CHOSEN),
+            empty="no outcomes",
+        ),
+        parts.number(
+            "Coverage",
+            "Share of the window's predictions that have their outcome.",
+            parts.SHARE,
+            Place(12, 0, 6, 4),
+            queries.score(names.OUTCOME_COVERAGE_RATIO, WINDOW, *CHOSEN),
+            empty="no outcomes",
+        ),
+        parts.number("Last outcome", "How long ago an outcome arrived.", "s", Place(18, 0, 6, 4), last, empty="no outcomes"),
     ]
 
 
-def _calibration(queries: Queries) -> list[Panel]:
+def _outcomes(queries: Queries) -> list[Panel]:
     def score(metric: Metric) -> str:
         return queries.score(metric, WINDOW, *CHOSEN)
 
@@ -79,24 +73,25 @@ def _calibration(queries: Queries) -> list[Panel]:
             "Calibration error",
             "Mean gap between confidence and outcome. ModelMiscalibrated fires over the upper dashed line: noise floor plus limit.",
             "short",
-            Place(0, 4, 12, 8),
+            Place(0, 0, 8, 8),
             Line(score(names.CALIBRATION_ECE), "ECE", parts.BLUE),
             Line(score(names.CALIBRATION_MCE), "largest gap of a bin", parts.SKY),
-            Line(floor, "noise floor", parts.BLACK, dashed=True),
+            Line(floor, "noise floor", parts.GREY, dashed=True),
             Line(f"{floor} + {limit}", "noise floor + limit", parts.VERMILION, dashed=True),
         ),
         parts.lines(
             "Brier score",
             "Mean squared error of the confidence; lower is better, compare with its own past.",
             "short",
-            Place(12, 4, 12, 8),
+            Place(16, 0, 8, 8),
             Line(score(names.BRIER_SCORE), "Brier score", parts.GREEN),
         ),
+        reliability(queries, Place(8, 0, 8, 8)),
         parts.lines(
             "Outcomes that arrived",
             "Share of predictions with an outcome: quality is about these only. Under the dashed line ModelLabelCoverageLow fires.",
-            "percentunit",
-            Place(0, 12, 6, 7),
+            parts.SHARE,
+            Place(0, 8, 6, 8),
             Line(score(names.OUTCOME_COVERAGE_RATIO), "coverage", parts.PURPLE),
             Line(queries.limit(names.SIGNAL_LABEL_COVERAGE, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
         ),
@@ -104,33 +99,39 @@ def _calibration(queries: Queries) -> list[Panel]:
             "Delay of outcomes",
             "Time between a prediction and its outcome, by quantile. With 0.9 over the dashed line ModelLabelDelayHigh fires.",
             "s",
-            Place(6, 12, 6, 7),
-            Line(_by(queries, names.OUTCOME_DELAY, names.QUANTILE), f"{{{{{names.QUANTILE}}}}}"),
+            Place(6, 8, 6, 8),
+            Line(_by(queries, names.OUTCOME_DELAY, names.QUANTILE), f"quantile {{{{{names.QUANTILE}}}}}"),
             Line(queries.limit(names.SIGNAL_LABEL_DELAY, names.WARNING, *CHOSEN), "expected", parts.VERMILION, dashed=True),
         ),
-        _performance(queries),
         _errors(queries),
+        segments(queries, Place(18, 8, 6, 8)),
     ]
 
 
-def _performance(queries: Queries) -> Panel:
+def _accuracy(queries: Queries) -> Panel:
     """What was measured beside what is estimated without labels, each with its interval."""
-    estimate = prometheus(names.ESTIMATE)
     of_accuracy = equal(prometheus(names.METRIC), "accuracy")
+    bounds = {names.PERFORMANCE: "", names.PERFORMANCE_LOW: ", at least", names.PERFORMANCE_HIGH: ", at most"}
 
-    def accuracy(metric: Metric) -> str:
-        return _by(queries, metric, estimate, of_accuracy)
+    def accuracy(kind: str, told: str, color: str) -> list[Line]:
+        of_kind = equal(prometheus(names.ESTIMATE), kind)
+        return [
+            Line(f"max({queries.windowed(metric, WINDOW, *CHOSEN, of_accuracy, of_kind)})", told + bound, color, dashed=bool(bound))
+            for metric, bound in bounds.items()
+        ]
 
     return parts.lines(
         "Accuracy",
-        "Realized with labels, estimated without; dashed lines bound the 95 % interval, or are the floor that pages and the baseline.",
-        "percentunit",
-        Place(12, 12, 6, 7),
-        Line(accuracy(names.PERFORMANCE), f"{{{{{estimate}}}}}"),
-        Line(accuracy(names.PERFORMANCE_LOW), f"{{{{{estimate}}}}}, low", dashed=True),
-        Line(accuracy(names.PERFORMANCE_HIGH), f"{{{{{estimate}}}}}, high", dashed=True),
+        "Measured with the labels that arrived, and estimated from the confidences without any (CBPE). Dashed: the 95 % intervals, the "
+        "baseline, and the floor that pages.",
+        parts.SHARE,
+        Place(0, 4, 12, 8),
+        *accuracy(names.ESTIMATE_REALIZED, "measured", parts.BLUE),
+        accuracy(names.ESTIMATE_COHORT, "measured, all labels due", parts.SKY)[0],
+        *accuracy(names.ESTIMATE_CBPE, "estimated", parts.ORANGE),
         Line(queries.limit(names.SIGNAL_PERFORMANCE, names.CRITICAL, *CHOSEN), "floor", parts.VERMILION, dashed=True),
-        Line(f"max({queries.series(names.BASELINE_PERFORMANCE, *CHOSEN, of_accuracy)})", "baseline", parts.BLACK, dashed=True),
+        Line(f"max({queries.series(names.BASELINE_PERFORMANCE, *CHOSEN, of_accuracy)})", "baseline", parts.GREY, dashed=True),
+        least=None,
     )
 
 
@@ -143,14 +144,15 @@ def _errors(queries: Queries) -> Panel:
         "Errors of a regression",
         "Mean absolute error, root of the mean squared error, share of the variance that is explained; dashed: the limits that page.",
         "short",
-        Place(18, 12, 6, 7),
+        Place(12, 8, 6, 8),
         Line(f"max by ({metric}, {estimate}) ({measured})", f"{{{{{metric}}}}}, {{{{{estimate}}}}}"),
         Line(f"max by ({SIGNAL}) ({limits})", f"{{{{{SIGNAL}}}}}, limit", parts.VERMILION, dashed=True),
         least=None,
+        empty="no regression",
     )
 
 
-def _classes(queries: Queries, top: int) -> Panel:
+def _classes(queries: Queries) -> Panel:
     """The true classes as far as predictions tell, beside those of the baseline."""
     label = prometheus(names.OUTCOME_LABEL)
     baseline = f"max by ({label}) ({queries.series(names.BASELINE_LABEL_RATIO, *CHOSEN)})"
@@ -158,16 +160,16 @@ def _classes(queries: Queries, top: int) -> Panel:
         "True classes, estimated",
         "Share of each class, judged by predictions and the baseline's mistakes, with its 95 % interval. It assumes that only the shares "
         "moved. Absent for a model that hardly tells its classes.",
-        "percentunit",
-        Place(0, top, 24, 8),
-        Line(_by(queries, names.ESTIMATED_LABEL_RATIO, label), f"{{{{{label}}}}}"),
-        Line(_by(queries, names.ESTIMATED_LABEL_RATIO_LOW, label), f"{{{{{label}}}}}, low", dashed=True),
-        Line(_by(queries, names.ESTIMATED_LABEL_RATIO_HIGH, label), f"{{{{{label}}}}}, high", dashed=True),
-        Line(baseline, f"{{{{{label}}}}}, baseline", parts.BLACK, dashed=True),
+        parts.SHARE,
+        Place(0, 8, 12, 8),
+        Line(_by(queries, names.ESTIMATED_LABEL_RATIO, label), f"class {{{{{label}}}}}"),
+        Line(_by(queries, names.ESTIMATED_LABEL_RATIO_LOW, label), f"class {{{{{label}}}}}, at least", parts.SKY, dashed=True),
+        Line(_by(queries, names.ESTIMATED_LABEL_RATIO_HIGH, label), f"class {{{{{label}}}}}, at most", parts.SKY, dashed=True),
+        Line(baseline, f"class {{{{{label}}}}}, baseline", parts.GREY, dashed=True),
     )
 
 
-def _references(queries: Queries, top: int) -> list[Panel]:
+def _references(queries: Queries) -> list[Panel]:
     """Panels that stay empty unless the exporter is asked for these references."""
     segment = prometheus(names.SEGMENT)
 
@@ -180,12 +182,12 @@ def _references(queries: Queries, top: int) -> list[Panel]:
         return f"max({series})"
 
     return [
-        _further(queries, top + 8),
+        _further(queries),
         parts.lines(
             "Against the stable version",
             "How far the answers of a canary or a shadow are from those of the stable version at the same time, in the same bins.",
             "short",
-            Place(0, top, 8, 8),
+            Place(0, 0, 8, 8),
             Line(stable(names.PREDICTION_PSI), "predictions", parts.BLUE),
             Line(stable(names.PREDICTION_PSI_NOISE_FLOOR), "predictions, noise floor", parts.BLUE, dashed=True),
             Line(stable(names.CONFIDENCE_PSI), "confidence", parts.ORANGE),
@@ -195,7 +197,7 @@ def _references(queries: Queries, top: int) -> list[Panel]:
             "Segments against the rest: predictions",
             "How far the answers of each segment are from those of all others. Segments differ by nature: look for one that moves.",
             "short",
-            Place(8, top, 8, 8),
+            Place(8, 0, 8, 8),
             Line(rest(names.SEGMENT_PREDICTION_PSI), f"{{{{{segment}}}}}"),
             Line(rest(names.SEGMENT_PREDICTION_PSI_NOISE_FLOOR), f"{{{{{segment}}}}}, noise floor", dashed=True),
         ),
@@ -203,21 +205,21 @@ def _references(queries: Queries, top: int) -> list[Panel]:
             "Segments against the rest: confidence",
             "How far the confidences of each segment are from those of all others.",
             "short",
-            Place(16, top, 8, 8),
+            Place(16, 0, 8, 8),
             Line(rest(names.SEGMENT_CONFIDENCE_PSI), f"{{{{{segment}}}}}"),
             Line(rest(names.SEGMENT_CONFIDENCE_PSI_NOISE_FLOOR), f"{{{{{segment}}}}}, noise floor", dashed=True),
         ),
     ]
 
 
-def _further(queries: Queries, top: int) -> Panel:
+def _further(queries: Queries) -> Panel:
     name = prometheus(names.OUTPUT_NAME)
     counts = queries.series(names.OUTPUT_OBSERVATIONS, *CHOSEN)
     return parts.lines(
         "Outputs beside the first",
         "For models with several outputs: how far each is from the baseline, and the greatest share of one answer among its own.",
         "short",
-        Place(0, top, 24, 8),
+        Place(0, 8, 24, 8),
         Line(_by(queries, names.OUTPUT_PSI, name), f"{{{{{name}}}}}"),
         Line(_by(queries, names.OUTPUT_PSI_NOISE_FLOOR, name), f"{{{{{name}}}}}, noise floor", dashed=True),
         Line(
@@ -238,7 +240,7 @@ _SCORES = {
 }
 
 
-def _output(queries: Queries, title: str, metric: Metric, signal: str, y: int) -> list[Panel]:
+def _output(queries: Queries, title: str, metric: Metric, signal: str) -> list[Panel]:
     """The distribution of an output now, its distance from the baseline, and how it moved."""
     counts = queries.series(metric, *CHOSEN)
     baseline = queries.series(names.BASELINE_BIN_RATIO, *CHOSEN, equal(SIGNAL, signal))
@@ -247,24 +249,22 @@ def _output(queries: Queries, title: str, metric: Metric, signal: str, y: int) -
         parts.bars(
             f"{title}: live against baseline",
             "Share of each bin in the window and in the baseline.",
-            Place(0, y, 12, 8),
+            Place(0, 0, 8, 8),
             BIN,
-            live=parts.shares(counts, WINDOW),
-            baseline=f"max by ({BIN}) ({baseline})",
+            {"live": parts.shares(counts, WINDOW), "baseline": f"max by ({BIN}) ({baseline})"},
         ),
-        parts.lines(
+        parts.distance(
             f"{title}: PSI",
             "Distance from the baseline; it matters over both dashed lines.",
-            "short",
-            Place(12, y, 12, 8),
+            Place(8, 0, 8, 8),
             Line(queries.score(score, WINDOW, *CHOSEN), "PSI", parts.BLUE),
             Line(queries.limit(limit, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
-            Line(queries.score(floor, WINDOW, *CHOSEN), "noise floor", parts.BLACK, dashed=True),
+            Line(queries.score(floor, WINDOW, *CHOSEN), "noise floor", parts.GREY, dashed=True),
         ),
         parts.heat(
             f"{title}: bins over time",
             "Share of each bin: one band that takes all is a collapse.",
-            Place(0, y + 8, 24, 8),
+            Place(16, 0, 8, 8),
             parts.shares(counts, "$__rate_interval"),
             f"{{{{{BIN}}}}}",
         ),

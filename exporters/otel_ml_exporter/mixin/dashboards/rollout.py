@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import WINDOW
-from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place, Section
 from otel_ml_exporter.mixin.groups.limits import limit
 from otel_ml_exporter.mixin.groups.rollout import CALLS, ERRORS, GREATER, RESULT, SCORE_Z, Z, record
 from otel_ml_exporter.mixin.groups.serving import WITHIN
@@ -16,7 +15,7 @@ from otel_ml_exporter.mixin.promql import ACCEPTED, MODEL, MODEL_VERSION, REFERE
 
 THIS = equal(MODEL, "$model")
 INTERVAL = "$__rate_interval"
-BY_VERSION = f"{{{{{VERSION}}}}}"
+BY_VERSION = f"version {{{{{VERSION}}}}}"
 
 
 def rollout(queries: Queries) -> models.Dashboard:
@@ -25,10 +24,7 @@ def rollout(queries: Queries) -> models.Dashboard:
     info = queries.series(names.MODEL_INFO)
     built = built.with_variable(parts.chooser("model", "Model", "The model to show.", f"label_values({info}, {MODEL})"))
     built = built.with_variable(parts.window_chooser(queries))
-    panels = (*_versions(queries), parts.row("Canary", 8), *_canary(queries), parts.row("Shadow", 25), *_shadow(queries))
-    for panel in panels:
-        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
-    return built.build()
+    return parts.assembled(built, Section("", _versions(queries)), Section("Canary", _canary(queries)), Section("Shadow", _shadow(queries)))
 
 
 def _versions(queries: Queries) -> list[Panel]:
@@ -43,7 +39,7 @@ def _versions(queries: Queries) -> list[Panel]:
             Place(0, 0, 8, 8),
             Line(roles, f"{BY_VERSION} {{{{{ROLE}}}}}"),
         ),
-        parts.lines("Rows by version", "Rows each second: who gets how much.", "rps", Place(8, 0, 8, 8), Line(rows, BY_VERSION)),
+        parts.lines("Rows by version", "Rows each second: who gets how much.", parts.ROWS, Place(8, 0, 8, 8), Line(rows, BY_VERSION)),
         parts.lines(
             "Latency p99 by version",
             "One call in a hundred is slower.",
@@ -70,8 +66,8 @@ def _canary(queries: Queries) -> list[Panel]:
         parts.lines(
             "Failed calls",
             "Share of failed calls of the canary and of the stable version, over the same time.",
-            "percentunit",
-            Place(0, 9, 12, 8),
+            parts.SHARE,
+            Place(0, 0, 12, 8),
             Line(share(names.ROLE_CANARY), f"canary {BY_VERSION}", parts.ORANGE),
             Line(share(names.ROLE_STABLE), "stable", parts.BLUE),
         ),
@@ -79,7 +75,7 @@ def _canary(queries: Queries) -> list[Panel]:
             "How sure the difference is",
             "Standard errors between the two shares; over the dashed line, with enough calls, ModelCanaryWorse pages.",
             "short",
-            Place(12, 9, 12, 8),
+            Place(12, 0, 12, 8),
             Line(f"{SCORE_Z}{{{THIS}}}", f"canary {BY_VERSION}", parts.ORANGE),
             Line(f"vector({Z})", "limit", parts.VERMILION, dashed=True),
             least=None,
@@ -88,7 +84,7 @@ def _canary(queries: Queries) -> list[Panel]:
             "Calls and failed calls more than the stable version's",
             "Calls of the canary that were compared, and by how much more of them failed.",
             "short",
-            Place(0, 17, 12, 8),
+            Place(0, 8, 12, 8),
             Line(calls, f"calls of {BY_VERSION}", parts.BLUE),
             Line(f"{GREATER}{{{THIS}}} * on ({MODEL_VERSION}) {calls}", f"failed more, of {BY_VERSION}", parts.VERMILION),
             least=None,
@@ -97,10 +93,10 @@ def _canary(queries: Queries) -> list[Panel]:
             "Predictions against the stable version",
             "PSI of the canary's predictions; over both dashed lines ModelCanaryDiffers fires.",
             "short",
-            Place(12, 17, 12, 8),
+            Place(12, 8, 12, 8),
             Line(against(names.PREDICTION_PSI), f"canary {BY_VERSION}", parts.ORANGE),
             Line(f"max({queries.limit(names.SIGNAL_PREDICTION_PSI, names.WARNING, THIS)})", "limit", parts.VERMILION, dashed=True),
-            Line(against(names.PREDICTION_PSI_NOISE_FLOOR), "noise floor", parts.BLACK, dashed=True),
+            Line(against(names.PREDICTION_PSI_NOISE_FLOOR), "noise floor", parts.GREY, dashed=True),
         ),
     ]
 
@@ -113,16 +109,16 @@ def _shadow(queries: Queries) -> list[Panel]:
         parts.lines(
             "Disagreement",
             f"Share of the rows over {window} on which the shadow says something else; over the dashed line ModelShadowDisagrees fires.",
-            "percentunit",
-            Place(0, 26, 12, 8),
+            parts.SHARE,
+            Place(0, 0, 12, 8),
             Line(share, BY_VERSION, parts.PURPLE),
             Line(f"{limit(names.SIGNAL_SHADOW_DISAGREEMENT)}{{{THIS}}}", f"limit {BY_VERSION}", parts.VERMILION, dashed=True),
         ),
         parts.lines(
             "Rows given to the shadow too",
             "Rows each second by result; errors and dropped rows are compared with nothing.",
-            "rps",
-            Place(12, 26, 12, 8),
+            parts.ROWS,
+            Place(12, 0, 12, 8),
             Line(results, f"{{{{{RESULT}}}}}"),
         ),
     ]

@@ -11,8 +11,8 @@ from otel_ml_exporter.mixin.promql import FEATURE, Queries
 WINDOW = "$window"
 
 
-def sampled_rows(queries: Queries, top: int) -> list[Panel]:
-    """How sampled rows differ from the baseline's, from `top` down."""
+def sampled_rows(queries: Queries) -> list[Panel]:
+    """How sampled rows differ from the baseline's."""
 
     def scored(title: str, about: str, place: Place, score: Metric, floor: Metric) -> Panel:
         return parts.lines(
@@ -21,50 +21,50 @@ def sampled_rows(queries: Queries, top: int) -> list[Panel]:
             "short",
             place,
             Line(queries.score(score, WINDOW, *CHOSEN), "now", parts.BLUE),
-            Line(queries.score(floor, WINDOW, *CHOSEN), "noise floor", parts.BLACK, dashed=True),
+            Line(queries.score(floor, WINDOW, *CHOSEN), "noise floor", parts.GREY, dashed=True),
         )
 
     importance = f"max by ({FEATURE}) ({queries.windowed(names.DOMAIN_CLASSIFIER_IMPORTANCE, WINDOW, *CHOSEN)})"
     return [
         scored(
-            "Sampled rows: classifier",
+            "Classifier",
             "How well a classifier tells them from the baseline's rows: 0.5 not at all, over 0.75 easily.",
-            Place(0, top, 8, 8),
+            Place(0, 0, 8, 8),
             names.DOMAIN_CLASSIFIER_AUC,
             names.DOMAIN_CLASSIFIER_AUC_NOISE_FLOOR,
         ),
         parts.lines(
-            "Sampled rows: what gives them away",
+            "What gives them away",
             "The part of each feature in what the classifier goes by, while it can tell the rows.",
-            "percentunit",
-            Place(8, top, 8, 8),
+            parts.SHARE,
+            Place(8, 0, 8, 8),
             Line(importance, f"{{{{{FEATURE}}}}}"),
         ),
         parts.number(
             "Sampled rows in the window",
             "Rows that these scores are made of; none unless events carry features and the exporter has a sample of the baseline.",
             "short",
-            Place(16, top, 8, 8),
+            Place(16, 0, 8, 8),
             queries.samples(names.SIGNAL_ROWS, WINDOW, *CHOSEN),
         ),
         scored(
-            "Sampled rows: MMD",
+            "MMD",
             "Distance of the joint distributions, whatever their shape.",
-            Place(0, top + 8, 8, 8),
+            Place(0, 8, 8, 8),
             names.MMD,
             names.MMD_NOISE_FLOOR,
         ),
         scored(
-            "Sampled rows: off the plane",
+            "Off the plane",
             "Distance from the plane in which the baseline varies, 1 as there: over it where features no longer go together.",
-            Place(8, top + 8, 8, 8),
+            Place(8, 8, 8, 8),
             names.PCA_ERROR_RATIO,
             names.PCA_ERROR_RATIO_NOISE_FLOOR,
         ),
         scored(
-            "Sampled rows: T2",
+            "T2",
             "How far the means of all features moved, together.",
-            Place(16, top + 8, 8, 8),
+            Place(16, 8, 8, 8),
             names.HOTELLING_T2,
             names.HOTELLING_T2_NOISE_FLOOR,
         ),

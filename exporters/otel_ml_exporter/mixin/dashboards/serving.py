@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import model_variables
-from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place, Section
 from otel_ml_exporter.mixin.groups.burns import FAST, SLOW, Budget
 from otel_ml_exporter.mixin.groups.limits import limit
 from otel_ml_exporter.mixin.groups.serving import WITHIN, calls_of_model
@@ -23,18 +22,13 @@ def serving(queries: Queries) -> models.Dashboard:
     built = parts.frame("otel-ml-serving", "Models: serving", "The calls of one version: how many, how many failed, how long they took.")
     for variable in model_variables(queries):
         built = built.with_variable(variable)
-    rows = (
-        *_totals(queries),
-        parts.row("Traffic", 4),
-        *_traffic(queries),
-        parts.row("Errors", 13),
-        *_errors(queries),
-        parts.row("Latency", 22),
-        *_latency(queries),
+    return parts.assembled(
+        built,
+        Section("", _totals(queries)),
+        Section("Traffic", _traffic(queries)),
+        Section("Errors", _errors(queries)),
+        Section("Latency", _latency(queries)),
     )
-    for panel in rows:
-        built = built.with_row(panel) if isinstance(panel, dashboard.Row) else built.with_panel(panel)
-    return built.build()
 
 
 def _totals(queries: Queries) -> list[Panel]:
@@ -51,7 +45,7 @@ def _totals(queries: Queries) -> list[Panel]:
         parts.number(
             "Replicas that answer",
             "Share of the replicas that served any version of the model lately and answer their scrape.",
-            "percentunit",
+            parts.SHARE,
             Place(0, 0, 6, 4),
             f"avg(up and on (job, instance) {seen})",
         ),
@@ -62,8 +56,16 @@ def _totals(queries: Queries) -> list[Panel]:
             Place(6, 0, 6, 4),
             f"count(group by ({VERSION}) ({queries.series(names.MODEL_INFO, equal(MODEL, '$model'), _stable())}))",
         ),
-        parts.number("Error budget in use", left, "percentunit", Place(12, 0, 6, 4), spent(_failed(queries))),
-        parts.number("Latency budget in use", stated, "percentunit", Place(18, 0, 6, 4), spent(_slow(queries))),
+        parts.number("Error budget in use", left, parts.SHARE, Place(12, 0, 6, 4), spent(_failed(queries)), alarm=parts.VERMILION),
+        parts.number(
+            "Latency budget in use",
+            stated,
+            parts.SHARE,
+            Place(18, 0, 6, 4),
+            spent(_slow(queries)),
+            alarm=parts.VERMILION,
+            empty="no objective",
+        ),
     ]
 
 
@@ -90,38 +92,38 @@ def _traffic(queries: Queries) -> list[Panel]:
     rejected, every = (f"sum(rate({_count(queries, *which)}[{INTERVAL}]))" for which in ((*CHOSEN, REJECTED), CHOSEN))
     return [
         parts.lines(
-            "Calls, and a season ago",
+            f"Calls, and {knobs.season} ago",
             f"Of all versions over {knobs.traffic_window}; ModelTrafficDropped fires under {knobs.traffic_ratio:.0%} of the dashed line.",
             "short",
-            Place(0, 5, 6, 8),
+            Place(0, 0, 6, 8),
             Line(calls, "calls", parts.BLUE),
-            Line(f"{calls} offset {knobs.season} or {calls}", f"{knobs.season} ago", parts.BLACK, dashed=True),
+            Line(f"{calls} offset {knobs.season}", f"{knobs.season} ago", parts.GREY, dashed=True),
         ),
         parts.lines(
             "Calls by version",
             "Calls each second by version: a rollout is one line that takes over from another.",
-            "reqps",
-            Place(6, 5, 6, 8),
-            Line(f"sum by ({VERSION}) (rate({_count(queries, of_model)}[{INTERVAL}]))", f"{{{{{VERSION}}}}}"),
+            parts.CALLS,
+            Place(6, 0, 6, 8),
+            Line(f"sum by ({VERSION}) (rate({_count(queries, of_model)}[{INTERVAL}]))", f"version {{{{{VERSION}}}}}"),
         ),
         parts.lines(
             "Rows",
             "Rows given to the model each second; a batch is one call of many rows.",
-            "rps",
-            Place(12, 5, 6, 8),
+            parts.ROWS,
+            Place(12, 0, 6, 8),
             Line(f"sum(rate({queries.series(names.INFERENCE_ROWS, *CHOSEN)}[{INTERVAL}]))", "rows", parts.BLUE),
         ),
         parts.lines(
             "Rejected calls",
             "Share of calls whose input the monitor refused: the caller's fault, in no error budget. The drift dashboard has why.",
-            "percentunit",
-            Place(18, 5, 6, 8),
+            parts.SHARE,
+            Place(18, 0, 6, 8),
             Line(f"({rejected} or 0 * {every}) / ({every} > 0)", "rejected", parts.ORANGE),
         ),
     ]
 
 
-def _burn(budget: Budget, title: str, bad: str, x: int, y: int) -> Panel:
+def _burn(budget: Budget, title: str, bad: str) -> Panel:
     """The share of bad calls over the windows that must agree, beside the two limits that page."""
     knobs = budget.queries.knobs
     allowed = f"{limit(budget.signal)}{{{OF_VERSION}}}"
@@ -136,8 +138,8 @@ def _burn(budget: Budget, title: str, bad: str, x: int, y: int) -> Panel:
         title,
         f"{bad} A page comes with {knobs.short_window} and {knobs.rate_window} over the upper dashed line, or {knobs.middle_window} and "
         f"{knobs.slow_burn_window} over the lower one.",
-        "percentunit",
-        Place(x, y, 12, 8),
+        parts.SHARE,
+        Place(0, 0, 12, 8),
         *lines,
         Line(f"{FAST} * {allowed}", f"{FAST} budgets", parts.VERMILION, dashed=True),
         Line(f"{SLOW} * {allowed}", f"{SLOW} budgets", parts.ORANGE, dashed=True),
@@ -147,19 +149,19 @@ def _burn(budget: Budget, title: str, bad: str, x: int, y: int) -> Panel:
 def _errors(queries: Queries) -> list[Panel]:
     kinds = f"sum by ({ERROR}) (rate({_count(queries, *CHOSEN, FAILED)}[{INTERVAL}]))"
     return [
-        _burn(_failed(queries), "Failed calls", "Share of calls that raised an error.", 0, 14),
+        _burn(_failed(queries), "Failed calls", "Share of calls that raised an error."),
         parts.lines(
             "Errors by type",
             "Failed calls each second; ValueError and the like come from input or code, TimeoutError and MemoryError from the environment.",
-            "reqps",
-            Place(12, 14, 6, 8),
+            parts.CALLS,
+            Place(12, 0, 6, 8),
             Line(kinds, f"{{{{{ERROR}}}}}"),
         ),
         parts.lines(
             "Errors by replica",
             "Failed calls each second; one replica alone is to be restarted.",
-            "reqps",
-            Place(18, 14, 6, 8),
+            parts.CALLS,
+            Place(18, 0, 6, 8),
             Line(f"topk(10, sum by (instance) (rate({_count(queries, *CHOSEN, FAILED)}[{INTERVAL}])))", "{{instance}}"),
         ),
     ]
@@ -176,14 +178,12 @@ def _latency(queries: Queries) -> list[Panel]:
             _slow(queries),
             "Slow calls",
             "Share of calls that took longer than the `latency` that the exporter's configuration states.",
-            0,
-            23,
         ),
         parts.lines(
             "Latency",
             "Half, nine in ten and 99 in a hundred calls are faster; the dashed line is the objective.",
             "s",
-            Place(12, 23, 6, 8),
+            Place(12, 0, 6, 8),
             Line(quantile(0.5), "p50", parts.SKY),
             Line(quantile(0.9), "p90", parts.BLUE),
             Line(quantile(0.99), "p99", parts.PURPLE),
@@ -193,7 +193,7 @@ def _latency(queries: Queries) -> list[Panel]:
             "Latency p99 by replica",
             "One call in a hundred is slower; one replica alone is to be taken out.",
             "s",
-            Place(18, 23, 6, 8),
+            Place(18, 0, 6, 8),
             Line(f"topk(10, {quantile(0.99, f'instance, {WITHIN}')})", "{{instance}}"),
         ),
     ]

@@ -13,12 +13,7 @@ OF_VERSION = ", ".join(CHOSEN)
 WINDOW = "$window"
 
 
-def sureness(queries: Queries, y: int) -> list[Panel]:
-    """Panels from row `y` on."""
-    return [parts.row("Confidence and truth", y), _reliability(queries, y + 1), _segments(queries, y + 1), *_sure(queries, y + 9)]
-
-
-def _reliability(queries: Queries, y: int) -> Panel:
+def reliability(queries: Queries, place: Place) -> Panel:
     """Pairs of the window; a bin without any has no bar."""
 
     def total(metric: Metric) -> str:
@@ -28,15 +23,18 @@ def _reliability(queries: Queries, y: int) -> Panel:
     return parts.bars(
         "Reliability",
         "By bin of confidence: what the model promised, what came true, and what did in the baseline. The first two should agree.",
-        Place(0, y, 12, 8),
+        place,
         BIN,
-        promised=f"{total(names.OUTCOME_CONFIDENCE_SUM)} / on ({BIN}) {pairs}",
-        came_true=f"{total(names.OUTCOME_POSITIVES)} / on ({BIN}) {pairs}",
-        baseline=f"max by ({BIN}) ({queries.series(names.BASELINE_CALIBRATION_RATIO, *CHOSEN)})",
+        {
+            "promised": f"{total(names.OUTCOME_CONFIDENCE_SUM)} / on ({BIN}) {pairs}",
+            "came true": f"{total(names.OUTCOME_POSITIVES)} / on ({BIN}) {pairs}",
+            "in the baseline": f"max by ({BIN}) ({queries.series(names.BASELINE_CALIBRATION_RATIO, *CHOSEN)})",
+        },
     )
 
 
-def _segments(queries: Queries, y: int) -> Panel:
+def segments(queries: Queries, place: Place) -> Panel:
+    """Whether one group gets worse answers than the others."""
     accuracy = equal(prometheus(names.METRIC), "accuracy")
     by_segment = f"max by ({SEGMENT}) ({queries.windowed(names.SEGMENT_PERFORMANCE, WINDOW, *CHOSEN, accuracy)})"
     realized = equal(prometheus(names.ESTIMATE), names.ESTIMATE_REALIZED)
@@ -45,35 +43,41 @@ def _segments(queries: Queries, y: int) -> Panel:
     return parts.lines(
         "Accuracy by segment",
         "Of the 20 worst segments; one that is under the dashed line, chance aside, raises ModelSegmentDegraded.",
-        "percentunit",
-        Place(12, y, 12, 8),
+        parts.SHARE,
+        place,
         Line(f"bottomk(20, {by_segment})", f"{{{{{SEGMENT}}}}}"),
         Line(f"{whole} - {gap}", "limit", parts.VERMILION, dashed=True),
+        least=None,
+        empty="no segments",
     )
 
 
-def _sure(queries: Queries, y: int) -> list[Panel]:
-    knobs = queries.knobs
+def confidence_mean(queries: Queries, place: Place) -> Panel:
+    """How sure the model is, beside how sure it was."""
     usual = f"max({queries.series(names.BASELINE_CONFIDENCE_MEAN, *CHOSEN)})"
     drop = f"max({queries.limit(names.SIGNAL_CONFIDENCE_DROP, names.WARNING, *CHOSEN)})"
+    return parts.lines(
+        "Mean confidence",
+        "How sure the model is of what it predicts; under the lower dashed line ModelConfidenceDropped fires.",
+        parts.SHARE,
+        place,
+        Line(queries.score(names.CONFIDENCE_MEAN, WINDOW, *CHOSEN), "now", parts.BLUE),
+        Line(usual, "baseline", parts.GREY, dashed=True),
+        Line(f"{usual} - {drop}", "limit", parts.VERMILION, dashed=True),
+        least=None,
+    )
+
+
+def abstentions(queries: Queries, place: Place) -> Panel:
+    """How often the fallback answers instead."""
+    knobs = queries.knobs
     withheld = "model_version:ml_prediction_abstentions:ratio"
-    return [
-        parts.lines(
-            "Mean confidence",
-            "How sure the model is of what it predicts; under the lower dashed line ModelConfidenceDropped fires.",
-            "percentunit",
-            Place(0, y, 12, 8),
-            Line(queries.score(names.CONFIDENCE_MEAN, WINDOW, *CHOSEN), "now", parts.BLUE),
-            Line(usual, "baseline", parts.BLACK, dashed=True),
-            Line(f"{usual} - {drop}", "limit", parts.VERMILION, dashed=True),
-        ),
-        parts.lines(
-            "Withheld predictions",
-            "Share of rows that got the fallback; over the dashed line ModelAbstentionHigh fires.",
-            "percentunit",
-            Place(12, y, 12, 8),
-            Line(f"{withheld}{knobs.rate_window}{{{OF_VERSION}}}", knobs.rate_window, parts.SKY),
-            Line(f"{withheld}{knobs.short_window}{{{OF_VERSION}}}", knobs.short_window, parts.BLUE),
-            Line(f"{limit(names.SIGNAL_ABSTENTION_SHARE)}{{{OF_VERSION}}}", "limit", parts.VERMILION, dashed=True),
-        ),
-    ]
+    return parts.lines(
+        "Withheld predictions",
+        "Share of rows that got the fallback; over the dashed line ModelAbstentionHigh fires.",
+        parts.SHARE,
+        place,
+        Line(f"{withheld}{knobs.rate_window}{{{OF_VERSION}}}", knobs.rate_window, parts.SKY),
+        Line(f"{withheld}{knobs.short_window}{{{OF_VERSION}}}", knobs.short_window, parts.BLUE),
+        Line(f"{limit(names.SIGNAL_ABSTENTION_SHARE)}{{{OF_VERSION}}}", "limit", parts.VERMILION, dashed=True),
+    )

@@ -6,7 +6,7 @@ from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.drift import WINDOW
-from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place
+from otel_ml_exporter.mixin.dashboards.parts import CHOSEN, Line, Panel, Place, Section
 from otel_ml_exporter.mixin.promql import BIN, MODEL, REFERENCE, Queries, equal
 
 REASON = prometheus(names.DROP_REASON)
@@ -19,71 +19,75 @@ DIRECTION = prometheus(names.DIRECTION)
 RESULT = prometheus(names.RESULT)
 
 
-def truth(queries: Queries, y: int) -> list[Panel]:
-    """Rows of panels from `y` on."""
+def truth(queries: Queries) -> list[Section]:
+    """Sections that are looked at when something is odd, folded."""
     return [
-        parts.row("Ground truth on its way in", y),
+        Section("Ground truth on its way in", _arriving(queries), folded=True),
+        Section("What the scores hide", _hidden(queries), folded=True),
+        Section("What mistakes cost", _worth(queries), folded=True),
+    ]
+
+
+def _arriving(queries: Queries) -> list[Panel]:
+    return [
         parts.lines(
             "What became of outcomes",
             "Outcomes a second: matched, waiting for their prediction, repeated, corrected, or of no use (unfit, unknown_model, invalid).",
-            "ops",
-            Place(0, y + 1, 8, 7),
+            parts.PER_SECOND,
+            Place(0, 0, 8, 7),
             Line(_rate(queries, names.OUTCOME_RECEIVED, RESULT, f'{MODEL}=~"$model|"'), f"{{{{{RESULT}}}}}"),
         ),
         parts.lines(
             "What became of predictions",
             "Events of predictions a second; a repetition changes nothing.",
-            "ops",
-            Place(8, y + 1, 8, 7),
+            parts.PER_SECOND,
+            Place(8, 0, 8, 7),
             Line(_rate(queries, names.PREDICTION_RECEIVED, RESULT, f'{MODEL}=~"$model|"'), f"{{{{{RESULT}}}}}"),
         ),
         parts.lines(
             "Outcomes without a prediction",
             "Outcomes of the window whose id no prediction has: wrong ids, or predictions that were not sent.",
             "short",
-            Place(16, y + 1, 8, 7),
+            Place(16, 0, 8, 7),
             Line(f"max({queries.windowed(names.OUTCOME_UNMATCHED, WINDOW, equal(MODEL, '$model'))})", "unmatched", parts.VERMILION),
         ),
         parts.lines(
             "Store",
             "Predictions and outcomes that are stored, and how many may be; over the limit clients are asked to come again.",
             "short",
-            Place(0, y + 8, 12, 6),
+            Place(0, 7, 12, 6),
             Line(f"max({queries.series(names.EXPORTER_STORE_ROWS)})", "rows", parts.BLUE),
             Line(f"max({queries.series(names.EXPORTER_STORE_LIMIT)})", "limit", parts.VERMILION, dashed=True),
         ),
         parts.lines(
             "Requests that were refused",
             "Requests a second: busy and rate pass by themselves, full, store and token need somebody.",
-            "reqps",
-            Place(12, y + 8, 12, 6),
+            parts.CALLS,
+            Place(12, 7, 12, 6),
             Line(_rate(queries, names.EXPORTER_REQUESTS_REFUSED, REASON), f"{{{{{REASON}}}}}"),
         ),
-        *_quality(queries, y + 14),
-        *_worth(queries, y + 29),
     ]
 
 
-def _quality(queries: Queries, y: int) -> list[Panel]:
+def _hidden(queries: Queries) -> list[Panel]:
     """What scores hide: other rulers of calibration, segments, ranges; and whether the labels themselves can be trusted."""
     floor = _labelled(queries, names.PREDICTION_PSI_NOISE_FLOOR)
     return [
-        parts.row("What the scores hide", y),
         parts.lines(
             "Calibration by other rulers",
             "Debiased: without what chance gives. Equal mass: bins follow the confidences. Worst class: what the mean hides.",
             "short",
-            Place(0, y + 1, 8, 7),
+            Place(0, 0, 8, 7),
             Line(queries.score(names.CALIBRATION_ECE_DEBIASED, WINDOW, *CHOSEN), "debiased", parts.BLUE),
             Line(queries.score(names.CALIBRATION_ECE_EQUAL_MASS, WINDOW, *CHOSEN), "equal mass", parts.GREEN),
             Line(queries.score(names.CALIBRATION_ECE_CLASS, WINDOW, *CHOSEN), "worst class", parts.VERMILION),
-            Line(queries.score(names.LOG_LOSS, WINDOW, *CHOSEN), "log loss", parts.BLACK, dashed=True),
+            Line(queries.score(names.LOG_LOSS, WINDOW, *CHOSEN), "log loss", parts.GREY, dashed=True),
         ),
         parts.lines(
             "Segments",
             "Scores of each segment with enough outcomes; a good mean may hide a bad one.",
             "short",
-            Place(8, y + 1, 8, 7),
+            Place(8, 0, 8, 7),
             Line(_max(queries, names.SEGMENT_PERFORMANCE, f"{SEGMENT}, {METRIC}"), f"{{{{{SEGMENT}}}}} {{{{{METRIC}}}}}"),
             least=None,
         ),
@@ -91,7 +95,7 @@ def _quality(queries: Queries, y: int) -> list[Panel]:
             "Mean error by range of the prediction",
             "Of a regression, prediction minus truth: over 0 it predicts too much there.",
             "short",
-            Place(16, y + 1, 8, 7),
+            Place(16, 0, 8, 7),
             Line(_max(queries, names.RESIDUAL_MEAN, BIN), f"{{{{{BIN}}}}}"),
             least=None,
         ),
@@ -99,31 +103,31 @@ def _quality(queries: Queries, y: int) -> list[Panel]:
             "Are labelled predictions like all?",
             "PSI of the predictions whose outcome is known against all: over its floor the scores speak of a selection.",
             "short",
-            Place(0, y + 8, 8, 7),
+            Place(0, 7, 8, 7),
             Line(_labelled(queries, names.PREDICTION_PSI), "PSI", parts.BLUE),
-            Line(floor, "noise floor", parts.BLACK, dashed=True),
+            Line(floor, "noise floor", parts.GREY, dashed=True),
         ),
         parts.lines(
             "Labels that a trusted source corrects",
             "Share of labels that are wrong where a trusted source judged, with its 95 % interval.",
-            "percentunit",
-            Place(8, y + 8, 8, 7),
+            parts.SHARE,
+            Place(8, 7, 8, 7),
             Line(_of_model(queries, names.LABEL_NOISE), "wrong", parts.VERMILION),
-            Line(_of_model(queries, names.LABEL_NOISE_LOW), "low", parts.BLACK, dashed=True),
-            Line(_of_model(queries, names.LABEL_NOISE_HIGH), "high", parts.BLACK, dashed=True),
+            Line(_of_model(queries, names.LABEL_NOISE_LOW), "low", parts.GREY, dashed=True),
+            Line(_of_model(queries, names.LABEL_NOISE_HIGH), "high", parts.GREY, dashed=True),
         ),
         parts.lines(
             "Agreement of annotators",
             "Cohen's kappa: 1 is full agreement, 0 is chance.",
             "short",
-            Place(16, y + 8, 8, 7),
+            Place(16, 7, 8, 7),
             Line(_of_model(queries, names.LABEL_KAPPA, ANNOTATORS), f"{{{{{ANNOTATORS}}}}}"),
             least=None,
         ),
     ]
 
 
-def _worth(queries: Queries, y: int) -> list[Panel]:
+def _worth(queries: Queries) -> list[Panel]:
     """Counters of pairs: the business metric beside the model's."""
 
     def rate(metric: Metric, by: str, *matchers: str) -> str:
@@ -131,19 +135,18 @@ def _worth(queries: Queries, y: int) -> list[Panel]:
 
     gain, loss = (rate(names.OUTCOME_VALUE_SUM, DECISION, equal(DIRECTION, side)) for side in ("gain", "loss"))
     return [
-        parts.row("Pairs and what they are worth", y),
         parts.lines(
             "Confusion",
             "Pairs a second by true and predicted class.",
-            "ops",
-            Place(0, y + 1, 8, 7),
+            parts.PER_SECOND,
+            Place(0, 0, 8, 7),
             Line(rate(names.OUTCOME_CONFUSION, f"{LABEL}, {DECISION}"), f"{{{{{LABEL}}}}} as {{{{{DECISION}}}}}"),
         ),
         parts.lines(
             "Size of errors",
             "Of a regression: mean size of the errors, for predictions over and under the truth.",
             "short",
-            Place(8, y + 1, 8, 7),
+            Place(8, 0, 8, 7),
             Line(
                 f"{rate(names.OUTCOME_RESIDUAL_SUM, DIRECTION)} / {rate(names.OUTCOME_RESIDUALS, DIRECTION)}",
                 f"{{{{{DIRECTION}}}}}",
@@ -153,7 +156,7 @@ def _worth(queries: Queries, y: int) -> list[Panel]:
             "Value by decision",
             "What came in a second for each decision, and how many outcomes said so.",
             "short",
-            Place(16, y + 1, 8, 7),
+            Place(16, 0, 8, 7),
             Line(f"{gain} - ({loss} or {gain} * 0)", f"value, {{{{{DECISION}}}}}"),
             Line(rate(names.OUTCOME_VALUES, DECISION), f"outcomes, {{{{{DECISION}}}}}", dashed=True),
             least=None,
