@@ -155,6 +155,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Iterator[Fault]]]] = {
             "long_window",
             "rate_window",
             "absence_window",
+            "memory_window",
             "season",
             "interval",
             "score_interval",

@@ -29,6 +29,9 @@ class Knobs:
         default="5m", metadata=_why("at least four scrape intervals; longer when scrapes are rarer than once a minute")
     )
     absence_window: str = field(default="6h", metadata=_why("how long a vanished model is missed; shorter where models come and go daily"))
+    memory_window: str = field(
+        default="4d", metadata=_why("how long a dead exporter is missed and its limits hold; a long weekend at least")
+    )
     season: str = field(default="1w", metadata=_why("how long ago traffic is compared with; 1d where weekends are like weekdays"))
     interval: str = field(default="1m", metadata=_why("how often rules are evaluated; shorter than the exporter's rhythm gains nothing"))
     score_interval: str = field(

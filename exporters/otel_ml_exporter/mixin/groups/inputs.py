@@ -39,7 +39,7 @@ def inputs(queries: Queries) -> Group:
         minimum=queries.knobs.minimum_samples,
         queries=queries,
     )
-    recordings = [violations.threshold(), *_now(violations), *_lately(violations)]
+    recordings = [*violations.thresholds(), *_now(violations), *_lately(violations)]
     alerts = (_broken(violations), _unknown(queries), _stuck(queries))
     return Group(CATEGORY, "Does the model still get what it was trained on?", (*recordings, *alerts))
 

@@ -1,4 +1,4 @@
-"""Limits as recordings: the exporter's threshold of a signal, or the site's default for models that have none."""
+"""Limits as recordings: the exporter's threshold of a signal, or the site's default for models that never had one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ def limit(signal: str) -> str:
     return f"model_version:ml_threshold:{signal}"
 
 
-def limit_or(queries: Queries, signal: str, default: float, severity: str) -> str:
-    """The exporter's threshold, or the default for models whose exporter publishes none; a default of 0 is none."""
+def or_default(queries: Queries, known: str, default: float) -> str:
+    """The limits that are known, and the default for the other models that are served; a default of 0 is none."""
     if not default:
-        return queries.limit(signal, severity)
+        return known
     models = f"{default} * group by ({MODEL_VERSION}) ({queries.series(names.MODEL_INFO)})"
-    return f"{queries.limit(signal, severity)}\nor on ({MODEL_VERSION})\n  {models}"
+    return f"{known}\nor on ({MODEL_VERSION})\n  {models}"
 
 
-def threshold(queries: Queries, signal: str, default: float, severity: str) -> Recording:
-    """The limit of a signal as a recording, which rules and annotations read."""
-    return Recording(limit(signal), limit_or(queries, signal, default, severity))
+def thresholds(queries: Queries, signal: str, default: float, severity: str) -> tuple[Recording, Recording]:
+    """What the exporter publishes, and the limit that rules and annotations read.
+
+    What an owner stated holds while the exporter is away, or its end would page by the default.
+    """
+    published = Recording(f"{limit(signal)}_published", queries.limit(signal, severity))
+    known = f"last_over_time({published.record}[{queries.knobs.memory_window}])"
+    return published, Recording(limit(signal), or_default(queries, known, default))

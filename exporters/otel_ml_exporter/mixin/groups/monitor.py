@@ -5,7 +5,7 @@ from __future__ import annotations
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.durations import seconds
-from otel_ml_exporter.mixin.groups.limits import limit_or
+from otel_ml_exporter.mixin.groups.limits import or_default
 from otel_ml_exporter.mixin.groups.serving import WITHIN, bound, objective
 from otel_ml_exporter.mixin.groups.verdicts import both, past, served
 from otel_ml_exporter.mixin.pack import PROBLEM, WATCHDOG, Alert, Group, about_the_pack
@@ -169,19 +169,19 @@ def _mismatch(queries: Queries) -> Alert:
 
 
 def _objective(queries: Queries) -> Alert:
-    knobs = queries.knobs
     buckets = queries.series(names.INFERENCE_DURATION, suffix="_bucket")
-    asked = objective(limit_or(queries, names.SIGNAL_LATENCY, knobs.latency_objective, names.CRITICAL))
+    known = queries.limit(names.SIGNAL_LATENCY, names.CRITICAL)
+    asked = objective(or_default(queries, known, queries.knobs.latency_objective))
     by = f"{MODEL_VERSION}, {WITHIN}"
     bounds = f"group by ({by}) (\n    {bound(buckets)}\n)"
-    known = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), suffix="_bucket")
+    shown = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), suffix="_bucket")
     return _problem(
         "latency_objective",
         expr=f"{asked}\nunless on ({by})\n  {bounds}\nand on ({MODEL_VERSION})\n  {buckets}",
         summary="The latency objective of the model cannot be judged",
         description=(
             f"{SUBJECT} should answer within {label(WITHIN)} seconds, which is no bucket bound of its "
-            f"duration histogram ({look_up(f'count(count by ({WITHIN}) ({known}))', MODEL, VERSION, form=COUNT)} bounds). "
+            f"duration histogram ({look_up(f'count(count by ({WITHIN}) ({shown}))', MODEL, VERSION, form=COUNT)} bounds). "
             "ModelLatencyBudgetBurn cannot fire."
         ),
         action="Set the objective to a bound of ml_inference_duration_seconds, or give the histogram that bound with a View.",

@@ -20,7 +20,7 @@ USUAL = "model_version:ml_prediction_top_answer:usual_ratio"
 def outputs(queries: Queries) -> Group:
     """The output, compared with what the model used to answer."""
     answers, outliers, abstentions = _answers(queries), _outliers(queries), _abstentions(queries)
-    recordings = [share.threshold() for share in (answers, outliers, abstentions)]
+    recordings = [recording for share in (answers, outliers, abstentions) for recording in share.thresholds()]
     for window in queries.knobs.rate_windows:
         recordings += _top_answer(answers, window)
         recordings += outliers.recordings(

@@ -44,7 +44,7 @@ SCORE_Z: Final = "model_version:ml_canary_errors:z"
 def rollout(queries: Queries) -> Group:
     """The rollout: that the new version fails no more often than the old, and says the same."""
     shadow = _shadow(queries)
-    recordings = [*_compared(queries), shadow.threshold()]
+    recordings = [*_compared(queries), *shadow.thresholds()]
     for window in queries.knobs.rate_windows:
         recordings += _answers(shadow, window)
     alerts = (_worse(queries), _failing(queries), _differs(queries), _disagrees(shadow))

@@ -6,7 +6,7 @@ from typing import Final
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, counted
-from otel_ml_exporter.mixin.groups.limits import limit, threshold
+from otel_ml_exporter.mixin.groups.limits import limit, thresholds
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
 from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, SUBJECT, label, listed, look_up, of, top_three, value
@@ -31,9 +31,9 @@ def serving(queries: Queries) -> Group:
 def _limits(queries: Queries) -> tuple[Recording, ...]:
     knobs = queries.knobs
     return (
-        threshold(queries, names.SIGNAL_ERROR_BUDGET, knobs.error_budget, names.CRITICAL),
-        threshold(queries, names.SIGNAL_LATENCY, knobs.latency_objective, names.CRITICAL),
-        threshold(queries, names.SIGNAL_LATENCY_BUDGET, knobs.latency_budget, names.CRITICAL),
+        *thresholds(queries, names.SIGNAL_ERROR_BUDGET, knobs.error_budget, names.CRITICAL),
+        *thresholds(queries, names.SIGNAL_LATENCY, knobs.latency_objective, names.CRITICAL),
+        *thresholds(queries, names.SIGNAL_LATENCY_BUDGET, knobs.latency_budget, names.CRITICAL),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.mixin.groups.limits import limit, threshold
+from otel_ml_exporter.mixin.groups.limits import limit, thresholds
 from otel_ml_exporter.mixin.pack import Recording
 from otel_ml_exporter.mixin.promql import MODEL_VERSION, Queries
 
@@ -46,9 +46,9 @@ class Share:
         ratio = f"{part}\n/ on ({self.by})\n  ({self.count(window)} > 0)"
         return Recording(self.count(window), whole), Recording(self.ratio(window), ratio)
 
-    def threshold(self) -> Recording:
-        """The exporter's threshold, or the default for models whose exporter publishes none."""
-        return threshold(self.queries, self.signal, self.default, self.severity)
+    def thresholds(self) -> tuple[Recording, Recording]:
+        """The exporter's threshold, and the limit: that, or the default for models whose exporter publishes none."""
+        return thresholds(self.queries, self.signal, self.default, self.severity)
 
     def exceeded(self) -> str:
         """The share now, where it is over the limit with enough counts: at once in busy models, over the long hour in quiet ones."""
