@@ -47,12 +47,14 @@ MUTED = [
     ("ModelInputDataBroken", "ModelConfidenceDropped"),
     ("ModelErrorBudgetBurn", "ModelReplicasDown"),
     ("ModelStuckInput", "ModelFeatureDrift"),
+    ("ModelStuckInput", "ModelEstimatedAccuracyLow"),
     ("ModelFeatureDrift", "ModelOutliersRising"),
     ("ModelDatasetDrift", "ModelDomainShift"),
 ]
 HEARD = [
     ("ModelBaselineStale", "ModelFeatureDrift"),
     ("ModelFeatureDrift", "ModelPredictionShift"),
+    ("ModelStuckInput", "ModelPredictionShift"),
     ("ModelFeatureDrift", "ModelEstimatedAccuracyLow"),
     ("ModelDatasetDrift", "ModelMiscalibrated"),
     ("ModelErrorBudgetBurn", "ModelOutputCollapsed"),
@@ -356,7 +358,7 @@ def amtool(*arguments):
 
 def test_the_example_is_a_valid_configuration(tmp_path):
     write(render("alertmanager", Knobs()), tmp_path)
-    assert "8 inhibit rules" in amtool("check-config", tmp_path / CONFIG)
+    assert "9 inhibit rules" in amtool("check-config", tmp_path / CONFIG)
 
 
 def test_the_linter_of_alertmanager_configurations_finds_nothing_to_warn_of(tmp_path):

@@ -19,6 +19,7 @@ _TITLE = f"{{{{ .Status | toUpper }}}} {{{{ .GroupLabels.{MODEL} }}}}: {{{{ .Gro
 _SERVING = "ModelServiceDown|ModelMetricsAbsent"
 _DRIFT = "ModelDatasetDrift|ModelFeatureDrift|ModelDomainShift"
 _ANSWERS = "ModelPredictionShift|ModelOutputShift"
+_GUESSES = "ModelConfidenceDropped|ModelOutliersRising|ModelEstimatedAccuracyLow|ModelDomainShift"
 _SCORES = f"{_DRIFT}|{_ANSWERS}|ModelConfidenceDropped|ModelOutliersRising|ModelEstimatedAccuracyLow|ModelMiscalibrated"
 _BUSINESS_HOURS = "business-hours"
 
@@ -88,7 +89,10 @@ def _rhythm(knobs: Knobs, *, wait: str, group: str, repeat: str) -> dict[str, st
 
 
 def _inhibitions() -> list[dict[str, Any]]:
-    """Each mutes within one model only; an alert never mutes itself or its source."""
+    """Each mutes within one model only; an alert never mutes itself or its source.
+
+    A stuck feature may hardly matter, so that it mutes what is guessed from inputs alone, and no shift of the answers.
+    """
     return [
         _mutes('alertname="ModelServiceDown"', 'alertname!="ModelServiceDown"'),
         _mutes('alertname="ModelMetricsAbsent"', f'alertname!~"{_SERVING}"'),
@@ -96,6 +100,7 @@ def _inhibitions() -> list[dict[str, Any]]:
         _mutes('alertname="ModelInputDataBroken"', f'alertname=~"{_SCORES}"'),
         _mutes('alertname="ModelDatasetDrift"', 'alertname="ModelFeatureDrift"'),
         _mutes('alertname="ModelStuckInput"', 'alertname="ModelFeatureDrift"', FEATURE),
+        _mutes('alertname="ModelStuckInput"', f'alertname=~"{_GUESSES}"'),
         _mutes('alertname=~"ModelDatasetDrift|ModelFeatureDrift"', 'alertname=~"ModelDomainShift|ModelOutliersRising"'),
         _mutes('alertname="ModelBaselineMissing"', f'alertname=~"{_DRIFT}"'),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import milliseconds, written
+from otel_ml_exporter.mixin.groups.limits import limit as limit_of
 from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
@@ -22,6 +23,7 @@ from otel_ml_exporter.mixin.promql import (
 from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, top_three, value
 
 CATEGORY = "input"
+_STUCK = equal(VIOLATION, names.VIOLATION_STUCK)
 _BROKEN = f'{VIOLATION}!="{names.VIOLATION_STUCK}"'
 """A value that only stays for long may be right: ModelStuckInput tells of it, and pages nobody."""
 COUNTED = "model_version_feature:ml_feature_violations:increase{}"
@@ -126,25 +128,34 @@ def _unknown(queries: Queries) -> Alert:
 
 
 def _stuck(queries: Queries) -> Alert:
-    """Not where the baseline's own fullest bin holds nearly all."""
-    short = queries.knobs.short_window
+    """What the plugin tells within minutes, that calls repeat one value, or a window that is in one bin.
+
+    A bin counts unless the baseline's own fullest bin holds nearly all. Kept like broken input, with the scores that this alert mutes.
+    """
+    fast, short = queries.knobs.rate_window, queries.knobs.short_window
     of_feature = (MODEL, VERSION, FEATURE)
-    limit = queries.limit(names.SIGNAL_INPUT_SHARE, names.WARNING)
+    kept = f"sum by ({MODEL_VERSION_FEATURE}) (increase({queries.series(names.FEATURE_VIOLATIONS, _STUCK)}[{fast}]))"
+    rows = f"sum by ({MODEL_VERSION}) (increase({queries.series(names.INFERENCE_ROWS)}[{fast}]))"
+    repeated = f"({kept} / on ({MODEL_VERSION}) group_left () ({rows} > 0))"
+    limit = limit_of(names.SIGNAL_INPUT_VIOLATIONS)
+    most = queries.limit(names.SIGNAL_INPUT_SHARE, names.WARNING)
     usual = f"{queries.series(names.BASELINE_BIN_RATIO, equal(SIGNAL, names.SIGNAL_FEATURE))} >= {queries.knobs.usual_share}"
-    full = f"{past(queries.score(names.FEATURE_TOP_BIN_RATIO, short), '>', limit)}\nunless on ({MODEL_VERSION_FEATURE})\n  {usual}"
+    full = f"{past(queries.score(names.FEATURE_TOP_BIN_RATIO, short), '>', most)}\nunless on ({MODEL_VERSION_FEATURE})\n  {usual}"
+    repeats = f"{limit}{{{', '.join(of(MODEL, VERSION))}}}"
     shown = queries.limit(names.SIGNAL_INPUT_SHARE, names.WARNING, *of(MODEL, VERSION))
     samples = queries.samples(names.SIGNAL_FEATURE, short, *of(MODEL, VERSION))
     return Alert(
         name="ModelStuckInput",
-        expr=both(full, _enough(queries)),
-        hold="15m",
-        keep="15m",
+        expr=f"{past(repeated, '>', limit)}\nor on ({MODEL_VERSION_FEATURE}) (\n{both(full, _enough(queries))}\n)",
+        hold="5m",
+        keep=written(milliseconds(short) + milliseconds("30m")),
         severity=names.WARNING,
         category=CATEGORY,
         summary="An input of the model is stuck",
         description=(
-            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: one bin holds {value(PERCENT)} of its values over "
-            f"{short} (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; {look_up(samples, MODEL, VERSION, form=COUNT)} rows). "
+            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values do not move: over {fast} they repeat one "
+            f"value for longer than chance explains (limit {look_up(repeats, MODEL, VERSION, form=PERCENT)}), or over {short} they are in "
+            f"one bin (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; {look_up(samples, MODEL, VERSION, form=COUNT)} rows). "
             f"Fullest bins: {_fullest(queries, *of_feature)}."
         ),
         action="Look at the feature's source: a sensor that repeats itself, a join that finds nothing, a default that became the rule.",
