@@ -20,11 +20,13 @@ Rows = npt.NDArray[np.bool_]
 class Understood(NamedTuple):
     """What a policy judges a call by: each part has one entry a row, or is None where the baseline cannot tell.
 
-    `confidence` is that in the class that was answered; `outlier` the squared Mahalanobis distance from the baseline's rows.
+    `confidence` is that in the class that was answered; `outlier` the squared Mahalanobis distance from the baseline's rows; `energy`
+    that of the logits.
     """
 
     confidence: Floats | None = None
     outlier: Floats | None = None
+    energy: Floats | None = None
 
 
 Policy = Callable[[Understood], Any]
@@ -32,10 +34,11 @@ Policy = Callable[[Understood], Any]
 
 @dataclass(frozen=True)
 class Abstain:
-    """Withhold a row whose confidence lies below a limit, or that lies farther out than one; a missing confidence is below.
+    """Withhold a row whose confidence lies below a limit, or that lies farther out or has more energy than one; a missing one is below.
 
     `confidence_below` is compared with the confidence in the class that was answered, `outlier_above` with the squared Mahalanobis
-    distance, whose quantiles 0.5, 0.9, 0.99 and 0.999 the baseline has in `outliers.histogram.edges`.
+    distance, whose quantiles 0.5, 0.9, 0.99 and 0.999 the baseline has in `outliers.histogram.edges`, `energy_above` with the energy,
+    whose quantiles are in `energy.edges`.
 
     >>> import numpy as np
     >>> Abstain(confidence_below=0.7)(Understood(confidence=np.array([0.6, 0.9]))).tolist()
@@ -44,6 +47,7 @@ class Abstain:
 
     confidence_below: float | None = None
     outlier_above: float | None = None
+    energy_above: float | None = None
 
     def __call__(self, understood: Understood) -> Rows:
         """Which rows to withhold."""
@@ -52,6 +56,8 @@ class Abstain:
             withheld = withheld | ~(understood.confidence >= self.confidence_below)
         if self.outlier_above is not None and understood.outlier is not None:
             withheld = withheld | (understood.outlier > self.outlier_above)
+        if self.energy_above is not None and understood.energy is not None:
+            withheld = withheld | (understood.energy > self.energy_above)
         return withheld
 
 
@@ -60,9 +66,9 @@ def reads_outliers(policy: Policy) -> bool:
     return not isinstance(policy, Abstain) or policy.outlier_above is not None
 
 
-def reads_confidences(policy: Policy) -> bool:
-    """Whether a policy looks at the confidences; one of the user's own may."""
-    return not isinstance(policy, Abstain) or policy.confidence_below is not None
+def reads_answers(policy: Policy) -> bool:
+    """Whether a policy looks at what is answered; one of the user's own may."""
+    return not isinstance(policy, Abstain) or (policy.confidence_below, policy.energy_above) != (None, None)
 
 
 def faults_of(policy: Any, fallback: Any, baseline: Baseline | None) -> list[Fault]:
@@ -74,12 +80,14 @@ def faults_of(policy: Any, fallback: Any, baseline: Baseline | None) -> list[Fau
     if not isinstance(policy, Abstain):
         return []
     faults = []
-    if policy.confidence_below is None and policy.outlier_above is None:
-        faults.append(Fault("abstain", "has no limit", "give Abstain a confidence_below or an outlier_above"))
+    if (policy.confidence_below, policy.outlier_above, policy.energy_above) == (None, None, None):
+        faults.append(Fault("abstain", "has no limit", "give Abstain a confidence_below, an outlier_above or an energy_above"))
     if policy.confidence_below is not None and (baseline is None or baseline.confidence is None):
         faults.append(Fault("abstain", "needs confidences", "build the baseline with predictions= that are probabilities"))
     if policy.outlier_above is not None and (baseline is None or baseline.outliers is None):
         faults.append(Fault("abstain", "needs a baseline that knows outliers", "build it from at least two numeric features that vary"))
+    if policy.energy_above is not None and (baseline is None or not baseline.logits):
+        faults.append(Fault("abstain", "needs energies", "build the baseline with predictions= that are logits, and logits=True"))
     return faults
 
 

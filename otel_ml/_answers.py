@@ -9,21 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml._arrays import as_numpy
+from otel_ml._logits import probabilities
 from otel_ml._values import is_number
 
 _PLAIN = frozenset({float, int, bool, str, bytes, type(None), np.ndarray, np.float64, np.float32, np.int64, np.str_})
 
 
-def plain(prediction: Any) -> Any:
+def plain(prediction: Any, *, logits: bool = False) -> Any:
     """An answer without its framework: probabilities for logits, an array of shape (rows, 2) for labels with scores, else itself.
 
-    Understands `.logits` (a softmax where there are several), `{"label": ..., "score": ...}` and `("label", 0.9)`, one or a list of
-    them, a list of all classes for each row (the best counts), and a pair of labels and scores.
+    Understands `.logits` (a softmax where there are several, unless `logits` are wanted), `{"label": ..., "score": ...}` and
+    `("label", 0.9)`, one or a list of them, a list of all classes for each row (the best counts), and a pair of labels and scores.
     """
     if type(prediction) in _PLAIN:
         return prediction
     if hasattr(prediction, "logits"):
-        return _probabilities(as_numpy(prediction.logits))
+        found = as_numpy(prediction.logits)
+        return found if logits or found.ndim != 2 or found.shape[1] < 2 else probabilities(found)
     pair = _pair(prediction)
     if pair is not None:
         return _table([pair])
@@ -40,8 +42,8 @@ def is_scored(array: npt.NDArray[Any]) -> bool:
     return array.dtype.kind == "O" and array.ndim == 2 and array.shape[1] == 2 and all(isinstance(label, str) for label in array[:, 0])
 
 
-def of_row(prediction: Any, classes: int) -> Any:
-    """An answer for one row: a flat vector of one probability for each class, 1 together, is a row of them."""
+def of_row(prediction: Any, classes: int, *, logits: bool = False) -> Any:
+    """An answer for one row: a flat vector of one probability for each class, 1 together, is a row of them; so is one of `logits`."""
     if type(prediction) in (float, int, str) or classes < 2:
         return prediction
     if isinstance(prediction, list | tuple):
@@ -52,7 +54,7 @@ def of_row(prediction: Any, classes: int) -> Any:
         array = as_numpy(prediction)
     else:
         return prediction
-    return array.reshape(1, -1) if array.dtype.kind == "f" and abs(float(array.sum()) - 1) < 1e-3 else prediction
+    return array.reshape(1, -1) if array.dtype.kind == "f" and (logits or abs(float(array.sum()) - 1) < 1e-3) else prediction
 
 
 def _pair(value: Any) -> tuple[str, float] | None:
@@ -83,11 +85,3 @@ def _table(pairs: Sequence[tuple[str, float]]) -> npt.NDArray[Any]:
     table = np.empty((len(pairs), 2), dtype=object)
     table[:, 0], table[:, 1] = [label for label, _ in pairs], [score for _, score in pairs]
     return table
-
-
-def _probabilities(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if logits.ndim != 2 or logits.shape[1] < 2:
-        return logits
-    grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: npt.NDArray[Any] = grown / grown.sum(axis=1, keepdims=True)
-    return shares

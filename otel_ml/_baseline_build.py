@@ -21,6 +21,7 @@ from otel_ml._derive import Derivation, times
 from otel_ml._frames import joined, picked
 from otel_ml._golden import golden_of
 from otel_ml._heads import heads
+from otel_ml._logits import probabilities, table_of
 from otel_ml._outputs import TASKS, Task, infer_task
 from otel_ml._rules import rule_faults, rules_of
 from otel_ml._values import label_of
@@ -41,7 +42,7 @@ def build(
     transform: Callable[[Any], Any] | None = None,
 ) -> Baseline:
     """See `Baseline.from_data`."""
-    rows = understand(batch, feature_names)
+    rows = understand(batch, feature_names, logits=options.logits)
     tally = Tally(rows, options, len(rows))
     if predict is not None and not options.importance:
         tally.ask(predict, batch.data, rows)
@@ -70,18 +71,18 @@ def build_batches(
     transform: Callable[[Any], Any] | None = None,
 ) -> Baseline:
     """See `Baseline.from_batches`."""
-    sample, total = sampled((complete(understand(batch, feature_names)) for batch in read()), size)
+    sample, total = sampled((complete(understand(batch, feature_names, logits=options.logits)) for batch in read()), size)
     tally = Tally(sample, options, total)
     first = next(iter(read())) if golden or predict is not None else Batch(None)
     if predict is not None and not options.importance:
-        tally.ask(predict, first.data, understand(first, feature_names))
+        tally.ask(predict, first.data, understand(first, feature_names, logits=options.logits))
     records = _golden(first.data, sample, golden, transform)
     if total <= size:
         tally.add(sample)
     else:
         del sample
         for batch in read():
-            tally.add(complete(understand(batch, feature_names)))
+            tally.add(complete(understand(batch, feature_names, logits=options.logits)))
     return replace(tally.baseline(), golden=records)
 
 
@@ -174,6 +175,7 @@ class Tally:
             bins=options.bins,
             like=like,
             measure=options.measure,
+            logits=options.logits,
         )
 
     def ask(self, predict: Callable[[Any], Any], data: Any, rows: Rows) -> None:
@@ -188,6 +190,7 @@ class Tally:
             task=self.task,
             classes=self.classes,
             threshold=options.threshold,
+            logits=options.logits,
         )
         self.importance = normalised(found)
 
@@ -326,6 +329,9 @@ def _outputs_of(sample: Rows, options: Options) -> tuple[Task | None, tuple[str,
     faults = data_faults(sample, options)
     assert not isinstance(options.task, Mapping)
     task, predictions, classes = options.task, sample.predictions, options.classes
+    table = table_of(predictions, task) if options.logits and predictions is not None else None
+    if table is not None:
+        predictions = probabilities(table)
     if predictions is not None and task is None and not faults:
         task = infer_task(predictions, sample.labels)
         if task is None:

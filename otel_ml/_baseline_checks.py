@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from otel_ml._baseline_derive import kind_of
 from otel_ml._certainty import MEASURES, Measure
 from otel_ml._frames import column_of, columns_of
+from otel_ml._logits import are_shares, table_of
 from otel_ml._outputs import TASKS, Task, as_array
 from otel_ml._rules import schema_faults
 from otel_ml._values import is_missing
@@ -35,6 +36,7 @@ class Options:
     bins: int
     like: Baseline | None = None
     confidence: Measure | None = None
+    logits: bool = False
 
     @property
     def measure(self) -> Measure:
@@ -42,9 +44,9 @@ class Options:
         return self.confidence or (self.like.confidence_measure if self.like is not None else "probability")
 
     def of_output(self, name: str, *, first: bool) -> Options:
-        """The options of one of several outputs; classes, confidence and the bins of another baseline are of the first."""
+        """The options of one of several outputs; classes, confidence, logits and another baseline are of the first."""
         task = self.task.get(name) if isinstance(self.task, Mapping) else self.task
-        return replace(self, task=task) if first else replace(self, task=task, classes=None, confidence=None, like=None)
+        return replace(self, task=task) if first else replace(self, task=task, classes=None, confidence=None, logits=False, like=None)
 
     def like_feature(self, name: str) -> Feature | None:
         """What the other baseline knows under this name."""
@@ -75,9 +77,12 @@ class Rows:
         return Rows(columns, predictions, labels, time, key, self.output, further)
 
 
-def understand(batch: Batch, feature_names: Sequence[str] | None) -> Rows:
-    """The parts of a batch. A time or key that names a column is taken from the data, and is no feature unless named as one."""
-    output, answers = _answers(batch)
+def understand(batch: Batch, feature_names: Sequence[str] | None, *, logits: bool = False) -> Rows:
+    """The parts of a batch, whose first output may be `logits`.
+
+    A time or key that names a column is taken from the data, and is no feature unless named as one.
+    """
+    output, answers = _answers(batch, logits=logits)
     (predictions, labels), *others = answers
     named = [given for given in (batch.time, batch.key) if isinstance(given, str)]
     names = feature_names
@@ -92,7 +97,7 @@ def understand(batch: Batch, feature_names: Sequence[str] | None) -> Rows:
     return Rows(columns, predictions, labels, time, key, output[0], further)
 
 
-def _answers(batch: Batch) -> tuple[list[str], list[tuple[Any, Any]]]:
+def _answers(batch: Batch, *, logits: bool) -> tuple[list[str], list[tuple[Any, Any]]]:
     """The names of the outputs, and the predictions and labels of each; one without a name where there is but one."""
     given, true = batch.predictions, batch.labels
     if not isinstance(given, Mapping):
@@ -102,8 +107,14 @@ def _answers(batch: Batch) -> tuple[list[str], list[tuple[Any, Any]]]:
     if true is not None and (not isinstance(true, Mapping) or not set(true) <= set(given)):
         mend = f"give a mapping of {', '.join(given)}, or of some of them"
         raise BaselineError("the data", [Fault("labels", "are not those of the outputs", mend)])
-    parts = [(("predictions", given[name]), ("labels", (true or {}).get(name))) for name in given]
-    return list(given), [tuple(None if found is None else _entries(what, found) for what, found in part) for part in parts]  # type: ignore[misc]
+    first = next(iter(given))
+    return list(given), [
+        (
+            _entries("predictions", given[name], logits=logits and name == first),
+            _entries("labels", None if true is None else true.get(name)),
+        )
+        for name in given
+    ]
 
 
 def complete(rows: Rows) -> Rows:
@@ -122,9 +133,11 @@ def _beside(option: str, given: Any, columns: Mapping[str, Any]) -> Any:
     return columns[given]
 
 
-def _entries(name: str, given: Any) -> npt.NDArray[Any]:
+def _entries(name: str, given: Any, *, logits: bool = False) -> npt.NDArray[Any] | None:
+    if given is None:
+        return None
     try:
-        return as_array(given)
+        return as_array(given, logits=logits)
     except Exception as error:
         raise BaselineError("the data", [Fault(name, f"cannot be read ({error})", "give one entry a row, all of one shape")]) from error
 
@@ -137,8 +150,18 @@ def data_faults(rows: Rows, options: Options) -> list[Fault]:
     faults += _length_faults(rows)
     if options.confidence is not None and rows.predictions is None:
         faults.append(Fault("confidence", "needs predictions", "give predictions=, a probability of each class"))
+    if options.logits:
+        faults += _logit_faults(rows.predictions, options.task)
     declared = kinds_of(options) if not faults else {}
     return faults + [fault for name, column in rows.columns.items() if name not in declared and (fault := _column_fault(name, column))]
+
+
+def _logit_faults(predictions: npt.NDArray[Any] | None, task: Any) -> Iterator[Fault]:
+    table = None if predictions is None or task == "regression" else table_of(predictions, task)
+    if table is None:
+        yield Fault("logits", "are not in the predictions", "give predictions=, a float for each class, or one of a binary model")
+    elif predictions is not None and are_shares(predictions):
+        yield Fault("logits", "are probabilities: each row is 1 together", "leave logits out")
 
 
 def check_tasks(rows: Rows, options: Options) -> None:

@@ -32,6 +32,7 @@ def permutation_importance(
     task: Task | None,
     classes: tuple[str, ...],
     threshold: float,
+    logits: bool = False,
 ) -> dict[str, float]:
     """The weight of each feature on at most 5,000 rows (Breiman 2001; Fisher, Rudin and Dominici 2019).
 
@@ -44,16 +45,16 @@ def permutation_importance(
     rows = np.sort(random.choice(size, ROWS, replace=False)) if size > ROWS else np.arange(size)
     sample = take(data, names, rows)
     truth = None if labels is None else labels.reshape(-1)[rows]
-    first = _predicted(predict, sample, len(rows))
+    first = _predicted(predict, sample, len(rows), logits=logits)
     task = task or infer_task(first, truth)
     if task is None:
         raise BaselineError("the data", [Fault("predict", "gives what may be classes or numbers", "give task=")])
     classes = classes or classes_of(task, first, truth)
 
     def outputs(table: Any) -> Outputs:
-        return interpret(_predicted(predict, table, len(rows)), task, classes, threshold)
+        return interpret(_predicted(predict, table, len(rows), logits=logits), task, classes, threshold, logits=logits)
 
-    reference = interpret(first, task, classes, threshold)
+    reference = interpret(first, task, classes, threshold, logits=logits)
     before = 0.0 if truth is None else _loss(reference, truth, task, classes)
 
     def weight(name: str) -> float:
@@ -64,10 +65,10 @@ def permutation_importance(
     return {name: weight(name) for name in names}
 
 
-def _predicted(predict: Callable[[Any], Any], table: Any, rows: int) -> Any:
+def _predicted(predict: Callable[[Any], Any], table: Any, rows: int, *, logits: bool) -> Any:
     mend = "it is called with rows like those of the data, and gives one prediction for each"
     try:
-        found = as_array(predict(table))
+        found = as_array(predict(table), logits=logits)
     except Exception as error:
         raise BaselineError("the data", [Fault("predict", f"raised {type(error).__name__}: {error}", mend)]) from error
     if len(found) != rows:

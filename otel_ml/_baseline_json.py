@@ -56,8 +56,8 @@ def encode(baseline: Baseline) -> dict[str, Any]:
     content |= _encode_noise("prediction_", baseline)
     if baseline.classes:
         content |= {"classes": list(baseline.classes), "threshold": baseline.threshold}
-    if baseline.confidence is not None:
-        content["confidence"] = _encode_histogram(baseline.confidence)
+    scores = {"confidence": baseline.confidence, "energy": baseline.energy}
+    content |= {name: _encode_histogram(histogram) for name, histogram in scores.items() if histogram is not None}
     if baseline.confidence_measure != "probability":
         content["confidence_measure"] = baseline.confidence_measure
     if baseline.calibration is not None:
@@ -237,6 +237,7 @@ def _decode_fields(reader: Reader) -> dict[str, Any]:
         **_decode_noise(reader, "prediction_"),
         "confidence": _decode_histogram(reader, "confidence"),
         "confidence_measure": measure,
+        "energy": _decode_histogram(reader, "energy"),
         "calibration": calibration,
         "confusion": reader.matrix("confusion", len(classes)) if reader.has("confusion") else None,
         "performance": reader.mapping("performance"),

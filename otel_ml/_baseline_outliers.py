@@ -28,7 +28,7 @@ class OutlierTally:
             self._scale = np.array([np.nanstd(values) for values in varying.values()])
             rows = self._rows(varying)
             _, self._precision, _ = stats.gaussian(rows)
-            self._edges: tuple[float, ...] = tuple(np.unique(np.quantile(self._distances(rows), OUTLIER_QUANTILES)).tolist())
+            self._edges = outer_edges(self._distances(rows))
             self._counts = np.zeros(len(self._edges) + 2, dtype=np.int64)
 
     def add(self, columns: Mapping[str, Any]) -> None:
@@ -56,6 +56,12 @@ class OutlierTally:
     def _distances(self, rows: Floats) -> Floats:
         distances: Floats = stats.mahalanobis(rows, np.zeros(len(self._names)), self._precision)
         return distances
+
+
+def outer_edges(scores: Floats) -> tuple[float, ...]:
+    """Edges between which the bins grow finer towards the highest of the scores that are finite."""
+    known = scores[np.isfinite(scores)]
+    return tuple(np.unique(np.quantile(known, OUTLIER_QUANTILES)).tolist()) if known.size else ()
 
 
 def _gaps(values: Floats) -> Floats:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from otel_ml import stats
 from otel_ml._answers import is_scored
 from otel_ml._baseline_features import Floats, Indices, as_floats
+from otel_ml._baseline_outliers import outer_edges
 from otel_ml._binning import CONFIDENCE_EDGES, count_intervals, interval_positions, quantile_edges
 from otel_ml._certainty import Measure
 from otel_ml._outputs import (
@@ -58,8 +59,9 @@ class OutputTally:
         bins: int,
         like: Histogram | None = None,
         measure: Measure = "probability",
+        logits: bool = False,
     ) -> None:
-        self._task, self._classes, self._threshold, self._measure = task, classes, threshold, measure
+        self._task, self._classes, self._threshold, self._measure, self._logits = task, classes, threshold, measure, logits
         understood = self.understand(sample)
         if measure != "probability" and understood.certainty is None:
             raise BaselineError(
@@ -71,6 +73,8 @@ class OutputTally:
         self.bins = len(classes) + 2 if self._edges is None else len(self._edges) + 3
         self._counts = np.zeros(self.bins, dtype=np.int64)
         self._confidence: Indices | None = None
+        self._energies = () if understood.energy is None else outer_edges(understood.energy)
+        self._energy = np.zeros(len(self._energies) + 2, dtype=np.int64)
         self._labelled = False
         self._confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
         self._reliability = np.zeros((3, len(CONFIDENCE_EDGES) + 1))
@@ -78,7 +82,7 @@ class OutputTally:
 
     def understand(self, predictions: Any) -> Outputs:
         """What these predictions say."""
-        return interpret(predictions, self._task, self._classes, self._threshold, measure=self._measure)
+        return interpret(predictions, self._task, self._classes, self._threshold, measure=self._measure, logits=self._logits)
 
     def positions(self, predictions: Any) -> Indices:
         """The bin of each prediction; shape (rows,)."""
@@ -96,6 +100,8 @@ class OutputTally:
         if sure is not None:
             counted = count_intervals(sure, CONFIDENCE_EDGES)
             self._confidence = counted if self._confidence is None else self._confidence + counted
+        if outputs.energy is not None:
+            self._energy += count_intervals(outputs.energy, self._energies)
         if labels is not None:
             self._labelled = True
             judge = self._judge_value if outputs.value is not None else self._judge_class
@@ -130,6 +136,8 @@ class OutputTally:
         if self._confidence is not None:
             fields["confidence"] = Histogram(CONFIDENCE_EDGES, (), (*self._confidence.tolist(), 0))
             fields["confidence_measure"] = self._measure
+        if self._logits:
+            fields["energy"] = Histogram(self._energies, (), (*self._energy.tolist(), 0))
         return {**fields, **self._judged()} if self._labelled else fields
 
     def _judged(self) -> dict[str, Any]:

@@ -227,12 +227,12 @@ class Fold:
             groups["f", ()] = [np.array(numbers)]
             predictions = [prediction for prediction in predictions if type(prediction) is not float]
         for prediction in predictions:
-            array = as_array(prediction)
+            array = as_array(prediction, logits=baseline.logits)
             groups.setdefault((array.dtype.kind, array.shape[1:]), []).append(array)
         for group in groups.values():
             scored = baseline.confidence is not None
-            rows, measure = np.concatenate(group), baseline.confidence_measure
-            yield interpret(rows, baseline.task, baseline.classes, baseline.threshold, scored=scored, measure=measure)
+            rows, measure, logits = np.concatenate(group), baseline.confidence_measure, baseline.logits
+            yield interpret(rows, baseline.task, baseline.classes, baseline.threshold, scored=scored, measure=measure, logits=logits)
 
     def _add_outputs(self, counts: Counts, outputs: Outputs, segment: int) -> None:
         assert self._baseline is not None and self._baseline.prediction is not None  # noqa: PT018
@@ -246,6 +246,8 @@ class Fold:
         if sure is not None and self._baseline.confidence is not None:
             increments = count_intervals(sure, self._baseline.confidence.edges or ())
             self._add_at(counts, names.CONFIDENCE_OBSERVATIONS, increments, segment)
+        if outputs.energy is not None and self._baseline.energy is not None:
+            self._add_at(counts, names.ENERGY_OBSERVATIONS, count_intervals(outputs.energy, self._baseline.energy.edges or ()))
 
     def _add_at(self, counts: Counts, metric: names.Metric, increments: Counts, segment: int = 0) -> None:
         series = self._layout.series[metric]

@@ -123,7 +123,13 @@ def data_of(golden: Golden) -> Any:
 
 
 def verify(
-    golden: Golden, predict: Callable[[Any], Any], transform: Callable[[Any], Any] | None, tolerance: float, outputs: Sequence[str] = ()
+    golden: Golden,
+    predict: Callable[[Any], Any],
+    transform: Callable[[Any], Any] | None,
+    tolerance: float,
+    outputs: Sequence[str] = (),
+    *,
+    logits: bool = False,
 ) -> Verification:
     """Give the records to the model, and compare; an exception of the model is part of the result. Of `outputs` the first counts."""
     records, found = len(golden.rows), []
@@ -132,7 +138,7 @@ def verify(
             made = _matrix(transform(data_of(golden))).tolist()
             found += _differing("features", golden.transformed, made, tolerance)
         answer = _awaited(predict(data_of(golden)))
-        answers = as_array(heads(answer, outputs)[0] if outputs else answer).tolist()
+        answers = as_array(heads(answer, outputs)[0] if outputs else answer, logits=logits).tolist()
     except Exception as error:  # noqa: BLE001 - a model that raises is what verification is to find
         return Verification(records, tuple(found), f"{type(error).__name__}: {error}"[:300])
     return Verification(records, (*found, *_differing("output", golden.expected, answers, tolerance)))

@@ -88,6 +88,7 @@ class Layout:
         if baseline.outputs:
             self._place_outputs(baseline.outputs)
         self._place_histogram(names.CONFIDENCE_OBSERVATIONS, baseline.confidence, segments)
+        self._place_histogram(names.ENERGY_OBSERVATIONS, baseline.energy, [{}])
         self._place_histogram(names.OUTLIER_OBSERVATIONS, outliers, [{}])
 
     def _place_outputs(self, outputs: Sequence[Output]) -> None:

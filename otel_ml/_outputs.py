@@ -8,9 +8,11 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from otel_ml import stats
 from otel_ml._answers import is_scored, plain
 from otel_ml._arrays import as_numpy
 from otel_ml._certainty import Measure, certainty
+from otel_ml._logits import probabilities, table_of
 from otel_ml._values import as_numbers, is_missing, is_number, label_of
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -30,21 +32,23 @@ class Outputs(NamedTuple):
 
     `position` is that in the classes, then one for missing and one for unknown classes (classifiers only); `value` is the
     number predicted (regression only); `confidence` is that of the positive class (binary) or the predicted class (multiclass);
-    `certainty` is what the baseline measures instead, margin or entropy.
+    `certainty` is what the baseline measures instead, margin or entropy; `energy` that of logits.
     """
 
     position: Indices | None = None
     value: Floats | None = None
     confidence: Floats | None = None
     certainty: Floats | None = None
+    energy: Floats | None = None
 
 
-def as_array(predictions: Any) -> npt.NDArray[Any]:
+def as_array(predictions: Any, *, logits: bool = False) -> npt.NDArray[Any]:
     """`predictions` of any framework or container as a numpy array with at least one dimension.
 
-    Text stays objects, since an array of text is as wide as its longest; numbers with gaps become floats.
+    Text stays objects, since an array of text is as wide as its longest; numbers with gaps become floats. What a framework's object has
+    as `.logits` becomes probabilities, unless `logits` are wanted.
     """
-    predictions = plain(predictions)
+    predictions = plain(predictions, logits=logits)
     if isinstance(predictions, str | bytes) or (isinstance(predictions, list | tuple) and str in set(map(type, predictions))):
         predictions = np.array(predictions, dtype=object)
     array = as_numpy(predictions)
@@ -63,14 +67,22 @@ def interpret(
     *,
     scored: bool | None = None,
     measure: Measure = "probability",
+    logits: bool = False,
 ) -> Outputs:
     """Understand raw predictions: labels, probabilities (of the positive class, or a column for each class), or values.
+
+    With `logits` floats are these, and their probabilities a softmax.
 
     In a classifier whole numbers, booleans and text are labels. Floats are probabilities where the model is known to be `scored`;
     where it is known to give labels, a float that names a class (`1.0`) is one. None: the values themselves tell.
     """
-    array = as_array(predictions)
+    array = as_array(predictions, logits=logits)
+    table = table_of(array, task) if logits else None
+    if table is not None:
+        array = probabilities(table)
     outputs = _understood(array, task, classes, threshold, scored=scored)
+    if table is not None:
+        outputs = outputs._replace(energy=stats.energy(table))
     if measure == "probability" or outputs.confidence is None:
         return outputs
     if task == "binary":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otel_ml import catalogue as names
-from otel_ml._abstain import Policy, Understood, confidence_of, reads_confidences, reads_outliers, replaced
+from otel_ml._abstain import Policy, Understood, confidence_of, reads_answers, reads_outliers, replaced
 from otel_ml._counts import Counts
 from otel_ml._events import PredictionEvents, meaning_of
 from otel_ml._ids import TRACE, Source, announce, current_prediction_ids, ids_of, of_trace
@@ -28,7 +28,7 @@ class Telling:
         self._ids = ids
         self._abstain = abstain
         self._fallback = fallback
-        self._judges = abstain is not None and reads_confidences(abstain)
+        self._judges = abstain is not None and reads_answers(abstain)
 
     def __call__(self, call: Call, kept: Any) -> None:
         """Tell of a call whose answer was `kept`; what comes of it is set on the call."""
@@ -68,7 +68,7 @@ class Telling:
         try:
             captured = call.captured if reads_outliers(self._abstain) else None
             outlier = None if captured is None else self._counts.meaning.distances(captured)
-            understood = Understood(confidence_of(outputs, self._baseline), outlier)
+            understood = Understood(confidence_of(outputs, self._baseline), outlier, outputs.energy)
             withheld = np.asarray(self._abstain(understood), dtype=bool)
             if withheld.any():
                 withheld = np.broadcast_to(withheld, rows)

@@ -177,7 +177,8 @@ class Golden:
 class Baseline:
     """What a model's inputs, predictions and quality were when it was known to be good.
 
-    `confidence` counts what `confidence_measure` says; `calibration` is of probabilities always. Of a model that answers several things
+    `confidence` counts what `confidence_measure` says; `calibration` is of probabilities always. `energy` counts that of the logits, where
+    the model answers with logits. Of a model that answers several things
     `output` names the one that `task`, `prediction` and all quality are of, and `outputs` are the others.
 
     Build it with `Baseline.from_data`, keep it with `save`, read it with `load`. It never changes; `fingerprint` names its
@@ -198,6 +199,7 @@ class Baseline:
     prediction_noise_degrees: float | None = None
     confidence: Histogram | None = None
     confidence_measure: Measure = "probability"
+    energy: Histogram | None = None
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     performance: Mapping[str, float] = field(default_factory=dict)
@@ -226,6 +228,7 @@ class Baseline:
         classes: Sequence[Any] | None = None,
         threshold: float = 0.5,
         confidence: Measure | None = None,
+        logits: bool = False,
         bins: int = 10,
         like: Baseline | None = None,
         golden: int = 0,
@@ -244,9 +247,10 @@ class Baseline:
         a column of probabilities for each class, or numbers. With labels the baseline holds calibration, confusion and
         performance. `confidence` says what of a row's probabilities is watched: the `probability` of the positive class, or of the
         predicted one of several; the `margin` between the best two classes; or how far the `entropy` lies below its greatest.
-        Calibration is of the probability always. `task` and `classes` (the positive one last) are inferred when they can be. `bins`
-        is the number of quantile bins of a numeric feature; `importance` maps columns to weights, and where it is absent `predict`,
-        called with rows like `data`, is asked for it by permutation.
+        Calibration is of the probability always. `logits` says that the predictions of a classifier are these: probabilities are then their
+        softmax, and the energy of each row is watched too (see `stats.energy`). `task` and `classes` (the positive one last) are inferred
+        when they can be. `bins` is the number of quantile bins of a numeric feature; `importance` maps columns to weights, and where it is
+        absent `predict`, called with rows like `data`, is asked for it by permutation.
 
         Rows are rarely independent: `time` (when each was) and `key` (whose it is: user, device) tell by how much, and the
         noise floors grow with it. Both are the name of a column, which then is no feature unless `feature_names` has it, or one
@@ -272,7 +276,7 @@ class Baseline:
         from otel_ml._baseline_checks import Options
 
         kinds, declared, weights = frozenset(categorical), schema or {}, importance or {}
-        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence)
+        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence, logits)
         return build(Batch(data, predictions, labels, time, key), options, feature_names, predict, golden=golden, transform=transform)
 
     @classmethod
@@ -291,6 +295,7 @@ class Baseline:
         classes: Sequence[Any] | None = None,
         threshold: float = 0.5,
         confidence: Measure | None = None,
+        logits: bool = False,
         bins: int = 10,
         like: Baseline | None = None,
         sample: int = 200_000,
@@ -311,7 +316,7 @@ class Baseline:
         from otel_ml._baseline_checks import Options
 
         kinds, declared, weights = frozenset(categorical), schema or {}, importance or {}
-        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence)
+        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence, logits)
         return build_batches(read, options, feature_names, sample, predict, golden=golden, transform=transform)
 
     @classmethod
@@ -349,6 +354,11 @@ class Baseline:
         from otel_ml._layout import Layout
 
         return Layout(self.model, self.version, self).size + 1
+
+    @property
+    def logits(self) -> bool:
+        """Whether the model answers with logits."""
+        return self.energy is not None
 
     @cached_property
     def output_names(self) -> tuple[str, ...]:

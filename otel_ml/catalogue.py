@@ -116,6 +116,7 @@ SIGNAL_FEATURE: Final = "feature"
 SIGNAL_PREDICTION: Final = "prediction"
 SIGNAL_CONFIDENCE: Final = "confidence"
 SIGNAL_OUTLIER: Final = "outlier"
+SIGNAL_ENERGY: Final = "energy"
 SIGNAL_CALIBRATION: Final = "calibration"
 SIGNAL_PERFORMANCE: Final = "performance"
 SIGNAL_COHORT: Final = "cohort"
@@ -397,6 +398,7 @@ ATTRIBUTES: Final = (
             SIGNAL_PREDICTION: "Predictions.",
             SIGNAL_CONFIDENCE: "Confidences.",
             SIGNAL_OUTLIER: "Squared Mahalanobis distances.",
+            SIGNAL_ENERGY: "Energies of logits.",
             SIGNAL_CALIBRATION: "Confidences with their outcomes.",
             SIGNAL_PERFORMANCE: "Predictions with their outcomes; as a limit the least accuracy.",
             SIGNAL_COHORT: "Predictions of a window that ended the declared label delay ago, with their outcomes.",
@@ -531,6 +533,9 @@ VERIFICATION_RECORDS = Metric(
 OUTLIER_OBSERVATIONS = Metric(
     "ml.outlier.observations", "counter", "{observation}", "Squared Mahalanobis distances of rows, per bin.", (*_BINNED, BIN)
 )
+ENERGY_OBSERVATIONS = Metric(
+    "ml.energy.observations", "counter", "{observation}", "Energies of the logits that a model answers, per bin.", (*_BINNED, BIN)
+)
 MODEL_INFO = Metric(
     "ml.model.info",
     "gauge",
@@ -551,6 +556,7 @@ PLUGIN_METRICS: Final = (
     OUTPUT_OBSERVATIONS,
     CONFIDENCE_OBSERVATIONS,
     OUTLIER_OBSERVATIONS,
+    ENERGY_OBSERVATIONS,
     PREDICTION_ABSTENTIONS,
     SHADOW_COMPARISONS,
     VERIFICATION_RECORDS,
@@ -622,6 +628,10 @@ CONFIDENCE_MEAN = Metric(
 OUTLIER_PSI = Metric("ml.outlier.psi", "gauge", "", "PSI of the rows' squared Mahalanobis distances.", _WINDOWED)
 OUTLIER_PSI_NOISE_FLOOR = Metric(
     "ml.outlier.psi.noise_floor", "gauge", "", "PSI of squared Mahalanobis distances that chance alone stays below.", _WINDOWED
+)
+ENERGY_PSI = Metric("ml.energy.psi", "gauge", "", "PSI of the energies of logits.", _WINDOWED)
+ENERGY_PSI_NOISE_FLOOR = Metric(
+    "ml.energy.psi.noise_floor", "gauge", "", "PSI of the energies of logits that chance alone stays below.", _WINDOWED
 )
 SEGMENT_PREDICTION_PSI = Metric("ml.segment.prediction.psi", "gauge", "", "PSI of a segment's predictions against the rest.", _PER_SEGMENT)
 SEGMENT_PREDICTION_PSI_NOISE_FLOOR = Metric(

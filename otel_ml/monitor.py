@@ -138,6 +138,7 @@ class Monitor:
         self._output = output
         self._classes = len(self.baseline.classes) if self.baseline is not None and self.baseline.confidence is not None else 0
         self._outputs = self.baseline.output_names if self.baseline is not None else ()
+        self._logits = self.baseline is not None and self.baseline.logits
         self._attributes = layout.model_attributes
         self._ids = prediction_ids
         self._abstain = abstain
@@ -190,7 +191,7 @@ class Monitor:
         golden = self.baseline.golden if self.baseline is not None else None
         if golden is None:
             raise ConfigurationError("the monitor", [Fault("golden", "records are none", "build the baseline with golden=24")])
-        found = verify(golden, _unmonitored(predict), transform, tolerance, self._outputs)
+        found = verify(golden, _unmonitored(predict), transform, tolerance, self._outputs, logits=self._logits)
         failed = found.records if found.error is not None else 0
         mismatched = found.records - found.matches - failed
         self._owners.verified = dict(zip(names.VERIFICATION_RESULTS, (found.matches, mismatched, failed), strict=True))
@@ -292,8 +293,9 @@ class Monitor:
             if self._outputs and prediction is not None:
                 return tuple(map(copied, heads(prediction, self._outputs)))
             if not isinstance(prediction, np.ndarray) and hasattr(prediction, "logits"):
-                return as_array(prediction)
-            return copied(of_row(prediction, self._classes) if call.captured is not None and call.captured.size == 1 else prediction)
+                return as_array(prediction, logits=self._logits)
+            one = call.captured is not None and call.captured.size == 1
+            return copied(of_row(prediction, self._classes, logits=self._logits) if one else prediction)
         except Exception as fault:  # noqa: BLE001 - the input counts even where the prediction cannot be read
             self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(fault, "reading the prediction")

@@ -24,6 +24,7 @@ class Counted:
     predictions: Mapping[str, int]
     outputs: Mapping[str, Mapping[str, int]]
     confidences: Mapping[str, int]
+    energies: Mapping[str, int]
     outliers: Mapping[str, int]
     segments: Mapping[str, int]
     dropped: Mapping[str, int]
@@ -68,6 +69,7 @@ def collect(monitor: Monitor) -> Counted:
         predictions=flat(names.PREDICTION_OBSERVATIONS, names.BIN),
         outputs=nested(names.OUTPUT_OBSERVATIONS, names.BIN, names.OUTPUT_NAME),
         confidences=flat(names.CONFIDENCE_OBSERVATIONS, names.BIN),
+        energies=flat(names.ENERGY_OBSERVATIONS, names.BIN),
         outliers=flat(names.OUTLIER_OBSERVATIONS, names.BIN),
         segments=flat(names.PREDICTION_OBSERVATIONS, names.SEGMENT) if counts.layout.segments else {},
         dropped=flat(names.MONITOR_DROPPED, names.DROP_REASON),

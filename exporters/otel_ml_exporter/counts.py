@@ -23,6 +23,7 @@ COUNTED: tuple[Metric, ...] = (
     names.OUTPUT_OBSERVATIONS,
     names.CONFIDENCE_OBSERVATIONS,
     names.OUTLIER_OBSERVATIONS,
+    names.ENERGY_OBSERVATIONS,
 )
 """The plugin's counters that an evaluation needs."""
 
@@ -66,6 +67,7 @@ class ModelCounts:
     predictions: Counts
     confidences: Counts
     outliers: Counts
+    energies: Counts = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
     outputs: Mapping[str, Counts] = field(default_factory=dict)
 
@@ -131,6 +133,7 @@ def _model_counts(key: tuple[str, str, str], counted: Mapping[str, Mapping[str, 
         predictions=whole(names.PREDICTION_OBSERVATIONS),
         confidences=whole(names.CONFIDENCE_OBSERVATIONS),
         outliers=whole(names.OUTLIER_OBSERVATIONS),
+        energies=whole(names.ENERGY_OBSERVATIONS),
         outputs=counted.get(names.OUTPUT_OBSERVATIONS.name, {}),
         segments={
             name: Segment(predictions.get(name, {}), confidences.get(name, {})) for name in sorted({*predictions, *confidences} - {""})

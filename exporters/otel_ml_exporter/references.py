@@ -31,7 +31,7 @@ def stable_counts(watched: Watched, others: Sequence[Watched], counts: Sequence[
 
 
 def comparable(baseline: Baseline, other: Baseline, counts: ModelCounts) -> ModelCounts:
-    """Those counts of the `other` baseline's version whose bins are the same in both; distances of rows never are."""
+    """Those counts of the `other` baseline's version whose bins are the same in both; distances and energies never are."""
     theirs = {feature.name: feature for feature in other.features}
     features = {
         feature.name: counts.features[feature.name]
@@ -49,6 +49,7 @@ def comparable(baseline: Baseline, other: Baseline, counts: ModelCounts) -> Mode
         predictions=counts.predictions if _same(baseline.prediction, other.prediction) else {},
         confidences=counts.confidences if alike and _same(baseline.confidence, other.confidence) else {},
         outliers={},
+        energies={},
         outputs={
             output.name: counts.outputs[output.name]
             for output in baseline.outputs

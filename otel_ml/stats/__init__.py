@@ -19,6 +19,7 @@ from otel_ml.stats.calibration import (
 )
 from otel_ml.stats.distance import PSI, Distance, js_distance, ks, l_infinity, psi, psi_noise_scale, wasserstein
 from otel_ml.stats.domain import DomainAUC, auc_noise_floor, domain_classifier
+from otel_ml.stats.energy import energy
 from otel_ml.stats.estimate import Estimate, atc, cbpe
 from otel_ml.stats.evidence import RangeCheck, Test, benjamini_hochberg, chi_square, chi_square_noise_floor, range_check
 from otel_ml.stats.interval import Interval, f1_interval, mean_share_interval, score_interval, wilson_interval
@@ -67,6 +68,7 @@ __all__ = [
     "domain_classifier",
     "ece",
     "effective_sample_size",
+    "energy",
     "equal_mass_edges",
     "error_ratio",
     "f1_interval",

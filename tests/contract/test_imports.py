@@ -70,6 +70,7 @@ LEVELS = [
         "_values",
         "_answers",
         "_certainty",
+        "_logits",
         "_arrays",
         "_records",
     },

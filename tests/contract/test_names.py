@@ -20,6 +20,7 @@ PLUGIN = {
     "ml.prediction.observations": ("counter", "{observation}", f"{BINNED} ml.bin ml.segment", "ml_prediction_observations_total"),
     "ml.output.observations": ("counter", "{observation}", f"{BINNED} ml.output.name ml.bin", "ml_output_observations_total"),
     "ml.confidence.observations": ("counter", "{observation}", f"{BINNED} ml.bin ml.segment", "ml_confidence_observations_total"),
+    "ml.energy.observations": ("counter", "{observation}", f"{BINNED} ml.bin", "ml_energy_observations_total"),
     "ml.outlier.observations": ("counter", "{observation}", f"{BINNED} ml.bin", "ml_outlier_observations_total"),
     "ml.prediction.abstentions": ("counter", "{row}", MODEL, "ml_prediction_abstentions_total"),
     "ml.verification.records": ("gauge", "{record}", f"{MODEL} ml.verification.result", "ml_verification_records"),

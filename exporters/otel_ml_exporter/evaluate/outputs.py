@@ -1,4 +1,4 @@
-"""What the model answers in a window: predictions, confidences and the rows' distances, beside what is expected."""
+"""What the model answers in a window: predictions, confidences, energies and the rows' distances, beside what is expected."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ def signals(baseline: Baseline) -> Iterator[tuple[str, Histogram, Metric, Metric
         yield names.SIGNAL_CONFIDENCE, baseline.confidence, names.CONFIDENCE_PSI, names.CONFIDENCE_PSI_NOISE_FLOOR
     if baseline.outliers is not None:
         yield names.SIGNAL_OUTLIER, baseline.outliers.histogram, names.OUTLIER_PSI, names.OUTLIER_PSI_NOISE_FLOOR
+    if baseline.energy is not None:
+        yield names.SIGNAL_ENERGY, baseline.energy, names.ENERGY_PSI, names.ENERGY_PSI_NOISE_FLOOR
 
 
 def output_samples(baseline: Baseline, counts: ModelCounts | None, window: str) -> Iterator[Reading]:
@@ -90,9 +92,11 @@ def _psi(histogram: Histogram, counts: Counts, other: Counts | None, noise: Nois
 
 
 def counts_of(counts: ModelCounts | Segment, signal: str) -> Counts:
-    """The counts of one output; those of distances are not told apart by segment."""
+    """The counts of one output; those of distances and energies are not told apart by segment."""
     if signal == names.SIGNAL_PREDICTION:
         return counts.predictions
     if signal == names.SIGNAL_CONFIDENCE:
         return counts.confidences
-    return counts.outliers if isinstance(counts, ModelCounts) else {}
+    if isinstance(counts, Segment):
+        return {}
+    return counts.outliers if signal == names.SIGNAL_OUTLIER else counts.energies

@@ -81,7 +81,7 @@ def test_each_counter_is_asked_once_for_each_window(server, source):
     asked = []
     server.answers = lambda query: (asked.append(query), (200, EMPTY))[1]
     assert source.read([HOUR, Window("24h", 86_400.0)], 100.0) == {HOUR: [], Window("24h", 86_400.0): []}
-    assert len(asked) == 12
+    assert len(asked) == 14
     assert (
         "sum by (ml_model_name, ml_model_version, ml_baseline_id, ml_feature_name, ml_bin) "
         "(increase(ml_feature_observations_total[86400s]))" in asked

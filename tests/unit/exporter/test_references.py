@@ -69,7 +69,7 @@ def test_without_a_stable_version_there_is_nothing_to_compare_with(baseline, can
 def test_outputs_of_other_bins_are_not_compared(baseline, counts):
     other = replace(baseline, prediction=None, confidence=replace(baseline.confidence, edges=(0.5,), counts=(1, 1, 0, 0)))
     left = comparable(baseline, other, counts())
-    assert (left.predictions, left.confidences, left.outliers) == ({}, {}, {})
+    assert (left.predictions, left.confidences, left.outliers, left.energies) == ({}, {}, {}, {})
     assert comparable(baseline, replace(baseline, confidence_measure="margin"), counts()).confidences == {}
 
 

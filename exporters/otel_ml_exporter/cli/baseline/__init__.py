@@ -52,6 +52,7 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--confidence", choices=("probability", "margin", "entropy"), help="what is watched of the probabilities (default: probability)"
     )
+    build.add_argument("--logits", action="store_true", help="the predictions are logits, whose energy is watched too")
     build.add_argument("--importance", type=Path, metavar="FILE", help="how much the model uses each feature (JSON or CSV)")
     build.add_argument("--bins", type=int, default=10, help="quantile bins of a numeric feature (default: %(default)s)")
     build.add_argument(

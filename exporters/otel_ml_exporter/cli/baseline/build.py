@@ -39,6 +39,7 @@ def from_files(options: argparse.Namespace) -> Baseline:
         categorical=options.categorical,
         importance=_importance(options.importance) if options.importance else None,
         confidence=options.confidence,
+        logits=options.logits,
         bins=options.bins,
         like=like,
         golden=options.golden,

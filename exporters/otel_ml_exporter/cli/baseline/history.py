@@ -28,6 +28,7 @@ _COUNTED = (
     names.OUTPUT_OBSERVATIONS,
     names.CONFIDENCE_OBSERVATIONS,
     names.OUTLIER_OBSERVATIONS,
+    names.ENERGY_OBSERVATIONS,
 )
 _CONFIDENCE = tuple(index / 15 for index in range(1, 15))
 
@@ -132,6 +133,7 @@ def _like(like: Baseline, counted: Counted, model: str, version: str) -> Baselin
         features=tuple(features),
         prediction=again(like.prediction, names.PREDICTION_OBSERVATIONS),
         confidence=again(like.confidence, names.CONFIDENCE_OBSERVATIONS),
+        energy=again(like.energy, names.ENERGY_OBSERVATIONS),
         outliers=outliers,
         outputs=tuple(outputs),
     )

@@ -31,6 +31,7 @@ def show(options: argparse.Namespace) -> int:
     for name, made, histogram, effect in (
         ("(prediction)", "", baseline.prediction, baseline.prediction_design_effect),
         ("(confidence)", measure, baseline.confidence, 1.0),
+        ("(energy)", "logits", baseline.energy, 1.0),
     ):
         if histogram is not None:
             rows.append((name, made, "", str(len(histogram.labels)), _missing(histogram), "", "", _effect(effect), sparkline(histogram)))

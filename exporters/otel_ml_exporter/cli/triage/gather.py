@@ -61,6 +61,7 @@ SCORES: Final = (
         "PSI of confidence", names.CONFIDENCE_PSI, names.CONFIDENCE_PSI_NOISE_FLOOR, names.SIGNAL_CONFIDENCE_PSI, names.SIGNAL_CONFIDENCE
     ),
     Score("PSI of outlier scores", names.OUTLIER_PSI, names.OUTLIER_PSI_NOISE_FLOOR, None, names.SIGNAL_OUTLIER),
+    Score("PSI of energies", names.ENERGY_PSI, names.ENERGY_PSI_NOISE_FLOOR, None, names.SIGNAL_ENERGY),
     Score(
         "calibration error",
         names.CALIBRATION_ECE,

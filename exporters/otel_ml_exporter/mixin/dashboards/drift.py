@@ -195,18 +195,22 @@ def _outliers(queries: Queries) -> list[Panel]:
         ),
         parts.distance(
             "Outlier scores: PSI",
-            "Distance of the scores from the baseline: it moves when features change together, even if none does alone.",
+            "Distance of the scores from the baseline: it moves when features change together, even if none does alone. Energies are "
+            "those of models that answer with logits.",
             Place(8, 0, 8, 8),
             Line(_best(queries, names.OUTLIER_PSI), "PSI", parts.BLUE),
             Line(_best(queries, names.OUTLIER_PSI_NOISE_FLOOR), "noise floor", parts.GREY, dashed=True),
+            Line(_best(queries, names.ENERGY_PSI), "PSI of energies", parts.ORANGE),
+            Line(_best(queries, names.ENERGY_PSI_NOISE_FLOOR), "their noise floor", parts.GREEN, dashed=True),
         ),
         parts.lines(
             "Rows unlike any in the baseline",
-            "Share of rows beyond 99.9 % of the baseline's; over the dashed line ModelOutliersRising fires.",
+            "Share of rows beyond 99.9 % of the baseline's, by distance or by energy; over the dashed line ModelOutliersRising fires.",
             parts.SHARE,
             Place(16, 0, 8, 8),
             Line(f"model_version:ml_outliers:ratio{queries.knobs.rate_window}{{{OF_VERSION}}}", queries.knobs.rate_window, parts.SKY),
             Line(f"model_version:ml_outliers:ratio{queries.knobs.short_window}{{{OF_VERSION}}}", queries.knobs.short_window, parts.BLUE),
+            Line(f"model_version:ml_energies:ratio{queries.knobs.rate_window}{{{OF_VERSION}}}", "by energy", parts.ORANGE),
             Line(f"{limit(names.SIGNAL_OUTLIER_SHARE)}{{{OF_VERSION}}}", "limit", parts.VERMILION, dashed=True),
         ),
     ]

@@ -13,21 +13,24 @@ from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, NUMBER, PER
 
 CATEGORY = "output"
 BEYOND = f'{BIN}=~".*, inf]"'
-"""The last interval: of outlier scores the one that 0.1 % of the baseline's rows are in."""
+"""The last interval: of outlier scores and of energies the one that 0.1 % of the baseline's rows are in."""
 USUAL = "model_version:ml_prediction_top_answer:usual_ratio"
 
 
 def outputs(queries: Queries) -> Group:
     """The output, compared with what the model used to answer."""
-    answers, outliers, abstentions = _answers(queries), _outliers(queries), _abstentions(queries)
+    answers, abstentions = _answers(queries), _abstentions(queries)
+    outliers, energies = (
+        _beyond(queries, "ml_outliers", names.OUTLIER_OBSERVATIONS),
+        _beyond(queries, "ml_energies", names.ENERGY_OBSERVATIONS),
+    )
     recordings = [recording for share in (answers, outliers, abstentions) for recording in share.thresholds()]
     for window in queries.knobs.rate_windows:
         recordings += _top_answer(answers, window)
-        recordings += outliers.recordings(
-            window,
-            part=_increase(queries, names.OUTLIER_OBSERVATIONS, window, BEYOND),
-            whole=_increase(queries, names.OUTLIER_OBSERVATIONS, window),
-        )
+        for share, metric in ((outliers, names.OUTLIER_OBSERVATIONS), (energies, names.ENERGY_OBSERVATIONS)):
+            recordings += share.recordings(
+                window, part=_increase(queries, metric, window, BEYOND), whole=_increase(queries, metric, window)
+            )
         recordings += abstentions.recordings(
             window, part=_increase(queries, names.PREDICTION_ABSTENTIONS, window), whole=_increase(queries, names.INFERENCE_ROWS, window)
         )
@@ -37,7 +40,7 @@ def outputs(queries: Queries) -> Group:
         _shifted(queries),
         output_shifted(queries, CATEGORY),
         _unsure(queries),
-        _outlying(outliers),
+        _outlying(outliers, energies),
         _abstaining(abstentions),
     )
     return Group(CATEGORY, "Does the model still answer as it used to?", (*recordings, *alerts))
@@ -47,12 +50,12 @@ def _increase(queries: Queries, metric: Metric, window: str, *matchers: str) -> 
     return f"sum by ({MODEL_VERSION}) (increase({queries.series(metric, *matchers)}[{window}]))"
 
 
-def _outliers(queries: Queries) -> Share:
+def _beyond(queries: Queries, part: str, metric: Metric) -> Share:
     return Share(
         level="model_version",
         by=MODEL_VERSION,
-        part="ml_outliers",
-        whole="ml_outlier_observations",
+        part=part,
+        whole=metric.prometheus.removesuffix("_total"),
         signal=names.SIGNAL_OUTLIER_SHARE,
         default=queries.knobs.outlier_share,
         minimum=queries.knobs.minimum_samples,
@@ -195,24 +198,25 @@ def _share_told(share: Share, what: str) -> str:
     fast, slow = share.queries.knobs.rate_window, share.queries.knobs.short_window
     model = (MODEL, VERSION)
     limit = look_up(f"{share.limit}{{{', '.join(of(*model))}}}", *model, form=PERCENT)
-    rows = look_up(f"{share.count(slow)}{{{', '.join(of(*model))}}}", *model, form=COUNT)
+    rows = look_up(f"model_version:ml_inference_rows:increase{slow}{{{', '.join(of(*model))}}}", *model, form=COUNT)
     return f"{SUBJECT}: {value(PERCENT)} of {what} over {fast} (limit {limit}; {rows} rows in {slow})."
 
 
-def _outlying(outliers: Share) -> Alert:
+def _outlying(outliers: Share, energies: Share) -> Alert:
+    """By their distance or, where the model answers with logits, by their energy: each sees rows that the other does not."""
     queries = outliers.queries
     features = queries.windowed(names.FEATURE_PSI, queries.knobs.short_window, *of(MODEL, VERSION))
     moved = top_three(f"max by ({FEATURE}) ({features})", MODEL, VERSION, by=FEATURE, form=SCORE)
     return Alert(
         name="ModelOutliersRising",
-        expr=outliers.exceeded(),
+        expr=f"{outliers.exceeded()}\nor on ({MODEL_VERSION})\n{energies.exceeded()}",
         hold="30m",
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
         summary="The model gets rows unlike any it knows",
         description=(
-            f"{_share_told(outliers, 'the rows lie farther out than 99.9 % of the baseline')} Features that moved most, by PSI: {moved}."
+            f"{_share_told(outliers, 'the rows are less like the baseline than 99.9 % of it')} Features that moved most, by PSI: {moved}."
         ),
         action="Look for a new group of callers or a broken feature; answers on such rows are guesses, so have them reviewed.",
         dashboard="otel-ml-drift?model&version",

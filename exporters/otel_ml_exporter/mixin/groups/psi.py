@@ -1,6 +1,7 @@
 """PSI and its noise floor for every quantity that a baseline has bins of.
 
-A quantity is a feature, the predictions, the confidences or the outlier scores: one baseline, one signal, one feature or none.
+A quantity is a feature, the predictions, the confidences, the outlier scores or the energies: one baseline, one signal, one feature or
+none.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ _COUNTED: Final = (
     (names.SIGNAL_PREDICTION, names.PREDICTION_OBSERVATIONS),
     (names.SIGNAL_CONFIDENCE, names.CONFIDENCE_OBSERVATIONS),
     (names.SIGNAL_OUTLIER, names.OUTLIER_OBSERVATIONS),
+    (names.SIGNAL_ENERGY, names.ENERGY_OBSERVATIONS),
 )
 _PUBLISHED: Final = (
     (names.SIGNAL_FEATURE, names.FEATURE_PSI, names.FEATURE_PSI_NOISE_FLOOR),
     (names.SIGNAL_PREDICTION, names.PREDICTION_PSI, names.PREDICTION_PSI_NOISE_FLOOR),
     (names.SIGNAL_CONFIDENCE, names.CONFIDENCE_PSI, names.CONFIDENCE_PSI_NOISE_FLOOR),
     (names.SIGNAL_OUTLIER, names.OUTLIER_PSI, names.OUTLIER_PSI_NOISE_FLOOR),
+    (names.SIGNAL_ENERGY, names.ENERGY_PSI, names.ENERGY_PSI_NOISE_FLOOR),
 )
 
 
