@@ -88,6 +88,10 @@ class Alertmanager(Remote):
         """The alerts that match all of `matchers`, the muted ones among them."""
         return [_alert(entry) for entry in self._ask("GET", "alerts", params={"filter": [str(matcher) for matcher in matchers]})]
 
+    def groups(self) -> list[tuple[str, Labels]]:
+        """The receiver and the labels of each group that has alerts now."""
+        return [(entry["receiver"]["name"], entry["labels"]) for entry in self._ask("GET", "alerts/groups") if entry["alerts"]]
+
     def post(self, labels: Labels, annotations: Labels, *, starts: float, ends: float) -> None:
         """Raise an alert, or with `ends` in the past resolve it."""
         alert = {"labels": dict(labels), "annotations": dict(annotations), "startsAt": _written(starts), "endsAt": _written(ends)}
@@ -121,6 +125,11 @@ class Alertmanager(Remote):
                     counts.setdefault(sample.labels["integration"], [0.0, 0.0])[_REQUESTS.index(family.name)] += sample.value
         return {integration: Notified(tried - failed, failed) for integration, (tried, failed) in counts.items()}
 
+    def group_count(self) -> int:
+        """The groups that live, those among them whose alerts have all been resolved."""
+        families = text_string_to_metric_families(self.text("metrics"))
+        return round(sum(sample.value for family in families if family.name == _GROUPS for sample in family.samples))
+
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         try:
             return self.json(method, f"api/v2/{path}", **options)
@@ -130,6 +139,7 @@ class Alertmanager(Remote):
             raise
 
 
+_GROUPS = "alertmanager_dispatcher_aggregation_groups"
 _REQUESTS = ("alertmanager_notification_requests", "alertmanager_notification_requests_failed")
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import yaml
+
 from otel_ml_exporter.remote import Remote, RemoteError
 
 MOST_POINTS = 10_000
@@ -35,11 +37,12 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """A loaded rule and how its last evaluation went; `health` is `ok`, `err` or `unknown`."""
+    """A loaded rule, the labels that it adds, and how its last evaluation went; `health` is `ok`, `err` or `unknown`."""
 
     group: str
     name: str
     alerting: bool
+    labels: Labels
     health: str
     error: str
     evaluated: float
@@ -102,6 +105,11 @@ class Prometheus(Remote):
         """Every loaded rule."""
         return [_rule(group["name"], rule) for group in self._ask("GET", "rules")["groups"] for rule in group["rules"]]
 
+    def external_labels(self) -> Labels:
+        """What the server adds to the labels of every alert that it sends."""
+        settings = yaml.safe_load(self._ask("GET", "status/config")["yaml"]) or {}
+        return {name: str(value) for name, value in ((settings.get("global") or {}).get("external_labels") or {}).items()}
+
     def alerts(self) -> list[Alert]:
         """What is pending and firing."""
         return [_alert(entry) for entry in self._ask("GET", "alerts")["alerts"]]
@@ -127,6 +135,7 @@ def _rule(group: str, entry: Mapping[str, Any]) -> Rule:
         group=group,
         name=entry["name"],
         alerting=entry["type"] == "alerting",
+        labels=entry.get("labels") or {},
         health=entry.get("health", "unknown"),
         error=entry.get("lastError", ""),
         evaluated=unix(entry.get("lastEvaluation", "")),

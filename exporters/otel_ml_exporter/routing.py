@@ -17,8 +17,11 @@ from otel_ml_exporter.prometheus import Labels
 _MATCHER = re.compile(r'\s*"?([^\s"=!~]+)"?\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^,"]*)\s*(?:,|$)')
 _ESCAPE = re.compile(r"\\(.)")
 _INTEGRATIONS = "_configs"
-GROUP_WAIT = "30s"
-"""Alertmanager's own default."""
+GROUP_WAIT, GROUP_INTERVAL = "30s", "5m"
+"""Alertmanager's own defaults."""
+_INHERITED = ("receiver", "group_wait", "group_interval", "group_by")
+_QUIET = (("outside", "active_time_intervals"), ("in", "mute_time_intervals"))
+_EACH = "..."
 
 
 class RoutingError(OtelMLError):
@@ -27,11 +30,18 @@ class RoutingError(OtelMLError):
 
 @dataclass(frozen=True)
 class Reached:
-    """A receiver that an alert is routed to, its integrations (`pagerduty`, `slack`), and the seconds a new group waits."""
+    """A receiver that an alert is routed to, its integrations (`pagerduty`, `slack`), and how the route groups alerts.
+
+    A new group waits `group_wait` seconds; what joins one that was told of before waits for its next turn, every `group_interval`.
+    `group` is the labels by which the alert is grouped, `quiet` the conditions of time under which the route tells nobody.
+    """
 
     receiver: str
     integrations: tuple[str, ...]
     group_wait: float
+    group_interval: float
+    group: Labels
+    quiet: tuple[str, ...]
 
 
 def reached(config: str, labels: Labels) -> list[Reached]:
@@ -44,8 +54,15 @@ def reached(config: str, labels: Labels) -> list[Reached]:
         document = yaml.safe_load(config)
         behind = {receiver["name"]: tuple(_integrations(receiver)) for receiver in document["receivers"]}
         return [
-            Reached(route["receiver"], behind[route["receiver"]], seconds(route["group_wait"]))
-            for route in _routes(document["route"], labels, {"group_wait": GROUP_WAIT})
+            Reached(
+                route["receiver"],
+                behind[route["receiver"]],
+                seconds(route["group_wait"]),
+                seconds(route["group_interval"]),
+                {name: value for name, value in labels.items() if {name, _EACH} & set(route["group_by"])},
+                tuple(f"{word} {name}" for word, kind in _QUIET for name in route.get(kind) or ()),
+            )
+            for route in _routes(document["route"], labels, {"group_wait": GROUP_WAIT, "group_interval": GROUP_INTERVAL, "group_by": []})
         ]
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, re.error) as error:
         raise RoutingError(f"the routing tree of Alertmanager cannot be read ({type(error).__name__}: {error})") from error
@@ -53,7 +70,8 @@ def reached(config: str, labels: Labels) -> list[Reached]:
 
 def _routes(route: Mapping[str, Any], labels: Labels, inherited: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The deepest routes that match; the first of siblings only, unless it says `continue`."""
-    own = {**inherited, **{name: route[name] for name in ("receiver", "group_wait") if name in route}}
+    own = {**inherited, **{name: route[name] for name in _INHERITED if name in route}}
+    own |= {kind: route.get(kind) for _, kind in _QUIET}
     found = False
     for child in route.get("routes") or ():
         if all(_holds(matcher, labels) for matcher in _matchers(child)):

@@ -10,6 +10,7 @@ import pytest
 
 from otel_ml_exporter.alertmanager import Alertmanager
 from otel_ml_exporter.cli import main
+from otel_ml_exporter.cli.alerts import drill
 from otel_ml_exporter.demo.receiver import Receiver
 from support import eventually, free_port, running_alertmanager
 
@@ -112,6 +113,22 @@ def test_a_drill_rings_says_that_it_is_one_and_resolves(url, pager, capsys):
     first = drills(pager, "churn")[0]
     assert (first["status"], first["labels"]["severity"], first["labels"]["team"]) == ("firing", "critical", "risk")
     assert first["annotations"]["summary"] == "DRILL, nothing is wrong"
+
+
+def test_a_drill_that_joins_a_group_waits_for_its_turn_and_rings_again_each_time(pager, tmp_path, capsys, monkeypatch):
+    """Without group_by all alerts are one group: it tells new ones at its next turn, even when those before are over."""
+    monkeypatch.setattr(drill, "_MARGIN", 2.0)
+    route = {"receiver": "one", "group_wait": "100ms", "group_interval": "4s"}
+    with running_alertmanager(tmp_path, {"route": route, "receivers": [webhook("one", f"{pager.url}/one")]}) as url:
+        code, out, _ = run(capsys, url, "test", "--model=first")
+        assert (code, out.startswith("route      one (webhook) after 0s\n")) == (0, True)
+        code, out, _ = run(capsys, url, "test", "--model=first")
+        assert (code, "after 0s, or within 4s in a group that has just fired" in out) == (0, True)
+        fire(url, "ModelServiceDown", "living", "critical")
+        code, out, _ = run(capsys, url, "test", "--model=second")
+        assert (code, "one (webhook) within 4s, in a group that fires already" in out) == (0, True)
+        code, _, err = run(capsys, url, "test", "--model=third", "--wait=1s")
+        assert (code, "within 1s; the route waits up to 4s, give a longer --wait" in err) == (1, True)
 
 
 @pytest.fixture

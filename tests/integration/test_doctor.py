@@ -307,6 +307,61 @@ def test_a_route_to_nobody_is_named(stack, capsys):
         broken_alone(stack, capsys, "route, critical", "receiver pager, and nobody is behind it")
 
 
+@pytest.fixture
+def site(stack, tmp_path, capsys):
+    """Rules and a Prometheus that add labels, and routes that need them: team=risk, cluster=eu."""
+    knobs = Knobs(labels={"team": "risk"}, interval="1s", rate_window="4s", score_interval="1s", scrape_interval="500ms", pace=0.001)
+    write(render("rules", knobs), tmp_path)
+    route = {
+        "receiver": "nobody",
+        "group_wait": "1s",
+        "routes": [{"matchers": ['team="risk"', 'cluster="eu"', 'severity="critical"'], "receiver": "pager"}],
+    }
+    receivers = [{"name": "nobody"}, {"name": "pager", "webhook_configs": [{"url": "http://127.0.0.1:9/x"}]}]
+    times = yaml.safe_load((stack.directory / "prometheus.yml").read_text())["global"]
+    rules, labels = [str(tmp_path / "alert_rules" / "*.yaml")], {**times, "external_labels": {"cluster": "eu"}}
+    with stack.settings(rule_files=rules, **{"global": labels}), stack.routes(route=route, receivers=receivers):
+        eventually(lambda: "team=risk" in stack.visit(capsys)["route, critical"]["found"], lambda: "no such rules")
+        yield stack
+
+
+def test_labels_that_rules_and_prometheus_add_are_those_that_routes_are_asked_with(site, capsys):
+    links = site.visit(capsys)
+    assert links["route, critical"]["found"] == "pager (webhook) after 1s (alerts carry cluster=eu, team=risk)"
+    assert links["route, warning"]["found"] == "goes to receiver nobody, and nobody is behind it (alerts carry cluster=eu, team=risk)"
+    with Alertmanager("Alertmanager", site.alertmanager) as server:
+        server.silence(
+            [Matcher("team", "risk"), Matcher("alertname", "ModelServiceDown")],
+            starts=time.time(),
+            ends=time.time() + 5,
+            author="ada",
+            comment="x",
+        )
+    assert "mutes ModelServiceDown" in site.visit(capsys)["silences"]["found"]
+
+
+def test_a_drill_carries_the_labels_that_rules_and_prometheus_add(site, capsys):
+    """Nobody listens behind the receiver; that the drill is sent there is enough."""
+    servers = [f"--prometheus={site.prometheus.base_url}", f"--alertmanager={site.alertmanager}"]
+    assert main(["alerts", "test", "--model=churn", "--wait=1s", *servers]) == 1
+    said = capsys.readouterr()
+    assert "labels     cluster=eu, team=risk" in said.out
+    assert "route      pager (webhook) after 1s" in said.out
+    servers[0] = f"--prometheus=http://127.0.0.1:{free_port()}"
+    assert main(["alerts", "test", "--model=churn", "--wait=1s", *servers]) == 1
+    assert "Prometheus does not say which labels rules add, so give --label" in capsys.readouterr().err
+
+
+def test_one_page_that_goes_to_nobody_is_named(stack, capsys):
+    routes = [
+        {"matchers": ['alertname="ModelCanaryWorse"'], "receiver": "null"},
+        {"matchers": ['severity="critical"'], "receiver": "pager"},
+    ]
+    receivers = [{"name": name, "webhook_configs": [{"url": "http://127.0.0.1:9/x"}]} for name in ("chat", "pager")]
+    with stack.routes(route={"receiver": "chat", "routes": routes}, receivers=[*receivers, {"name": "null"}]):
+        broken_alone(stack, capsys, "route, critical", "ModelCanaryWorse goes to receiver null, and nobody is behind it")
+
+
 def test_servers_that_are_not_there_are_named_once_and_what_hangs_on_them_is_not_blamed(stack, capsys):
     nowhere = f"http://127.0.0.1:{free_port()}"
     links = stack.visit(capsys, f"--prometheus={nowhere}")

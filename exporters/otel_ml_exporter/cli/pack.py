@@ -1,23 +1,69 @@
-"""The rules of the pack among all that a Prometheus has loaded."""
+"""The rules of the pack among all that a Prometheus has loaded, and what its alerts carry when they leave it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache
 
+from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.pack import ALL_MODELS, Alert
+from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.rules import groups
-from otel_ml_exporter.prometheus import Rule
+from otel_ml_exporter.prometheus import Labels, Prometheus, Rule
+from otel_ml_exporter.remote import RemoteError
 
 _GROUP = "otel-ml-"
+_OWN = frozenset(("alertname", MODEL, names.SEVERITY, "category", "ml_problem"))
+"""The labels that every site's alerts of the pack have."""
+
+
+@cache
+def _alerts() -> tuple[Alert, ...]:
+    return tuple(alert for group in groups(Knobs()) for alert in group.alerts)
 
 
 @cache
 def alert_names() -> frozenset[str]:
     """The names of the pack's alerts."""
-    return frozenset(alert.name for group in groups(Knobs()) for alert in group.alerts)
+    return frozenset(alert.name for alert in _alerts())
 
 
 def own(rules: Iterable[Rule]) -> list[Rule]:
     """The rules that are the pack's, in its groups or taken over into others."""
     return [rule for rule in rules if rule.group.startswith(_GROUP) or (rule.alerting and rule.name in alert_names())]
+
+
+def carried(server: Prometheus, rules: Sequence[Rule], model: str, severity: str) -> list[dict[str, str]]:
+    """The labels with which alerts of a severity about a model leave Prometheus, as far as they are known before one fires.
+
+    They are those of the loaded rules, and the `external_labels` of the server; where it has none of the rules, those of the pack.
+    """
+    loaded = [(rule.name, rule.labels) for rule in own(rules) if rule.alerting] or [
+        (alert.name, {**alert.labels, names.SEVERITY: alert.severity, "category": alert.category}) for alert in _alerts()
+    ]
+    external = external_labels(server)
+    return [
+        {**external, MODEL: model, **{label: value for label, value in labels.items() if "{{" not in value}, "alertname": name}
+        for name, labels in loaded
+        if labels.get(names.SEVERITY) == severity and labels.get(MODEL, model) in (model, ALL_MODELS)
+    ]
+
+
+def external_labels(server: Prometheus) -> Labels:
+    """What the server adds to alerts; nothing where a host does not show its configuration."""
+    try:
+        return server.external_labels()
+    except RemoteError:
+        return {}
+
+
+def of_site(alerts: Sequence[Labels]) -> dict[str, str]:
+    """The labels that all these alerts carry, and that the pack itself does not add.
+
+    >>> of_site([{"alertname": "A", "team": "risk", "tier": "1"}, {"alertname": "B", "team": "risk"}])
+    {'team': 'risk'}
+    """
+    counts = Counter((name, value) for labels in alerts for name, value in labels.items() if name not in _OWN)
+    return dict(sorted(pair for pair, count in counts.items() if count == len(alerts)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import shlex
 
+from otel_ml_exporter.routing import Reached
+
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -48,6 +50,16 @@ def command(*words: str) -> str:
     "otel-ml doctor --model 'a|b'"
     """
     return shlex.join(("otel-ml", *words))
+
+
+def told(way: Reached, delay: str = "") -> str:
+    """A receiver, how it tells somebody, and when; `delay` where that is not the usual wait of a new group.
+
+    >>> told(Reached("pager", ("webhook",), 30.0, 300.0, {}, ("outside office-hours",)))
+    'pager (webhook) after 30s, never outside office-hours'
+    """
+    quiet = f", never {' or '.join(way.quiet)}" if way.quiet else ""
+    return f"{way.receiver} ({', '.join(way.integrations)}) {delay or f'after {span(way.group_wait)}'}{quiet}"
 
 
 def counted(number: float, thing: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.arguments import said, seconds
-from otel_ml_exporter.cli.servers import add_access, add_alertmanager
+from otel_ml_exporter.cli.servers import add_access, add_alertmanager, add_prometheus
 
 _EPILOG = "Exit codes: 0 done; 1 the answer is no (nobody was notified, nothing to expire, no Alertmanager); 2 wrong usage."
 
@@ -41,13 +41,20 @@ def _add_test(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--model", type=said, required=True, help="the model whose route is tested")
     parser.add_argument("--severity", choices=(names.CRITICAL, names.WARNING), default=names.CRITICAL, help="default: %(default)s")
     parser.add_argument(
-        "--label", dest="labels", action="append", type=_pair, default=[], metavar="NAME=VALUE", help="a label that routes need; repeatable"
+        "--label",
+        dest="labels",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a label that routes need, beside those of the rules that Prometheus has loaded; repeatable",
     )
+    add_prometheus(parser)
     parser.add_argument(
         "--wait",
         type=seconds,
         metavar="DURATION",
-        help="how long to wait for a notification (default: 30s more than the route's group_wait)",
+        help="how long to wait for a notification (default: 30s more than the route does)",
     )
     parser.set_defaults(run=_test)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from otel_ml import Baseline
 from otel_ml_exporter.alertmanager import Alertmanager
+from otel_ml_exporter.cli.pack import carried
 from otel_ml_exporter.mixin.promql import MODEL, equal
 from otel_ml_exporter.prometheus import Prometheus, Rule
 from otel_ml_exporter.remote import Remote, RemoteError
@@ -49,6 +50,14 @@ class Case:
     def rules(self) -> list[Rule]:
         """What Prometheus has loaded; asked once."""
         return self.prometheus.rules()
+
+    def alerts(self, severity: str) -> list[dict[str, str]]:
+        """The labels of the alerts of a severity about the model, as they leave Prometheus; the pack's own where it does not tell."""
+        try:
+            rules = self.rules
+        except RemoteError:
+            rules = []
+        return carried(self.prometheus, rules, self.model, severity)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.alertmanager import Matcher
 from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok
-from otel_ml_exporter.cli.words import clock, span
+from otel_ml_exporter.cli.pack import of_site
+from otel_ml_exporter.cli.words import clock, command, counted, told
 from otel_ml_exporter.mixin.pack import WATCHDOG
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.routing import mutes, reached
@@ -46,32 +47,46 @@ def watchdog(case: Case) -> Finding:
 
 
 def route(severity: str) -> Callable[[Case], Finding]:
-    """The test whether alerts of a severity about the model reach somebody."""
+    """The test whether every alert of a severity about the model reaches somebody."""
 
     def test(case: Case) -> Finding:
-        ways = reached(case.alertmanager.status().config, _labels(case.model, severity))
-        empty = [way.receiver for way in ways if not way.integrations]
-        if empty:
-            return broken(
-                f"goes to receiver {', '.join(empty)}, and nobody is behind it", "mend the routes, or give the receiver an integration"
-            )
-        return ok("; ".join(f"{way.receiver} ({', '.join(way.integrations)}) after {span(way.group_wait)}" for way in ways))
+        alerts = case.alerts(severity)
+        if not alerts:
+            return look(f"no loaded alert of the pack is {severity}", "load alert_rules/, or leave it where it is meant")
+        config = case.alertmanager.status().config
+        ways = [(alert, way) for alert in alerts for way in reached(config, alert)]
+        lost = [(alert, way) for alert, way in ways if not way.integrations]
+        site = of_site(alerts)
+        carry = f" (alerts carry {', '.join(f'{name}={value}' for name, value in site.items())})" if site else ""
+        if lost:
+            names_ = sorted({alert["alertname"] for alert, _ in lost})
+            which = "" if len(lost) == len(ways) else f"{_brief(names_)} "
+            receivers = ", ".join(dict.fromkeys(way.receiver for _, way in lost))
+            found = f"{which}goes to receiver {receivers}, and nobody is behind it{carry}"
+            mend = "mend the routes, or give the receiver an integration"
+            return look(found, f"unless it is meant, {mend}") if which and severity != names.CRITICAL else broken(found, mend)
+        return ok("; ".join(dict.fromkeys(told(way) for _, way in ways)) + carry)
 
     return test
 
 
 def silences(case: Case) -> Finding:
     """No silence mutes the model's pages."""
-    page = _labels(case.model, names.CRITICAL)
-    muting = [each for each in case.alertmanager.silences() if each.state == "active" and mutes(list(each.matchers), page)]
-    if muting:
-        told = "; ".join(f"{each.id} by {each.author} until {clock(each.ends)} ({each.comment})" for each in muting)
-        return look(f"pages are silenced: {told}", f"when it is over: otel-ml alerts expire {muting[0].id}")
-    return ok("none mutes the model's pages")
+    pages = case.alerts(names.CRITICAL)
+    active = [each for each in case.alertmanager.silences() if each.state == "active"]
+    muting = {each.id: [page["alertname"] for page in pages if mutes(list(each.matchers), page)] for each in active}
+    found = [
+        f"{each.id} by {each.author} until {clock(each.ends)} ({each.comment})"
+        + ("" if len(muting[each.id]) == len(pages) else f" mutes {_brief(sorted(set(muting[each.id])))}")
+        for each in active
+        if muting[each.id]
+    ]
+    if found:
+        ids = [identity for identity, muted in muting.items() if muted]
+        return look(f"pages are silenced: {'; '.join(found)}", f"when it is over: {command('alerts', 'expire', *ids)}")
+    narrower = sum(Matcher(MODEL, case.model) in each.matchers for each in active)
+    return ok("none mutes the model's pages" + (f"; {counted(narrower, 'narrower one')} about it" if narrower else ""))
 
 
-def _labels(model: str, severity: str) -> dict[str, str]:
-    """The labels of an alert of the pack; the alert's own name is one that exists."""
-    kinds = {names.CRITICAL: ("ModelServiceDown", "serving"), names.WARNING: ("ModelFeatureDrift", "drift")}
-    name, category = kinds[severity]
-    return {"alertname": name, MODEL: model, names.SEVERITY: severity, "category": category}
+def _brief(found: Sequence[str]) -> str:
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
