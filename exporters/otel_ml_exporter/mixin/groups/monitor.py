@@ -189,15 +189,24 @@ def _objective(queries: Queries) -> Alert:
 
 
 def _stale(queries: Queries) -> Alert:
+    """Each exporter that is still a target, for others may watch other models; and a job whose exporters are gone altogether.
+
+    A target that is gone while others of its job evaluate was replaced.
+    """
     knobs = queries.knobs
-    last = f"max(last_over_time({queries.series(names.EXPORTER_LAST_EVALUATION)}[{knobs.absence_window}]))"
+    last = f"last_over_time({queries.series(names.EXPORTER_LAST_EVALUATION)}[{knobs.memory_window}])"
+    limit = f"> {seconds(knobs.stale_after):g}"
     return _problem(
         "exporter_stale",
-        expr=f"time() - {last} > {seconds(knobs.stale_after):g}",
+        expr=(
+            f"time() - max by (job, instance) ({last} and on (job, instance) up) {limit}\n"
+            f"or on (job)\n  time() - max by (job) ({last}) {limit}"
+        ),
         summary="The exporter evaluates nothing",
         description=(
-            f"The last evaluation of the exporter ended {value(AGE)} ago (limit {knobs.stale_after}). "
-            "Drift, shift and calibration of every model go unseen; alerts on them resolve by themselves."
+            f"The last evaluation of the exporter {label('instance')} of job {label('job')} ended {value(AGE)} ago "
+            f"(limit {knobs.stale_after}). "
+            "Drift, shift and calibration of its models go unseen; alerts on them resolve by themselves."
         ),
         action="Look whether the exporter runs and is scraped, then at its log.",
         of_pack=True,
