@@ -71,7 +71,8 @@ class Knobs:
     dropped_ratio: float = field(default=0.01, metadata=_why("share of uncounted rows above which the monitor itself needs mending"))
     store_ratio: float = field(default=0.9, metadata=_why("fullness of the exporter's store that leaves you time to make room"))
     minimum_calls: int = field(
-        default=100, metadata=_why("fewer calls in the short window are no evidence about a budget; lower for rare, precious calls")
+        default=100,
+        metadata=_why("fewer calls in the short or the middle window are no evidence about a budget; lower for rare, precious calls"),
     )
     minimum_samples: int = field(default=200, metadata=_why("fewer values in the window are no evidence about inputs and outputs"))
     minimum_outcomes: int = field(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import limit
 from otel_ml_exporter.mixin.pack import Recording
 from otel_ml_exporter.mixin.promql import MODEL_VERSION, ROLE, Queries, equal
@@ -31,6 +32,12 @@ def counted(name: str, window: str) -> str:
 def summed(queries: Queries, name: str, window: str) -> str:
     """A count of calls over a window, put together from increases over the rate window; scaled alike in every count."""
     return f"sum_over_time({counted(name, queries.knobs.rate_window)}[{window}])"
+
+
+def calls_over(queries: Queries, window: str) -> str:
+    """The calls of a long window; each evaluation's increase tells the calls of a rate window, so it counts for its own interval."""
+    knobs = queries.knobs
+    return f"{seconds(knobs.interval) / seconds(knobs.rate_window):g} * {summed(queries, CALLS, window)}"
 
 
 @dataclass(frozen=True)
@@ -58,18 +65,22 @@ class Budget:
     def burning(self) -> str:
         """The share of bad calls over the short or the middle window, where the budget burns too fast and calls are enough.
 
-        Nobody gets the answers of a shadow, so none pages.
+        Nobody gets the answers of a shadow, so none pages; but a version that answers elsewhere does.
         """
         knobs = self.queries.knobs
         fast = self._both(FAST, knobs.short_window, knobs.rate_window)
         slow = self._both(SLOW, knobs.middle_window, knobs.slow_burn_window)
-        enough = f"{counted(CALLS, knobs.short_window)} >= {knobs.minimum_calls}"
-        shadow = self.queries.series(names.MODEL_INFO, equal(ROLE, names.ROLE_SHADOW))
+        shadow, answering = (
+            self.queries.series(names.MODEL_INFO, matcher) for matcher in (equal(ROLE, names.ROLE_SHADOW), f'{ROLE}!="{names.ROLE_SHADOW}"')
+        )
         return (
-            f"(\n{fast}\n  or on ({MODEL_VERSION})\n{slow}\n)\nand on ({MODEL_VERSION})\n  {enough}\n"
-            f"unless on ({MODEL_VERSION})\n  {shadow}"
+            f"(\n{fast}\n  or on ({MODEL_VERSION})\n{slow}\n)\n"
+            f"unless on ({MODEL_VERSION}) (\n    {shadow}\n  unless on ({MODEL_VERSION})\n    {answering}\n)"
         )
 
     def _both(self, factor: float, long: str, short: str) -> str:
+        """Too many bad calls in both windows, and enough calls in the long one."""
+        joined = f"      and on ({MODEL_VERSION})\n        "
         most = f"> on ({MODEL_VERSION}) clamp_max({factor} * {limit(self.signal)}, {MOST})"
-        return f"    (\n        {self.ratio(long)} {most}\n      and on ({MODEL_VERSION})\n        {self.ratio(short)} {most}\n    )"
+        enough = f"{counted(CALLS, long)} >= {self.queries.knobs.minimum_calls}"
+        return f"    (\n        {self.ratio(long)} {most}\n{joined}{self.ratio(short)} {most}\n{joined}{enough}\n    )"

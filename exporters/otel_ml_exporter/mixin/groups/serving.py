@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, counted
+from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, calls_over, counted
 from otel_ml_exporter.mixin.groups.limits import limit, thresholds
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
@@ -50,8 +50,11 @@ def _counts(queries: Queries) -> tuple[Recording, ...]:
         Recording(counted("ml_inference_errors", window), f"{calls(window, FAILED)}\nor\n  0 * {all_calls}"),
         Recording(counted("ml_inference_slow_calls", window), f"{all_calls}\n- on ({MODEL_VERSION})\n  {_in_time(queries, window)}"),
     ]
-    if window != queries.knobs.short_window:
-        recordings.append(Recording(counted(CALLS, queries.knobs.short_window), calls(queries.knobs.short_window)))
+    short, middle = queries.knobs.short_window, queries.knobs.middle_window
+    if short != window:
+        recordings.append(Recording(counted(CALLS, short), calls(short)))
+    if middle not in (window, short):
+        recordings.append(Recording(counted(CALLS, middle), calls_over(queries, middle)))
     return tuple(recordings)
 
 
@@ -165,10 +168,13 @@ def _rates(budget: Budget) -> str:
 def _limit_and_calls(budget: Budget) -> str:
     knobs = budget.queries.knobs
     allowed = look_up(f"{limit(budget.signal)}{{{_OF_VERSION}}}", MODEL, VERSION, form=PERCENT)
-    calls = look_up(f"{counted(CALLS, knobs.short_window)}{{{_OF_VERSION}}}", MODEL, VERSION, form=COUNT)
+    calls, more = (
+        look_up(f"{counted(CALLS, window)}{{{_OF_VERSION}}}", MODEL, VERSION, form=COUNT)
+        for window in (knobs.short_window, knobs.middle_window)
+    )
     return (
         f"The budget is {allowed}; a page comes at {FAST} times that over {knobs.rate_window} and {knobs.short_window}, or at {SLOW} times "
-        f"over {knobs.slow_burn_window} and {knobs.middle_window} ({calls} calls in {knobs.short_window})."
+        f"over {knobs.slow_burn_window} and {knobs.middle_window} ({calls} calls in {knobs.short_window}, {more} in {knobs.middle_window})."
     )
 
 
