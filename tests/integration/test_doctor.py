@@ -13,8 +13,10 @@ import yaml
 from otel_ml import Baseline
 from otel_ml_exporter.alertmanager import Alertmanager, Matcher
 from otel_ml_exporter.cli import main
+from otel_ml_exporter.cli.doctor.silent import BASELINE, OF_EXPORTER, OF_SERVICE
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
+from otel_ml_exporter.mixin.rules import groups
 from support import eventually, free_port, running_alertmanager, running_prometheus
 
 pytestmark = pytest.mark.e2e
@@ -129,12 +131,16 @@ class Stack:
             assert httpx.post(f"{self.alertmanager}/-/reload").status_code == 200
 
     def visit(self, capsys, *options, model=HEALTHY):
-        """Every link by its name, and the exit code."""
+        """Every link by its name; the exit code says whether one is broken."""
+        return {link["name"]: link for link in self.told(capsys, *options, model=model)["links"]}
+
+    def told(self, capsys, *options, model=HEALTHY):
+        """The whole visit as JSON."""
         servers = [f"--prometheus={self.prometheus.base_url}", f"--alertmanager={self.alertmanager}"]
         code = main(["doctor", f"--model={model}", "--json", *servers, *options])
         told = json.loads(capsys.readouterr().out)
         assert code == (0 if told["healthy"] else 1)
-        return {link["name"]: link for link in told["links"]}
+        return told
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +226,68 @@ def test_what_is_wrong_with_a_model_is_named_and_nothing_else(stack, capsys, mod
     assert links[link]["mend"]
     assert [name for name in states(links, "BROKEN") + states(links, "look") if name != "scrape"] == [link]
     assert links[link]["state"] == state
+
+
+def silent(told):
+    return {alert for silence in told["silent"] for alert in silence["alerts"]}
+
+
+def test_alerts_that_cannot_fire_are_told_with_what_wakes_them(stack, capsys):
+    told = stack.told(capsys)
+    found = {silence["why"]: silence["wake"] for silence in told["silent"]}
+    assert (
+        "`thresholds: {latency: 0.5s}`"
+        in found["no latency objective is stated, or none that is a bucket bound of ml_inference_duration_seconds"]
+    )
+    assert "`thresholds: {performance: 0.9}`" in found["nobody stated what is good enough"]
+    assert "golden=24" in found["no golden records were verified"]
+    assert "no outcome has come" not in found
+    assert told["healthy"]
+    assert main(["doctor", "--model=churn", f"--prometheus={stack.prometheus.base_url}", f"--alertmanager={stack.alertmanager}"]) == 0
+    assert "silent  ModelLatencyBudgetBurn: no latency objective is stated" in capsys.readouterr().out
+
+
+def test_what_is_stated_and_served_is_silent_no_more(stack, capsys):
+    before = silent(stack.told(capsys))
+    model = 'ml_model_name="churn",ml_model_version="3"'
+    stack.extra = [
+        f'ml_threshold{{{model},ml_signal="latency",severity="critical"}} 1',
+        f'ml_threshold{{{model},ml_signal="performance",severity="critical"}} 0.9',
+        f'ml_inference_duration_seconds_bucket{{{model},le="1.0"}} 5',
+        f'ml_verification_records{{{model},ml_verification_result="match"}} 24',
+        f'ml_segment_performance{{{model},ml_segment="eu",ml_metric="accuracy",window="24h"}} 0.9',
+    ]
+    woken = {"ModelLatencyBudgetBurn", "ModelAccuracyBelowFloor", "ModelVerificationFailed", "ModelSegmentDegraded"}
+    eventually(lambda: before - silent(stack.told(capsys)) == woken, lambda: stack.told(capsys)["silent"])
+    stack.extra = [f'ml_threshold{{{model},ml_signal="latency",severity="critical"}} 0.7']
+    eventually(lambda: "ModelLatencyBudgetBurn" in silent(stack.told(capsys)), lambda: "an objective that is no bound of a bucket")
+    stack.extra = []
+
+
+def test_a_model_that_prometheus_does_not_know_has_no_silent_alerts(stack, capsys):
+    assert stack.told(capsys, model="nobody")["silent"] == []
+
+
+def test_each_alert_is_known_to_be_heard_or_has_something_that_wakes_it():
+    """Whoever adds an alert says here whether a model can have it silent."""
+    of_kind_of_model = {"ModelOutputShift", "ModelUnknownCategories", "ModelOutliersRising", "ModelAbstentionHigh"}
+    heard = {
+        "Watchdog",
+        "ModelServiceDown",
+        "ModelMetricsAbsent",
+        "ModelReplicasDown",
+        "ModelErrorBudgetBurn",
+        "ModelVersionSkew",
+        "ModelInputDataBroken",
+        "ModelStuckInput",
+        "ModelBaselineMissing",
+        "ModelBaselineStale",
+        "ModelMonitorUnhealthy",
+        "ModelSeriesOverflow",
+    }
+    woken = {alert for silence in (BASELINE, *OF_SERVICE, *OF_EXPORTER) for alert in silence.alerts if alert.startswith("Model")}
+    assert not woken & (heard | of_kind_of_model)
+    assert woken | heard | of_kind_of_model == {alert.name for group in groups(Knobs()) for alert in group.alerts}
 
 
 def broken_alone(stack, capsys, link, found, *options, also=(), model=HEALTHY):

@@ -203,6 +203,7 @@ class Stack:
             "windows": [WINDOW],
             "source": {"prometheus": {"url": self.prometheus_url}} if self.paging else {"otlp": {}},
             "store": str(self.directory / "otel-ml.db"),
+            "thresholds": {"latency": "2.5s"},
             "models": [{"baseline": self.baseline.name}],
         }
 

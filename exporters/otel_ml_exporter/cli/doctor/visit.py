@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.arguments import baseline as of_file
 from otel_ml_exporter.cli.doctor import evaluation, notification, service
-from otel_ml_exporter.cli.doctor.links import BROKEN, Case, Check, Finding, Link, ok, walk
+from otel_ml_exporter.cli.doctor.links import BROKEN, OK, Case, Check, Finding, Link, ok, walk
+from otel_ml_exporter.cli.doctor.silent import silent
 from otel_ml_exporter.cli.servers import alertmanager, given, prometheus
 from otel_ml_exporter.cli.words import command
-from otel_ml_exporter.remote import Remote
+from otel_ml_exporter.remote import Remote, RemoteError
 
 
 def _prometheus(case: Case) -> Finding:
@@ -64,16 +66,29 @@ def visit(options: argparse.Namespace) -> int:
         servers = open_.enter_context(prometheus(options)), open_.enter_context(alertmanager(options))
         case = Case(options.model, *servers, exporter, target, baseline, time.time())
         links = walk(CHECKS, case, lambda link: None if options.json else _print(link))
+        silences = _silences(case, links)
     broken = [link for link in links if link.state == BROKEN]
     if options.json:
-        print(json.dumps({"model": options.model, "healthy": not broken, "links": [asdict(link) for link in links]}))
+        print(json.dumps({"model": options.model, "healthy": not broken, "links": [asdict(link) for link in links], "silent": silences}))
         return int(bool(broken))
+    for silence in silences:
+        print(f"silent  {', '.join(silence['alerts'])}: {silence['why']}\n        -> {silence['wake']}")
     phone = command("alerts", "test", "--model", options.model, *given(options, "alertmanager"))
     if broken:
         print(f"\nbroken: {', '.join(link.name for link in broken)}; start with the first")
     else:
         print(f"\nno link is broken; whether the phone rings says: {phone}")
     return int(bool(broken))
+
+
+def _silences(case: Case, links: Sequence[Link]) -> list[dict[str, Any]]:
+    """What cannot fire, and what wakes it; nothing where Prometheus does not know the model."""
+    if not any(link.name == _ARRIVAL and link.state == OK for link in links):
+        return []
+    try:
+        return [{"alerts": silence.alerts, "why": silence.why, "wake": silence.wake} for silence in silent(case)]
+    except RemoteError:
+        return []
 
 
 def _print(link: Link) -> None:
