@@ -20,7 +20,7 @@ from numpy.ma import MaskedArray, getmaskarray
 from otel_ml._arrays import DENSE, as_numpy, is_sparse
 from otel_ml._frames import frame_columns, names_of
 from otel_ml._guard import logger
-from otel_ml._records import as_mapping, fields_of, is_record
+from otel_ml._records import as_mapping, fields_of, flattened, heads_of, is_record
 from otel_ml._values import ABSENT, label_of
 from otel_ml.catalogue import VIOLATION_EXTRA_COLUMN
 
@@ -81,6 +81,8 @@ class Capture:
         self._beside = frozenset(beside)
         self._extras_told = not names
         self._known = frozenset(names)
+        self._heads = heads_of(names)
+        self._outer = self._known | self._heads
         self._width = len(self._names)
         self._pick: Callable[[Any], tuple[Any, ...]] = _picker(self._names)
 
@@ -93,7 +95,7 @@ class Capture:
                 return Captured(len(data), data)  # by far the commonest, and asked for nothing else
             return self._from_array(data)
         if isinstance(data, list | tuple):
-            return self._from_mapping(as_mapping(data)) if self._is_named(data) else self._from_sequence(data)
+            return self._from_mapping(self._mapping_of(data)) if self._is_named(data) else self._from_sequence(data)
         if is_sparse(data):
             return self._from_sparse(data)
         if isinstance(data, Mapping):
@@ -103,7 +105,7 @@ class Capture:
         if hasattr(data, "__array__"):
             return self._from_array_like(data)
         if is_record(data):
-            return self._from_mapping(as_mapping(data))
+            return self._from_mapping(self._mapping_of(data))
         raise Unsupported(f"{type(data).__name__} is no table, array, mapping or list; pass one of these to the monitored function")
 
     def _of_numbers(self, rows: Sequence[Sequence[Any]], extra: int = 0) -> Captured | None:
@@ -124,8 +126,11 @@ class Capture:
                 pass
         if not isinstance(row, Mapping):
             raise Unsupported(f"{type(row).__name__} among rows that are mappings")
-        named = {str(name): value for name, value in row.items()}
+        named = flattened(row, self._outer, self._heads)
         return tuple(named.get(name, ABSENT) for name in self._names), self._has_extras(named)
+
+    def _mapping_of(self, record: Any) -> dict[str, Any]:
+        return as_mapping(record, self._outer)
 
     def _has_extras(self, names: Collection[Any]) -> bool:
         if self._extras_told and not self._beside and len(names) > self._width:
@@ -221,7 +226,7 @@ class Capture:
         if isinstance(first, Mapping):
             return self._from_rows(data)
         if self._is_named(first) or (not isinstance(first, tuple) and is_record(first)):
-            return self._from_rows([as_mapping(row) for row in data])
+            return self._from_rows([self._mapping_of(row) for row in data])
         if hasattr(first, "__array__") and getattr(first, "ndim", True):
             return self._from_arrays([as_numpy(row) for row in data])
         return self._from_tuples(data) if isinstance(first, list | tuple) else self._from_values(data)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from otel_ml._arrays import as_numpy, is_sparse
-from otel_ml._records import as_mapping, is_record
+from otel_ml._records import as_mapping, heads_of, is_record, part_of, unfolded, with_part
 from otel_ml._values import is_missing, label_of
 from otel_ml.errors import BaselineError, Fault
 
@@ -20,7 +20,8 @@ def columns_of(table: Any, feature_names: Sequence[str] | None = None) -> Column
     """The columns of `table` by name: numpy arrays where the source has them, else lists; all of one length.
 
     Takes pandas, polars and pyarrow frames, numpy arrays (two dimensions with `feature_names`, or structured), a mapping of
-    columns, and a list of mappings (one a row; an absent key is None). Raises `BaselineError` for anything else.
+    columns, and a list of mappings or objects (one a row; an absent key is None). A mapping or an object among their values gives columns
+    such as `address.zip`. Raises `BaselineError` for anything else.
     """
     columns = _read(table, feature_names)
     if feature_names is not None:
@@ -77,6 +78,8 @@ def take(table: Any, names: Sequence[str], rows: Any) -> Any:  # noqa: PLR0911 -
         return table[list(names)][rows]
     if isinstance(table, Mapping):
         own = {str(name): name for name in table}
+        if not own.keys() >= set(names):
+            table, own = unfolded(table), {name: name for name in names}
         return {own[name]: _rows_of(table[own[name]], rows) for name in names}
     if hasattr(table, "iloc"):
         own = {str(name): name for name in table.columns}
@@ -105,8 +108,8 @@ def reordered(table: Any, names: Sequence[str], name: str, order: Any) -> Any:
         return table.set_column(table.schema.get_field_index(name), name, table.column(name).take(order))
     if hasattr(table, "with_columns"):
         return table.with_columns(table[name][order.tolist()])
-    values = [row.get(name) for row in table]
-    return [{**row, name: values[place]} for row, place in zip(table, order.tolist(), strict=True)]
+    values = [part_of(row, name) for row in table]
+    return [with_part(row, name, values[place]) for row, place in zip(table, order.tolist(), strict=True)]
 
 
 def _rows_of(column: Any, rows: Any) -> Any:
@@ -119,7 +122,7 @@ def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
     if isinstance(table, np.ndarray) or is_sparse(table) or hasattr(table, "detach"):
         return _from_array(as_numpy(table), feature_names)
     if isinstance(table, Mapping):
-        columns = {str(name): _given(column) for name, column in table.items()}
+        columns = {name: _given(column) for name, column in unfolded(table).items()}
         scalar = [name for name, column in columns.items() if isinstance(column, str | bytes) or not hasattr(column, "__len__")]
         if scalar:
             raise BaselineError(
@@ -133,8 +136,10 @@ def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
     if isinstance(table, list) and table and all(map(is_record, table)):
         table = [as_mapping(row) for row in table]
     if isinstance(table, Sequence) and not isinstance(table, str | bytes) and all(isinstance(row, Mapping) for row in table):
-        keys = list(dict.fromkeys(key for row in table for key in row))
-        return {str(key): [row.get(key) for row in table] for key in keys}
+        table = [unfolded(row) for row in table]
+        keys = dict.fromkeys(key for row in table for key in row)
+        columns, heads = {key: [row.get(key) for row in table] for key in keys}, heads_of(keys)
+        return {key: column for key, column in columns.items() if key not in heads or any(value is not None for value in column)}
     if hasattr(table, "__array__") or (isinstance(table, Sequence) and not isinstance(table, str | bytes)):
         try:
             return _from_array(np.asarray(table), feature_names)

@@ -15,10 +15,11 @@ import numpy as np
 from otel_ml._arrays import as_numpy
 from otel_ml._heads import heads
 from otel_ml._outputs import as_array
+from otel_ml._records import nested
 from otel_ml._values import is_missing, is_number, label_of
 from otel_ml.baseline import Golden
 
-FORMS = ("pandas", "polars", "pyarrow", "numpy", "dicts")
+FORMS = ("pandas", "polars", "pyarrow", "numpy", "dicts", "nested")
 """What the rows are handed to the model as: the type that the baseline's data had."""
 
 MOST = 1_000
@@ -79,6 +80,8 @@ def _form_of(table: Any) -> str:
     library = type(table).__module__.split(".")[0]
     if library in FORMS[:3]:
         return library
+    if isinstance(table, list) and table and isinstance(table[0], Mapping) and any(isinstance(part, Mapping) for part in table[0].values()):
+        return "nested"
     return "dicts" if isinstance(table, Mapping | list | tuple) or getattr(getattr(table, "dtype", None), "names", None) else "numpy"
 
 
@@ -112,8 +115,9 @@ def data_of(golden: Golden) -> Any:
     if golden.form == "numpy":
         rows = [[np.nan if value is None else value for value in row] for row in golden.rows]
         return np.array(rows, dtype=object if any(isinstance(value, str) for row in rows for value in row) else None)
-    if golden.form == "dicts":
-        return [dict(zip(golden.columns, row, strict=True)) for row in golden.rows]
+    if golden.form in ("dicts", "nested"):
+        rows_by_name = [dict(zip(golden.columns, row, strict=True)) for row in golden.rows]
+        return list(map(nested, rows_by_name)) if golden.form == "nested" else rows_by_name
     library = importlib.import_module(golden.form)
     dtypes = dict(zip(golden.columns, golden.dtypes, strict=True)) if golden.dtypes else {}
     if golden.form == "pandas":

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml._arrays import as_numpy, is_sparse
+from otel_ml._records import part_of
 from otel_ml._values import is_missing, label_of
 from otel_ml.catalogue import OTHER
 from otel_ml.errors import Fault
@@ -53,9 +54,11 @@ class Segments:
     def _field(self, row: Any, name: str) -> Any:
         """What a row, or a table, holds under a name, or at its place; None where it holds nothing."""
         if isinstance(row, Mapping):
-            return row.get(name)
+            return part_of(row, name)
         if not _has_places(row):
-            return row[name] if hasattr(row, "columns") or hasattr(row, "dtype") else getattr(row, name)
+            if hasattr(row, "columns") or hasattr(row, "dtype"):
+                return row[name]
+            return part_of(row, name) if "." in name else getattr(row, name)
         if name not in self._features:
             raise ValueError(f"rows without names have no {name!r}; give segment= a function of the input")
         place = self._features.index(name)
