@@ -124,5 +124,15 @@ class Counts:
 
 
 def rows_of(prediction: Any) -> int:
-    """How many rows a raw prediction seems to be for."""
+    """How many rows a raw prediction seems to be for; of a tuple the first part tells.
+
+    >>> rows_of([0.1, 0.9]), rows_of((np.zeros(3), np.zeros(3))), rows_of(("yes", 0.9))
+    (2, 3, 1)
+    """
+    if isinstance(prediction, tuple) and prediction:
+        return max(1, _length(prediction[0]))
+    return _length(prediction)
+
+
+def _length(prediction: Any) -> int:
     return len(prediction) if isinstance(prediction, list) or (isinstance(prediction, np.ndarray) and prediction.ndim) else 1

@@ -15,10 +15,9 @@ from otel_ml._arrays import dense_parts
 from otel_ml._binning import VOCABULARY, count_intervals, tally
 from otel_ml._capture import Captured
 from otel_ml._derive import Derivation
-from otel_ml._heads import heads
 from otel_ml._layout import Layout
 from otel_ml._numeric import CHUNK, Block, Numeric
-from otel_ml._outputs import BOOLEAN_TWINS, Outputs, as_array, interpret
+from otel_ml._outputs import BOOLEAN_TWINS, Outputs, are_probabilities, as_array, interpret
 from otel_ml._rules import is_default_text
 from otel_ml._runs import Runs
 from otel_ml._segment import Place
@@ -198,22 +197,25 @@ class Fold:
         return chosen
 
     def understand(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
-        """The meaning of raw predictions, of the first output where there are several."""
-        return self._meanings([heads(prediction, self._heads)[0] for prediction in predictions] if self._heads else predictions)
+        """The meaning of predictions, of the first output where there are several."""
+        return self._meanings([parts[0] for parts in predictions] if self._heads else predictions)
 
     def _further_counted(self, counts: Counts, predictions: Sequence[Any]) -> Sequence[Any]:
-        """Those of the first output; the others are counted."""
+        """Those of the first output; the others are counted. Each prediction is a tuple with a part for each output."""
         assert self._baseline is not None
-        first, *others = zip(*(heads(prediction, self._heads) for prediction in predictions), strict=True) if predictions else [()]
+        first, *others = zip(*predictions, strict=True) if predictions else [()]
         for output, parts in zip(self._baseline.outputs, others, strict=False):
-            for part in parts:
-                found = interpret(part, output.task, output.classes, self._baseline.threshold)
-                if found.value is not None:
-                    increments = count_intervals(found.value, output.histogram.edges or ())
-                else:
-                    increments = np.bincount(found.position, minlength=len(output.classes) + 2)  # type: ignore[arg-type]
-                start = self._layout.output_start[output.name]
-                counts[start : start + len(increments)] += increments
+            start = self._layout.output_start[output.name]
+            for rows, sizes in _alike(parts):
+                # Whether numbers are probabilities or labels is told by all that one call answers, never by what others do
+                apart = output.task == "binary" and rows.dtype.kind == "f" and not are_probabilities(rows)
+                for part in np.split(rows, np.cumsum(sizes)[:-1]) if apart else [rows]:
+                    found = interpret(part, output.task, output.classes, self._baseline.threshold)
+                    if found.value is not None:
+                        increments = count_intervals(found.value, output.histogram.edges or ())
+                    else:
+                        increments = np.bincount(found.position, minlength=len(output.classes) + 2)  # type: ignore[arg-type]
+                    counts[start : start + len(increments)] += increments
         return first
 
     def _meanings(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
@@ -221,17 +223,8 @@ class Fold:
         baseline = self._baseline
         if baseline is None or baseline.task is None or baseline.prediction is None:
             return
-        groups: dict[Any, list[npt.NDArray[Any]]] = {}
-        numbers = [prediction for prediction in predictions if type(prediction) is float]
-        if numbers:
-            groups["f", ()] = [np.array(numbers)]
-            predictions = [prediction for prediction in predictions if type(prediction) is not float]
-        for prediction in predictions:
-            array = as_array(prediction, logits=baseline.logits)
-            groups.setdefault((array.dtype.kind, array.shape[1:]), []).append(array)
-        for group in groups.values():
-            scored = baseline.confidence is not None
-            rows, measure, logits = np.concatenate(group), baseline.confidence_measure, baseline.logits
+        scored, measure, logits = baseline.confidence is not None, baseline.confidence_measure, baseline.logits
+        for rows, _ in _alike(predictions, logits=logits):
             yield interpret(rows, baseline.task, baseline.classes, baseline.threshold, scored=scored, measure=measure, logits=logits)
 
     def _add_outputs(self, counts: Counts, outputs: Outputs, segment: int) -> None:
@@ -298,6 +291,18 @@ class _Categories:
             yield names.VIOLATION_PATTERN
         if self._allowed is not None and label not in self._allowed:
             yield names.VIOLATION_NOT_ALLOWED
+
+
+def _alike(predictions: Sequence[Any], *, logits: bool = False) -> Iterator[tuple[npt.NDArray[Any], Sequence[int]]]:
+    """The rows of predictions that have one shape and type, and how many rows each prediction has."""
+    numbers = [prediction for prediction in predictions if type(prediction) is float]
+    if numbers:
+        yield np.array(numbers), [1] * len(numbers)
+    groups: dict[Any, list[npt.NDArray[Any]]] = {}
+    for array in (as_array(prediction, logits=logits) for prediction in predictions if type(prediction) is not float):
+        groups.setdefault((array.dtype.kind, array.shape[1:]), []).append(array)
+    for group in groups.values():
+        yield np.concatenate(group), list(map(len, group))
 
 
 def mismatches(pattern: re.Pattern[str], column: Any) -> int:

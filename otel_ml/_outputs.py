@@ -48,6 +48,8 @@ def as_array(predictions: Any, *, logits: bool = False) -> npt.NDArray[Any]:
     Text stays objects, since an array of text is as wide as its longest; numbers with gaps become floats. What a framework's object has
     as `.logits` becomes probabilities, unless `logits` are wanted.
     """
+    if type(predictions) is np.ndarray and predictions.dtype.kind in "fiub" and predictions.ndim:
+        return predictions
     predictions = plain(predictions, logits=logits)
     if isinstance(predictions, str | bytes) or (isinstance(predictions, list | tuple) and str in set(map(type, predictions))):
         predictions = np.array(predictions, dtype=object)

@@ -288,10 +288,10 @@ class Monitor:
             if hasattr(type(call.prediction), "__next__"):
                 return None
             prediction = call.prediction if self._output is None else self._output(call.prediction)
+            if self._outputs:
+                return None if prediction is None else tuple(map(copied, heads(prediction, self._outputs)))
             if type(prediction) is float:
                 return prediction
-            if self._outputs and prediction is not None:
-                return tuple(map(copied, heads(prediction, self._outputs)))
             if not isinstance(prediction, np.ndarray) and hasattr(prediction, "logits"):
                 return as_array(prediction, logits=self._logits)
             one = call.captured is not None and call.captured.size == 1

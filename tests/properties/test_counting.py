@@ -113,14 +113,13 @@ def test_numbers_are_counted_as_one_would_by_hand_in_batches_of_any_size(train, 
         "bounds": sum(value < declared.get("minimum", value) or value > declared.get("maximum", value) for value in served),
     }
     times = 1100 // len(served)
-    for form in (np.array(served)[:, None], {"x": np.array(served)}, [[value] for value in served], [{"x": value} for value in served]):
-        once = count(baseline, [form])
-        many = count(
-            baseline,
-            [{"x": np.tile(form["x"], times)} if isinstance(form, dict) else np.tile(form, (times, 1))]
-            if not isinstance(form, list)
-            else [form * times],
-        )
+    for form in (
+        lambda values: np.array(values)[:, None],
+        lambda values: {"x": np.array(values)},
+        lambda values: [[value] for value in values],
+        lambda values: [{"x": value} for value in values],
+    ):
+        once, many = (count(baseline, [form(values)]) for values in (served, served * times))
         assert list(once.features["x"].values()) == [*np.diff(bins, prepend=0).tolist(), missing, 0]
         assert once.violations["x"] == {kind: expected.get(kind, 0) for kind in once.violations["x"]}
         assert many.features["x"] == {label: rows * times for label, rows in once.features["x"].items()}

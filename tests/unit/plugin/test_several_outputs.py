@@ -81,6 +81,16 @@ def test_an_answer_without_an_output_is_a_counted_fault_and_goes_out(baseline, a
     assert bool(found.errors) == (answer is not None)
 
 
+def test_what_one_call_answers_does_not_tell_how_another_is_read():
+    answers = {"price": PRICE, "sold": SOLD > 0.5}
+    monitor = Monitor(Baseline.from_data(DATA, model="homes", version="1", predictions=answers, labels={"price": PRICE}))
+    predict = monitor.wrap(lambda rows, sold: (np.zeros(len(rows)), sold))
+    for sold in (0.3, 7.0, np.array([0.9]), np.array([1.0, 0.0]), np.array([0.2, 7.0])):  # the last are labels, neither of them known
+        predict([{"area": 80.0}] * np.size(sold), sold)
+    found = testing.collect(monitor)
+    assert found.outputs["sold"] == {"False": 2, "True": 2, "__missing__": 0, "__other__": 3}
+
+
 def test_segments_split_the_first_output(baseline):
     monitor = Monitor(baseline, segment=lambda _: ["a", "b"], segments=["a", "b"])
     monitor.wrap(lambda _: ([0.9, 0.2], [240.0, 1.0], ["flat", "sea"]))([{"area": 80.0}] * 2)
