@@ -137,3 +137,12 @@ def otlp_receiver():
     finally:
         server.shutdown()
         server.server_close()
+
+
+def promtool(*arguments):
+    """What promtool says; an assertion that it agrees."""
+    program = shutil.which("promtool")
+    assert program, "promtool is not on the PATH; install Prometheus (Debian package: prometheus)"
+    result = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr

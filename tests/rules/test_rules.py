@@ -1,8 +1,6 @@
 """The rendered rules, checked by promtool: they load, and each alert's story is told and true."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.pack import Alert
 from otel_ml_exporter.mixin.render import render
 from otel_ml_exporter.mixin.rules import groups
+from support import promtool
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "alert_rules").glob("*.yaml"))
@@ -19,14 +18,6 @@ STORIES = sorted(Path(__file__).parent.glob("*.yaml"))
 ALERTS = [alert for group in groups(Knobs()) for alert in group.alerts]
 NAMES = sorted({alert.name for alert in ALERTS})
 DASHBOARDS = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "grafana_dashboards").glob("*.json")}
-
-
-def promtool(*arguments):
-    program = shutil.which("promtool")
-    assert program, "promtool is not on the PATH; install Prometheus (Debian package: prometheus)"
-    result = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
 
 
 def test_the_rule_files_load_in_prometheus():

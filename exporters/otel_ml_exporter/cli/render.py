@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_knobs(group: argparse._ArgumentGroup) -> None:
     defaults = Knobs()
     for knob in fields(Knobs):
-        flag, default = f"--{knob.name.replace('_', '-')}", getattr(defaults, knob.name)
+        default, one = getattr(defaults, knob.name), knob.metadata["flag"]
+        flag = f"--{one or knob.name.replace('_', '-')}"
         text = why(knob.name).replace("%", "%%")
-        if knob.name == "labels":
-            group.add_argument(
-                "--label", dest=knob.name, action="append", type=_pair, metavar="NAME=VALUE", help=f"{text}; may be repeated"
-            )
+        if one:
+            kind, shown = (_pair, "NAME=VALUE") if isinstance(default, Mapping) else (str, "NAME")
+            group.add_argument(flag, dest=knob.name, action="append", type=kind, metavar=shown, help=f"{text}; may be repeated")
         elif isinstance(default, bool):
             group.add_argument(flag, dest=knob.name, action=argparse.BooleanOptionalAction, help=text)
         else:
@@ -73,4 +74,4 @@ def render(args: argparse.Namespace) -> int:
 def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The knobs that were set by flags."""
     given = {knob.name: value for knob in fields(Knobs) if (value := getattr(args, knob.name)) is not None}
-    return {**given, "labels": dict(given["labels"])} if "labels" in given else given
+    return {name: dict(value) if isinstance(getattr(Knobs(), name), Mapping) else value for name, value in given.items()}

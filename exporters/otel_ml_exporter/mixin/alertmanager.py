@@ -15,7 +15,6 @@ CATEGORY: Final = "category"
 MOST_ALERTS: Final = 10
 """A PagerDuty event over 512 KB loses its details, so a page lists no more alerts than this."""
 
-_TITLE = f"{{{{ .Status | toUpper }}}} {{{{ .GroupLabels.{MODEL} }}}}: {{{{ .GroupLabels.{CATEGORY} }}}} ({{{{ len .Alerts }}}})"
 _SERVING = "ModelServiceDown|ModelMetricsAbsent"
 _DRIFT = "ModelDatasetDrift|ModelFeatureDrift|ModelDomainShift"
 _ANSWERS = "ModelPredictionShift|ModelOutputShift"
@@ -29,7 +28,7 @@ def alertmanager(knobs: Knobs) -> dict[str, Any]:
     return {
         "route": _route(knobs),
         "time_intervals": [_business_hours(knobs)],
-        "inhibit_rules": _inhibitions(),
+        "inhibit_rules": _inhibitions(knobs),
         "receivers": _receivers(knobs),
     }
 
@@ -46,8 +45,8 @@ def _route(knobs: Knobs) -> dict[str, Any]:
     }
     pages = {
         "receiver": "pagerduty",
-        "matchers": [f'{names.SEVERITY}="{names.CRITICAL}"', f'{MODEL}!=""'],
-        "group_by": ["alertname", MODEL],
+        "matchers": [f'{names.SEVERITY}="{knobs.severity(names.CRITICAL)}"', f'{MODEL}!=""'],
+        "group_by": ["alertname", *_model(knobs)],
         **_rhythm(knobs, wait="30s", group="5m", repeat="4h"),
     }
     rollouts = {
@@ -64,7 +63,7 @@ def _route(knobs: Knobs) -> dict[str, Any]:
     }
     return {
         "receiver": "slack",
-        "group_by": [MODEL, CATEGORY],
+        "group_by": [*_model(knobs), CATEGORY],
         **_rhythm(knobs, wait="1m", group="5m", repeat="12h"),
         "routes": [watchdog, rollouts, pages, labels, {"receiver": "slack"}],
     }
@@ -88,28 +87,38 @@ def _rhythm(knobs: Knobs, *, wait: str, group: str, repeat: str) -> dict[str, st
     }
 
 
-def _inhibitions() -> list[dict[str, Any]]:
+def _model(knobs: Knobs) -> list[str]:
+    """The labels that tell one model in one environment."""
+    return [*knobs.group_labels, MODEL]
+
+
+def _inhibitions(knobs: Knobs) -> list[dict[str, Any]]:
     """Each mutes within one model only; an alert never mutes itself or its source.
 
     A stuck feature may hardly matter, so that it mutes what is guessed from inputs alone, and no shift of the answers.
     """
+    critical = f'{names.SEVERITY}="{knobs.severity(names.CRITICAL)}"'
     return [
-        _mutes('alertname="ModelServiceDown"', 'alertname!="ModelServiceDown"'),
-        _mutes('alertname="ModelMetricsAbsent"', f'alertname!~"{_SERVING}"'),
-        _mutes(f'{names.SEVERITY}="{names.CRITICAL}"', f'{names.SEVERITY}="{names.WARNING}"', CATEGORY),
-        _mutes('alertname="ModelInputDataBroken"', f'alertname=~"{_SCORES}"'),
-        _mutes('alertname="ModelDatasetDrift"', 'alertname="ModelFeatureDrift"'),
-        _mutes('alertname="ModelStuckInput"', 'alertname="ModelFeatureDrift"', FEATURE),
-        _mutes('alertname="ModelStuckInput"', f'alertname=~"{_GUESSES}"'),
-        _mutes('alertname=~"ModelDatasetDrift|ModelFeatureDrift"', 'alertname=~"ModelDomainShift|ModelOutliersRising"'),
-        _mutes('alertname="ModelBaselineMissing"', f'alertname=~"{_DRIFT}"'),
+        _mutes(knobs, 'alertname="ModelServiceDown"', 'alertname!="ModelServiceDown"'),
+        _mutes(knobs, 'alertname="ModelMetricsAbsent"', f'alertname!~"{_SERVING}"'),
+        _mutes(knobs, critical, critical.replace("=", "!=", 1), CATEGORY),
+        _mutes(knobs, 'alertname="ModelInputDataBroken"', f'alertname=~"{_SCORES}"'),
+        _mutes(knobs, 'alertname="ModelDatasetDrift"', 'alertname="ModelFeatureDrift"'),
+        _mutes(knobs, 'alertname="ModelStuckInput"', 'alertname="ModelFeatureDrift"', FEATURE),
+        _mutes(knobs, 'alertname="ModelStuckInput"', f'alertname=~"{_GUESSES}"'),
+        _mutes(knobs, 'alertname=~"ModelDatasetDrift|ModelFeatureDrift"', 'alertname=~"ModelDomainShift|ModelOutliersRising"'),
+        _mutes(knobs, 'alertname="ModelBaselineMissing"', f'alertname=~"{_DRIFT}"'),
     ]
 
 
-def _mutes(source: str, target: str, *equal: str) -> dict[str, Any]:
+def _mutes(knobs: Knobs, source: str, target: str, *equal: str) -> dict[str, Any]:
     """Names the model in both matchers, for labels that neither alert has count as equal; the Watchdog is heard whatever fires."""
     known = f'{MODEL}!=""'
-    return {"source_matchers": [source, known], "target_matchers": [target, known, f'alertname!="{WATCHDOG}"'], "equal": [MODEL, *equal]}
+    return {
+        "source_matchers": [knobs.named(source), known],
+        "target_matchers": [knobs.named(target), known, f'alertname!="{WATCHDOG}"'],
+        "equal": [*_model(knobs), *equal],
+    }
 
 
 def _receivers(knobs: Knobs) -> list[dict[str, Any]]:
@@ -128,7 +137,7 @@ def _pagerduty(knobs: Knobs) -> dict[str, Any]:
         "url": knobs.pagerduty_url,
         "routing_key_file": knobs.pagerduty_key_file,
         "send_resolved": True,
-        "severity": f"{{{{ .CommonLabels.{names.SEVERITY} }}}}",
+        "severity": names.CRITICAL,
         "class": "{{ .GroupLabels.alertname }}",
         "component": _first(f"Labels.{MODEL}"),
         "group": f"{{{{ .CommonLabels.{CATEGORY} }}}}",
@@ -137,14 +146,15 @@ def _pagerduty(knobs: Knobs) -> dict[str, Any]:
         "client": "otel-ml",
         "client_url": _first("Annotations.dashboard_url"),
         "links": [{"href": _first("Annotations.runbook_url"), "text": "Runbook"}],
-        "details": _details(),
+        "details": _details(knobs),
     }
 
 
-def _details() -> Mapping[str, str]:
+def _details(knobs: Knobs) -> Mapping[str, str]:
     """`firing`, `resolved` and their numbers replace Alertmanager's own details, which grow without bound."""
     return {
         "model": _first(f"Labels.{MODEL}"),
+        **{label: _first(f"Labels.{label}") for label in knobs.group_labels},
         "what_to_do": _first("Annotations.action"),
         "firing": _listed(".Alerts.Firing"),
         "resolved": _listed(".Alerts.Resolved"),
@@ -157,7 +167,7 @@ def _slack(knobs: Knobs) -> dict[str, Any]:
         "channel": knobs.slack_channel,
         "send_resolved": True,
         "color": '{{ if eq .Status "firing" }}#D55E00{{ else }}#009E73{{ end }}',
-        "title": _TITLE,
+        "title": _title(knobs),
         "title_link": _first("Annotations.dashboard_url"),
         "text": _listed(".Alerts"),
         "actions": [
@@ -175,10 +185,16 @@ def _email(knobs: Knobs) -> dict[str, Any]:
         "smarthost": knobs.smtp_smarthost,
         "require_tls": knobs.smtp_tls,
         "send_resolved": True,
-        "headers": {"Subject": _TITLE},
+        "headers": {"Subject": _title(knobs)},
         "html": "",
         "text": f"{_listed('.Alerts')}\nRunbook: {_first('Annotations.runbook_url')}\nDashboard: {_first('Annotations.dashboard_url')}",
     }
+
+
+def _title(knobs: Knobs) -> str:
+    places = ", ".join(f"{{{{ .GroupLabels.{label} }}}}" for label in knobs.group_labels)
+    about = f"{{{{ .GroupLabels.{MODEL} }}}}" + (f" ({places})" if places else "")
+    return f"{{{{ .Status | toUpper }}}} {about}: {{{{ .GroupLabels.{CATEGORY} }}}} ({{{{ len .Alerts }}}})"
 
 
 def _first(what: str) -> str:

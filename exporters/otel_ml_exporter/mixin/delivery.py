@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
-from otel_ml_exporter.mixin.promql import ACCEPTED, BIN, FAILED, MODEL, VERSION, Queries
+from otel_ml_exporter.mixin.grouping import matched
+from otel_ml_exporter.mixin.promql import ACCEPTED, BIN, FAILED, MODEL, VERSION, Queries, equal
 
 ERRORS: Final = "errors"
 LATENCY: Final = "latency"
@@ -117,7 +118,9 @@ def argo(queries: Queries) -> dict[str, Any]:
 
     Four inconclusive measurements of five pause the rollout: a limit of five would let five pass for a success.
     """
+    labels = queries.knobs.group_labels
     given = gates(queries, Rollout("{{args.model}}", "{{args.canary}}", "{{args.stable}}", "{{args.window}}"), Limits())
+    place = [equal(label, f"{{{{args.{label}}}}}") for label in labels]
     metrics = [
         {
             "name": gate.check,
@@ -127,11 +130,12 @@ def argo(queries: Queries) -> dict[str, Any]:
             "inconclusiveLimit": 3,
             "successCondition": f"len(result) > 0 && result[0] <= {gate.limit}",
             "failureCondition": f"len(result) > 0 && result[0] > {gate.limit}",
-            "provider": {"prometheus": {"address": "{{args.prometheus}}", "query": gate.expr}},
+            "provider": {"prometheus": {"address": "{{args.prometheus}}", "query": matched(gate.expr, place)}},
         }
         for gate in given
     ]
     args = [
+        *({"name": label} for label in labels),
         {"name": "model"},
         {"name": "canary"},
         {"name": "stable"},
@@ -148,13 +152,14 @@ def argo(queries: Queries) -> dict[str, Any]:
 
 def flagger(queries: Queries) -> dict[str, dict[str, Any]]:
     """A MetricTemplate for each check; the versions come from the `templateVariables` of the canary's metric."""
+    place = [equal(label, f"{{{{ variables.{label} }}}}") for label in queries.knobs.group_labels]
     variables = ("{{ variables.model }}", "{{ variables.canary }}", "{{ variables.stable }}")
     return {
         gate.check: {
             "apiVersion": "flagger.app/v1beta1",
             "kind": "MetricTemplate",
             "metadata": {"name": f"otel-ml-{gate.check}"},
-            "spec": {"provider": {"type": "prometheus", "address": queries.knobs.prometheus_url}, "query": gate.expr},
+            "spec": {"provider": {"type": "prometheus", "address": queries.knobs.prometheus_url}, "query": matched(gate.expr, place)},
         }
         for gate in gates(queries, Rollout(*variables, "{{ interval }}"), Limits())
     }

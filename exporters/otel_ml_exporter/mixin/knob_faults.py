@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +24,12 @@ _HOURS: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)-((?:[01]\d|2[0-3]
 _DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _ADDRESS: Final = re.compile(r"\S+:\d+")
 _OF_RULES: Final = frozenset({"alertname", "alertstate", "category", names.SEVERITY, names.WINDOW, names.REFERENCE, "le"})
+_NO_PLACES: Final = frozenset({"job", "instance", "datasource", "model", "version", "feature"})
+"""Labels of one target, and variables of the dashboards."""
+_WORD: Final = re.compile(r"[a-zA-Z][\w-]*", re.ASCII)
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_RESOURCE_VALUE: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_RESOURCE_KEY: Final = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LONGER: Final = ("middle_window", "long_window")
 """What is never shorter than the short window."""
 
@@ -36,6 +42,9 @@ def faults(knobs: Knobs) -> Iterator[Fault]:
     yield from mistyped
     yield from found
     wrong |= {fault.place for fault in found}
+    if wrong.isdisjoint(("labels", "group_labels")):
+        for both in sorted({*knobs.labels} & {*knobs.group_labels}):
+            yield Fault(f"labels.{both}", "is a group label too, which each environment sets itself", "give it once")
     for longer in _LONGER:
         short, length = knobs.short_window, getattr(knobs, longer)
         if wrong.isdisjoint((longer, "short_window")) and milliseconds(length) < milliseconds(short):
@@ -47,6 +56,9 @@ def _mistyped(knobs: Knobs) -> Iterator[Fault]:
         value, kind = getattr(knobs, knob.name), str(knob.type)
         if kind.startswith("Mapping"):
             yield from _no_texts(knob.name, value)
+        elif kind.startswith("Sequence"):
+            if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(each, str) for each in value):
+                yield Fault(knob.name, f"{value!r} is no list of texts", "write one `- name` a line")
         elif kind in ("float", "int"):
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 yield Fault(knob.name, f"{value!r} is no number", "write a number")
@@ -140,6 +152,42 @@ def _labels(name: str, labels: Mapping[str, str]) -> Iterator[Fault]:
         yield from _label(f"{name}.{label}", label)
 
 
+def _group_labels(name: str, labels: Sequence[str]) -> Iterator[Fault]:
+    for index, label in enumerate(labels):
+        yield from _label(name, label)
+        if label in _NO_PLACES or label in labels[:index]:
+            yield Fault(name, f"{label!r} tells no environments apart", "name labels such as namespace or cluster, once each")
+
+
+def _severities(name: str, severities: Mapping[str, str]) -> Iterator[Fault]:
+    """Alerts are known by the names that the pack's documentation has, whatever the prefix."""
+    from otel_ml_exporter.mixin.knobs import Knobs  # noqa: PLC0415  rules are made of knobs
+    from otel_ml_exporter.mixin.rules import groups  # noqa: PLC0415
+
+    known = {alert.name for group in groups(Knobs()) for alert in group.alerts} | {names.CRITICAL, names.WARNING} if severities else set()
+    for key, severity in severities.items():
+        if key not in known:
+            yield Fault(f"{name}.{key}", "is no alert of the pack and no severity", f"use one of {', '.join(sorted(known))}")
+        if isinstance(severity, str) and not _WORD.fullmatch(severity):
+            yield Fault(f"{name}.{key}", f"{severity!r} is no word for a severity", "write one such as page, ticket or info")
+
+
+def _prefix(name: str, text: str) -> Iterator[Fault]:
+    if text and not _LABEL.fullmatch(text):
+        yield Fault(name, f"{text!r} begins no name", "use letters, digits and underscores")
+
+
+def _namespace(name: str, text: str) -> Iterator[Fault]:
+    if text and not _NAMESPACE.fullmatch(text):
+        yield Fault(name, f"{text!r} is no namespace", "use lower-case letters, digits and hyphens")
+
+
+def _resource_labels(name: str, labels: Mapping[str, str]) -> Iterator[Fault]:
+    for key, value in labels.items():
+        if not isinstance(key, str) or not _RESOURCE_KEY.fullmatch(key) or not _RESOURCE_VALUE.fullmatch(str(value)):
+            yield Fault(f"{name}.{key}", "is no label of a Kubernetes resource", "write one such as release=kube-prometheus-stack")
+
+
 def _label(place: str, label: Any) -> Iterator[Fault]:
     if not isinstance(label, str) or not _LABEL.fullmatch(label) or label.startswith("__"):
         yield Fault(place, "is no label name", "use letters, digits and underscores, and not two of them to begin with")
@@ -191,5 +239,10 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Iterator[Fault]]]] = {
     "business_hours": _hours,
     "business_zone": _zone,
     "labels": _labels,
+    "group_labels": _group_labels,
+    "severities": _severities,
+    "prefix": _prefix,
+    "namespace": _namespace,
+    "resource_labels": _resource_labels,
 }
 """What must be true of a knob beyond its type."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter.mixin.durations import milliseconds, scaled
 from otel_ml_exporter.mixin.knob_faults import faults
 
+_ALERT = re.compile(r"\bModel(?=[A-Z][a-z])")
+"""Where the name of an alert of the pack begins."""
 
-def _why(reason: str) -> dict[str, str]:
-    return {"why": reason}
+
+def _why(reason: str, flag: str = "") -> dict[str, str]:
+    """`flag` names one value of a knob that has several."""
+    return {"why": reason, "flag": flag}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,13 @@ class Knobs:
     )
     selector: str = field(default="", metadata=_why('more label matchers for the model servers\' series, such as namespace="prod"'))
     exporter_selector: str = field(default="", metadata=_why("more label matchers for the exporter's series"))
+    group_labels: Sequence[str] = field(
+        default=(),
+        metadata=_why(
+            "labels, such as namespace, that keep models of one name apart; the series of servers, `up` and exporter carry them",
+            "group-label",
+        ),
+    )
     error_budget: float = field(default=0.01, metadata=_why("share of calls that may fail where the exporter publishes no threshold"))
     latency_objective: float = field(
         default=0.0,
@@ -83,11 +95,21 @@ class Knobs:
     )
     watchdog: bool = field(default=True, metadata=_why("off where another pack already sends a Watchdog to the dead man's switch"))
     labels: Mapping[str, str] = field(
-        default_factory=dict, metadata=_why("labels for every alert, such as team=risk, when routes need them")
+        default_factory=dict, metadata=_why("labels for every alert, such as team=risk, when routes need them", "label")
     )
+    severities: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_why("another severity for an alert (ModelFeatureDrift=info), or another word for one (critical=page)", "severity"),
+    )
+    prefix: str = field(default="Model", metadata=_why("what the names of alerts begin with, where another pack has the same names"))
     runbook_url: str = field(
         default="https://github.com/otel-ml/otel-ml/blob/main/alert_rules/runbooks/",
         metadata=_why("where runbooks are read; your wiki or fork"),
+    )
+    namespace: str = field(default="", metadata=_why("of resources for Kubernetes; none: that of whoever applies them"))
+    resource_labels: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_why("labels by which operators select resources, such as release=kube-prometheus-stack", "resource-label"),
     )
     prometheus_url: str = field(
         default="http://prometheus.monitoring:9090", metadata=_why("where Argo Rollouts and Flagger ask; no rule needs it")
@@ -123,6 +145,23 @@ class Knobs:
         found = list(faults(self))
         if found:
             raise ConfigurationError("knobs", found)
+
+    def severity(self, level: str, alert: str = "") -> str:
+        """This site's word for the severity of an alert of the pack, or for a level."""
+        level = self.severities.get(alert, level)
+        return self.severities.get(level, level)
+
+    def runbook(self, alert: str) -> str:
+        """The runbook of an alert of the pack, by the pack's name of it."""
+        return f"{self.runbook_url.rstrip('/')}/{alert}.md"
+
+    def named(self, text: str) -> str:
+        """The text with this site's names of alerts.
+
+        >>> Knobs(prefix="MlModel").named("ModelServiceDown mutes ModelFeatureDrift of a Model")
+        'MlModelServiceDown mutes MlModelFeatureDrift of a Model'
+        """
+        return _ALERT.sub(self.prefix, text)
 
     @property
     def rate_windows(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import scaled
+from otel_ml_exporter.mixin.grouping import grouped, located
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.wording import annotate
@@ -30,9 +31,10 @@ class Recording:
     expr: str
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def render(self, _knobs: Knobs) -> dict[str, Any]:
+    def render(self, knobs: Knobs) -> dict[str, Any]:
         """The rule as Prometheus reads it."""
-        return {"record": self.record, "expr": self.expr, **({"labels": dict(self.labels)} if self.labels else {})}
+        expr = grouped(self.expr, knobs.group_labels)
+        return {"record": self.record, "expr": expr, **({"labels": dict(self.labels)} if self.labels else {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +55,13 @@ class Alert:
 
     def render(self, knobs: Knobs) -> dict[str, Any]:
         """The rule as Prometheus reads it."""
-        rule: dict[str, Any] = {"alert": self.name, "expr": self.expr}
+        rule: dict[str, Any] = {"alert": knobs.named(self.name), "expr": grouped(self.expr, knobs.group_labels)}
         for key, duration in (("for", self.hold), ("keep_firing_for", self.keep)):
             if duration != "0s":
                 rule[key] = scaled(duration, knobs.pace)
-        rule["labels"] = {**self.labels, names.SEVERITY: self.severity, "category": self.category, **knobs.labels}
-        rule["annotations"] = annotate(
+        severity = knobs.severity(self.severity, self.name)
+        rule["labels"] = {**self.labels, names.SEVERITY: severity, "category": self.category, **knobs.labels}
+        annotations = annotate(
             name=self.name,
             summary=self.summary,
             description=self.description,
@@ -66,6 +69,7 @@ class Alert:
             dashboard=self.dashboard,
             knobs=knobs,
         )
+        rule["annotations"] = located(annotations, self.expr, knobs.group_labels)
         return rule
 
 

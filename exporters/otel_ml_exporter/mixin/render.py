@@ -58,9 +58,9 @@ def _rules(knobs: Knobs, form: str) -> Files:
     for group in groups(knobs):
         content = rule_file(group, knobs)
         if form == "operator":
-            content = _resource(f"otel-ml-{group.name}", "PrometheusRule", api="monitoring.coreos.com/v1", spec=content)
+            content = _resource(knobs, f"otel-ml-{group.name}", "PrometheusRule", api="monitoring.coreos.com/v1", spec=content)
         if form == "configmap":
-            content = _resource(f"otel-ml-{group.name}", "ConfigMap", data={f"{group.name}.yaml": to_yaml(content, group.brief)})
+            content = _resource(knobs, f"otel-ml-{group.name}", "ConfigMap", data={f"{group.name}.yaml": to_yaml(content, group.brief)})
         files[f"{RULES}/{group.name}.yaml"] = to_yaml(content, group.brief)
     if form == "operator":
         files[f"{RULES}/exporter.servicemonitor.yaml"] = to_yaml(_service_monitor(knobs), "Has the operator scrape the exporter.")
@@ -69,11 +69,13 @@ def _rules(knobs: Knobs, form: str) -> Files:
 
 def _service_monitor(knobs: Knobs) -> dict[str, Any]:
     """For the Service of `deploy/kustomize`, or any with its label and a port called metrics."""
-    spec = {
+    spec: dict[str, Any] = {
         "selector": {"matchLabels": {"app.kubernetes.io/name": "otel-ml-exporter"}},
         "endpoints": [{"port": "metrics", "interval": knobs.interval}],
     }
-    return _resource("otel-ml-exporter", "ServiceMonitor", api="monitoring.coreos.com/v1", spec=spec)
+    if knobs.namespace:
+        spec["namespaceSelector"] = {"matchNames": [knobs.namespace]}
+    return _resource(knobs, "otel-ml-exporter", "ServiceMonitor", api="monitoring.coreos.com/v1", spec=spec)
 
 
 def _alertmanager(knobs: Knobs, form: str) -> Files:
@@ -82,7 +84,9 @@ def _alertmanager(knobs: Knobs, form: str) -> Files:
     if form != "prometheus":
         data = {"alertmanager.yaml": to_yaml(content, brief)}
         name = "otel-ml-alertmanager"
-        content = _resource(name, "Secret", stringData=data) if form == "operator" else _resource(name, "ConfigMap", data=data)
+        content = (
+            _resource(knobs, name, "Secret", stringData=data) if form == "operator" else _resource(knobs, name, "ConfigMap", data=data)
+        )
     return {f"{RULES}/alertmanager/alertmanager.example.yaml": to_yaml(content, brief)}
 
 
@@ -103,7 +107,7 @@ def _dashboards(knobs: Knobs, form: str) -> Files:
         if form == "prometheus":
             files[f"{DASHBOARDS}/{name}.json"] = text
         else:
-            resource = _resource(name, "ConfigMap", labels={"grafana_dashboard": "1"}, data={f"{name}.json": text})
+            resource = _resource(knobs, name, "ConfigMap", labels={"grafana_dashboard": "1"}, data={f"{name}.json": text})
             files[f"{DASHBOARDS}/{name}.yaml"] = to_yaml(resource)
     return files
 
@@ -114,10 +118,13 @@ def _reference(_: Knobs, __: str) -> Files:
     return {f"{REFERENCE}/metrics.md": page(), **files}
 
 
-def _resource(name: str, kind: str, *, api: str = "v1", labels: Mapping[str, str] | None = None, **content: Any) -> dict[str, Any]:
-    """A Kubernetes resource."""
-    metadata = {"name": name, "labels": {"app.kubernetes.io/name": "otel-ml", **(labels or {})}}
-    return {"apiVersion": api, "kind": kind, "metadata": metadata, **content}
+def _resource(
+    knobs: Knobs, name: str, kind: str, *, api: str = "v1", labels: Mapping[str, str] | None = None, **content: Any
+) -> dict[str, Any]:
+    """A Kubernetes resource, where and with the labels that the site's operators look for."""
+    marks = {"app.kubernetes.io/name": "otel-ml", **(labels or {}), **knobs.resource_labels}
+    place = {"namespace": knobs.namespace} if knobs.namespace else {}
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name, **place, "labels": marks}, **content}
 
 
 _RENDERERS: Final[Mapping[str, Callable[[Knobs, str], Files]]] = {

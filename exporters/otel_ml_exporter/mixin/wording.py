@@ -23,10 +23,10 @@ def annotate(*, name: str, summary: str, description: str, action: str, dashboar
     `summary` is the same text for every model; `dashboard` is the uid, with the variables to set behind a question mark.
     """
     return {
-        "summary": summary,
-        "description": description,
-        "action": action,
-        "runbook_url": f"{knobs.runbook_url.rstrip('/')}/{name}.md",
+        "summary": knobs.named(summary),
+        "description": knobs.named(description),
+        "action": knobs.named(action),
+        "runbook_url": knobs.runbook(name),
         "dashboard_url": _link(dashboard, knobs),
     }
 

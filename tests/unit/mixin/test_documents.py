@@ -11,7 +11,14 @@ from otel_ml_exporter.mixin.rules import groups
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "how-to" / "on-call.md").read_text(encoding="utf-8")
-SPELLED = {"labels": "--label NAME=VALUE", "watchdog": "--no-watchdog", "smtp_tls": "--no-smtp-tls"}
+SPELLED = {
+    "watchdog": "--no-watchdog",
+    "smtp_tls": "--no-smtp-tls",
+    "labels": "--label NAME=VALUE",
+    "group_labels": "--group-label NAME",
+    "severities": "--severity NAME=VALUE",
+    "resource_labels": "--resource-label NAME=VALUE",
+}
 
 
 def test_the_guide_tells_every_alert_with_its_severity():

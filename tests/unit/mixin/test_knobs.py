@@ -90,6 +90,20 @@ def test_every_fault_is_named_at_once():
         ({"labels": {"alertname": "x"}}, "labels.alertname"),
         ({"labels": {"category": "x"}}, "labels.category"),
         ({"labels": {"__x": "y"}}, "labels.__x"),
+        ({"group_labels": "namespace"}, "group_labels"),
+        ({"group_labels": ["name space"]}, "group_labels"),
+        ({"group_labels": ["ml_segment"]}, "group_labels"),
+        ({"group_labels": ["instance"]}, "group_labels"),
+        ({"group_labels": ["version"]}, "group_labels"),
+        ({"group_labels": ["cluster", "cluster"]}, "group_labels"),
+        ({"group_labels": ["namespace"], "labels": {"namespace": "prod"}}, "labels.namespace"),
+        ({"severities": {"ModelFeatureDrft": "info"}}, "severities.ModelFeatureDrft"),
+        ({"severities": {"ModelFeatureDrift": ""}}, "severities.ModelFeatureDrift"),
+        ({"severities": {"critical": 1}}, "severities.critical"),
+        ({"prefix": "ML-"}, "prefix"),
+        ({"namespace": "My Space"}, "namespace"),
+        ({"resource_labels": {"release": "a b"}}, "resource_labels.release"),
+        ({"resource_labels": {"a/b/c": "d"}}, "resource_labels.a/b/c"),
     ],
 )
 def test_a_knob_that_would_write_a_broken_file_is_refused(wrong, place):
@@ -105,6 +119,8 @@ def test_a_knob_that_would_write_a_broken_file_is_refused(wrong, place):
         {"business_days": "sunday", "business_hours": "00:00-24:00", "business_zone": "America/Argentina/Buenos_Aires"},
         {"grafana_url": "https://[::1]:3000/grafana/"},
         {"labels": {"team": "{{ $labels.ml_model_name }}", "job": "models"}},
+        {"group_labels": ("namespace", "k8s_cluster"), "prefix": "", "severities": {"Watchdog": "info", "critical": "sev-1"}},
+        {"namespace": "ml-prod", "resource_labels": {"prometheus.example.com/scrape": "yes", "release": ""}},
     ],
 )
 def test_an_unusual_knob_that_servers_accept_is_taken(right):

@@ -63,6 +63,28 @@ def test_flags_and_a_file_reach_the_rules(tmp_path):
     assert "Watchdog" not in monitor
 
 
+def test_a_flag_may_be_repeated_for_a_knob_of_several_values(tmp_path):
+    (tmp_path / "knobs.yaml").write_text("group_labels: [cluster]\nseverities: {ModelServiceDown: warning}\n")
+    flags = [
+        "--group-label",
+        "cluster",
+        "--group-label",
+        "namespace",
+        "--severity",
+        "ModelFeatureDrift=info",
+        "--severity",
+        "critical=page",
+    ]
+    flags += ["--resource-label", "release=kube-prometheus-stack", "--namespace", "ml", "--prefix", "Risk"]
+    assert run("rules", "-o", tmp_path, "--format", "operator", "--knobs", tmp_path / "knobs.yaml", *flags) == 0
+    drift, serving = ((tmp_path / "alert_rules" / f"{name}.yaml").read_text() for name in ("drift", "serving"))
+    assert "by (cluster, namespace, ml_model_name" in drift
+    assert "severity: info" in drift
+    assert "severity: page" in serving
+    assert "alert: RiskServiceDown" in serving
+    assert "release: kube-prometheus-stack" in serving
+
+
 @needs_sdk
 def test_windows_and_labels_agree_everywhere():
     knobs = Knobs(short_window="30m", middle_window="3h", long_window="12h", rate_window="2m")

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from otel_ml.errors import OtelMLError
+from otel_ml_exporter.mixin.dashboards.grouping import with_groups
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import Queries
 
@@ -29,8 +30,9 @@ def dashboards(knobs: Knobs) -> dict[str, Any]:
     from otel_ml_exporter.mixin.dashboards.serving import serving  # noqa: PLC0415
 
     encoder = JSONEncoder()
-    built = (json.loads(encoder.encode(build(Queries(knobs)))) for build in (overview, serving, drift, quality, rollout, monitor))
-    return {dashboard["uid"]: _numbered(dashboard) for dashboard in built}
+    queries = Queries(knobs)
+    built = (json.loads(knobs.named(encoder.encode(build(queries)))) for build in (overview, serving, drift, quality, rollout, monitor))
+    return {dashboard["uid"]: _numbered(with_groups(dashboard, queries)) for dashboard in built}
 
 
 def _numbered(dashboard: dict[str, Any]) -> dict[str, Any]:

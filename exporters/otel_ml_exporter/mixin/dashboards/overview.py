@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place, Section
+from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import ACCEPTED, FAILED, FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
 
 MODELS = (f'{MODEL}=~"$model"', f'{VERSION}=~"$version"')
@@ -47,7 +48,7 @@ def _state(queries: Queries) -> str:
     known = _known(queries)
     levels = []
     for level, severity in ((2, names.CRITICAL), (1, names.WARNING)):
-        firing = f'alertstate="firing", {equal(names.SEVERITY, severity)}'
+        firing = f'alertstate="firing", {equal(names.SEVERITY, queries.knobs.severity(severity))}'
         levels.append(f"{level} * ({known} and on ({MODEL_VERSION}) ALERTS{{{firing}}})")
         levels.append(f'{level} * ({known} and on ({MODEL}) ALERTS{{{firing}, {VERSION}=""}})')
     return "\nor\n".join([*levels, f"0 * {known}"])
@@ -127,10 +128,12 @@ def _alerts(queries: Queries) -> Panel:
     """What fires, pages first; a click on an alert opens its runbook."""
     columns = {"alertname": "Alert", MODEL: "Model", VERSION: "Version", FEATURE: "Feature", "category": "Category"}
     shown = ", ".join(columns)
-    levels = []
-    for level, severity in ((2, names.CRITICAL), (1, names.WARNING)):
-        firing = f'ALERTS{{alertstate="firing", alertname=~"Model.*", {equal(names.SEVERITY, severity)}, {MODEL}=~"$model|all"}}'
-        levels.append(f"{level} * group by ({shown}) ({firing})")
+    knobs = queries.knobs
+    critical, warning = (knobs.severity(level) for level in (names.CRITICAL, names.WARNING))
+    levels: list[str] = []
+    for level, severity in enumerate((f'!~"{critical}|{warning}"', f'="{warning}"', f'="{critical}"')):
+        firing = f'ALERTS{{alertstate="firing", alertname=~"{knobs.prefix}.*", {names.SEVERITY}{severity}, {MODEL}=~"$model|all"}}'
+        levels.insert(0, f"{level} * group by ({shown}) ({firing})")
     description = "What fires now, silenced or not, pages first. A click on an alert opens its runbook."
     panel = parts.grid_table("Firing alerts", description, Place(0, 11, 24, 8)).no_value("")
     panel = panel.with_target(parts.query(" or ".join(levels), "A", rows=True))
@@ -138,9 +141,10 @@ def _alerts(queries: Queries) -> Panel:
     named = {**columns, "Value": "Severity"}
     panel = panel.with_transformation(parts.transformation("organize", excludeByName={"Time": True}, renameByName=named, indexByName=order))
     panel = panel.sort_by([common.TableSortByFieldState().display_name("Severity").desc(True)])
-    runbook = {"title": "Runbook", "url": f"{queries.knobs.runbook_url}${{__value.raw}}.md", "targetBlank": True}
+    page = knobs.runbook("${__value.raw}") if knobs.prefix == Knobs.prefix else knobs.runbook_url
+    runbook = {"title": "Runbook", "url": page, "targetBlank": True}
     panel = panel.override_by_name("Alert", [DynamicConfigValue(id_val="links", value=[runbook]), parts.width(260)])
-    severities = {"1": ("warning", parts.ORANGE), "2": ("critical", parts.VERMILION)}
+    severities = {"0": ("other", parts.BLUE), "1": (warning, parts.ORANGE), "2": (critical, parts.VERMILION)}
     return panel.override_by_name("Severity", parts.colored(severities))
 
 
