@@ -22,7 +22,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command `exporter`."""
     parser = subparsers.add_parser("exporter", help="the companion exporter: turns counts into numbers for Prometheus")
     commands = parser.add_subparsers(dest="exporter_command", required=True)
-    run = commands.add_parser("run", help="evaluate each interval and serve /metrics", description="Run the companion exporter.")
+    run = commands.add_parser(
+        "run",
+        help="evaluate each interval and serve /metrics",
+        description="Compare what was counted with the baselines, each interval, and serve the scores on /metrics.",
+        epilog="Exit codes: 0 done; 1 a fault in the configuration, or with --once a feature drifted or the source does not answer; "
+        "2 wrong usage.",
+    )
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="the YAML configuration")
     once = run.add_mutually_exclusive_group()
     once.add_argument("--check", action="store_true", help="say what is wrong with the configuration and its baselines, then end")

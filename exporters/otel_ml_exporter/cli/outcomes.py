@@ -37,7 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "import",
         help="send the labels of a CSV or Parquet file to the exporter",
         description="Send the labels of a CSV or Parquet file to a running exporter. It may be interrupted and begun again.",
-        epilog=f"A token is read from the environment variable {TOKEN}.",
+        epilog=f"A token is read from the environment variable {TOKEN}. Exit codes: 0 every row was accepted; 1 some were rejected, or the "
+        "exporter does not answer; 2 wrong usage.",
     )
     run.add_argument("file", type=Path, metavar="FILE", help="a .csv or .parquet file with a row for each label")
     run.add_argument("--url", default="http://127.0.0.1:9469", help="the exporter (default: %(default)s)")

@@ -17,18 +17,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `render` to the commands."""
     parser = subparsers.add_parser(
         "render",
+        usage="%(prog)s [-h] [-o DIR] [--check] [--format FORMAT] [--knobs FILE] [--KNOB VALUE ...] WHAT",
         help="write alert rules, dashboards, an Alertmanager example and the reference of names",
         description="Write the on-call pack with this site's knobs, alert_rules/ and grafana_dashboards/, and the reference of every name, "
         "docs/reference/, under the output directory.",
         epilog="Exit codes: 0 written, or nothing differs; 1 files differ (--check); 2 wrong usage.",
     )
-    parser.add_argument("what", choices=(*PARTS, "all"), help="which files")
+    parser.add_argument("what", choices=(*PARTS, "all"), metavar="WHAT", help=f"which files: {', '.join(PARTS)}, or all")
     parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--check", action="store_true", help="write nothing; name each file that differs and exit 1")
-    parser.add_argument("--format", choices=FORMATS, default="prometheus", help="plain files, resources of the operator, or ConfigMaps")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="prometheus",
+        metavar="FORMAT",
+        help="plain files (prometheus), resources of the operator, or configmap",
+    )
     parser.add_argument("--knobs", type=Path, metavar="FILE", help="YAML file of knobs; flags overrule it")
     _add_knobs(parser.add_argument_group("knobs", "what a site may change, and why it would"))
     parser.set_defaults(run=render)
+
+
+_METAVARS = {int: "NUMBER", float: "NUMBER", str: "VALUE"}
 
 
 def _add_knobs(group: argparse._ArgumentGroup) -> None:
@@ -44,7 +54,7 @@ def _add_knobs(group: argparse._ArgumentGroup) -> None:
             group.add_argument(flag, dest=knob.name, action=argparse.BooleanOptionalAction, help=text)
         else:
             group.add_argument(
-                flag, dest=knob.name, type=type(default), metavar=type(default).__name__.upper(), help=f"{text} (default: {default!r})"
+                flag, dest=knob.name, type=type(default), metavar=_METAVARS[type(default)], help=f"{text} (default: {default!r})"
             )
 
 

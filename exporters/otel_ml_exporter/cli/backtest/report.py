@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 from otel_ml import catalogue as names
@@ -51,7 +53,7 @@ def as_text(variants: Sequence[Variant], span: Span, silent: Sequence[str]) -> s
         parts.append(table([("severity", "alert", "model", *(variant.name for variant in variants)), *_told(found, variants)]))
         parts.append(table(list(_timeline(found, variants, span))))
     if silent:
-        parts.append(f"never: {', '.join(silent)}")
+        parts.append(fill(f"never: {', '.join(silent)}", get_terminal_size().columns, subsequent_indent="  "))
     totals = (("", *(variant.name for variant in variants)), *_totals(variants, span))
     return "\n\n".join([*parts, table(totals)])
 

@@ -20,11 +20,16 @@ def known(case: Case) -> Finding:
     found = [urlsplit(url).netloc for url in case.prometheus.alertmanagers()]
     if not found:
         return broken("Prometheus knows no Alertmanager", "name it under `alerting` of prometheus.yml and reload")
-    if case.alertmanager.host not in found:
+    if _named(case.alertmanager.host) not in map(_named, found):
         return look(
             f"Prometheus sends to {', '.join(found)}, not to {case.alertmanager.host}", "check --alertmanager; it may be another name"
         )
     return ok(f"Prometheus sends to {', '.join(found)}")
+
+
+def _named(host: str) -> str:
+    """The host by one of the two names that this machine has for itself."""
+    return host.replace("127.0.0.1", "localhost")
 
 
 def answers(case: Case) -> Finding:
