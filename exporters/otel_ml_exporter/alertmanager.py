@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from otel_ml_exporter.mixin.promql import quoted
 from otel_ml_exporter.prometheus import Labels, unix
 from otel_ml_exporter.remote import Remote, RemoteError
 
@@ -25,8 +26,7 @@ class Matcher:
 
     def __str__(self) -> str:
         sign = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}[self.equal, self.regex]
-        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'{self.name}{sign}"{escaped}"'
+        return f"{self.name}{sign}{quoted(self.value)}"
 
 
 @dataclass(frozen=True)

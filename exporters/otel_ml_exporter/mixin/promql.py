@@ -36,14 +36,19 @@ ACCEPTED: Final = f'{ERROR}!="{names.ERROR_INVALID_INPUT}"'
 FAILED: Final = f'{ERROR}!="", {ACCEPTED}'
 
 
+def quoted(value: str) -> str:
+    """A text as PromQL and Alertmanager read it, which take no line break as it is."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
 def equal(label: str, value: str) -> str:
     """A matcher of one label.
 
     >>> equal("window", "1h")
     'window="1h"'
     """
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{label}="{escaped}"'
+    return f"{label}={quoted(value)}"
 
 
 @dataclass(frozen=True)

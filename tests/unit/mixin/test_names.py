@@ -7,10 +7,14 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_ml import catalogue
 from otel_ml_exporter.mixin.knobs import Knobs
+from otel_ml_exporter.mixin.promql import equal
 from otel_ml_exporter.mixin.render import render
+from otel_ml_exporter.routing import parse_matchers
 from support import panels_of
 
 ROOT = Path(__file__).parents[3]
@@ -160,3 +164,10 @@ def test_every_metric_of_the_pack_has_a_reader():
         if not {name for name in read if name in LABELS and name.startswith(metric.prometheus)}
     ]
     assert unread == []
+
+
+@given(st.text(st.characters(codec="utf-8")).map(lambda text: f"{text}\n"))
+def test_any_value_makes_a_matcher_that_prometheus_and_alertmanager_read_back(value):
+    matcher = equal("ml_model_name", value)
+    assert [read.value for read in promql_parser.parse(f"up{{{matcher}}}").matchers.matchers] == [value]
+    assert [(read.value, str(read)) for read in parse_matchers(matcher)] == [(value, matcher)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from otel_ml import catalogue as names
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter.alertmanager import Matcher
-from otel_ml_exporter.mixin.promql import MODEL_VERSION, SIGNAL
+from otel_ml_exporter.mixin.promql import MODEL_VERSION, SIGNAL, quoted
 from otel_ml_exporter.routing import parse_matchers
 
 _TOKEN = re.compile(
@@ -151,5 +151,4 @@ def _filtered(body: str, found: Selector) -> str:
 
 
 def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
-    return f'"{escaped}"'
+    return quoted(value.replace("$", "$$"))
