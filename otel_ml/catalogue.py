@@ -149,6 +149,7 @@ SIGNAL_LABEL_COVERAGE: Final = "label_coverage"
 SIGNAL_OUTCOME_UNMATCHED: Final = "outcome_unmatched"
 SIGNAL_BASELINE_AGE: Final = "baseline_age"
 SIGNAL_DOMAIN_AUC: Final = "domain_auc"
+SIGNAL_ABSENCE: Final = "absence"
 
 # Values of reference: what a window is compared with
 REFERENCE_BASELINE: Final = "baseline"
@@ -431,6 +432,7 @@ ATTRIBUTES: Final = (
             SIGNAL_OUTCOME_UNMATCHED: "Limit of the share of outcomes whose prediction is not known.",
             SIGNAL_BASELINE_AGE: "Seconds after which a baseline is old.",
             SIGNAL_DOMAIN_AUC: "Limit of the area with which a classifier tells rows from the baseline's.",
+            SIGNAL_ABSENCE: "Seconds for which the model may report nothing.",
         },
     ),
     Attribute(

@@ -57,6 +57,7 @@ DEFAULTS = (
     Threshold(names.SIGNAL_OUTCOME_UNMATCHED, 0.1, names.WARNING),
     Threshold(names.SIGNAL_BASELINE_AGE, 90 * DAY, names.WARNING, unit="s"),
     Threshold(names.SIGNAL_DOMAIN_AUC, 0.7, names.WARNING),
+    Threshold(names.SIGNAL_ABSENCE, None, names.CRITICAL, unit="s"),
 )
 
 DISTANCES = "distances"

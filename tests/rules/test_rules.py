@@ -108,6 +108,7 @@ def test_only_consequences_page():
     assert critical == {
         "ModelServiceDown",
         "ModelMetricsAbsent",
+        "ModelCollectorDown",
         "ModelErrorBudgetBurn",
         "ModelLatencyBudgetBurn",
         "ModelInputDataBroken",

@@ -7,9 +7,10 @@ from typing import Final
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, calls_over, counted
 from otel_ml_exporter.mixin.groups.limits import limit, thresholds
+from otel_ml_exporter.mixin.groups.presence import last_seen, presence
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, SUBJECT, label, listed, look_up, of, top_three, value
+from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, SUBJECT, label, look_up, of, top_three, value
 
 CATEGORY = "serving"
 WITHIN: Final = "le"
@@ -23,8 +24,8 @@ def serving(queries: Queries) -> Group:
     """The serving of the model: that it is there, is called, and answers in time."""
     errors = Budget("ml_inference_errors", names.SIGNAL_ERROR_BUDGET, queries)
     slow = Budget("ml_inference_slow_calls", names.SIGNAL_LATENCY_BUDGET, queries)
-    recordings = (*_limits(queries), *_counts(queries), *errors.recordings(), *slow.recordings(), _traffic(queries))
-    alerts = (_down(queries), _absent(queries), _replicas_down(queries), _failing(errors), _slow(slow), _dropped(queries), _skewed(queries))
+    recordings = (*last_seen(queries), *_limits(queries), *_counts(queries), *errors.recordings(), *slow.recordings(), _traffic(queries))
+    alerts = (*presence(queries, CATEGORY), _failing(errors), _slow(slow), _dropped(queries), _skewed(queries))
     return Group(CATEGORY, "Is the model there, is it called, and does it answer in time?", (*recordings, *alerts))
 
 
@@ -86,74 +87,6 @@ def _traffic(queries: Queries) -> Recording:
     served = queries.series(names.MODEL_INFO)
     expr = f"sum by ({MODEL}) (increase({calls}[{window}]))\nor on ({MODEL})\n  0 * group by ({MODEL}) ({served})"
     return Recording(calls_of_model(window), expr)
-
-
-def _replicas(queries: Queries, *matchers: str) -> str:
-    """Whether each replica that served the model lately answers its scrape."""
-    seen = f"last_over_time({queries.series(names.MODEL_INFO, *matchers)}[{queries.knobs.long_window}])"
-    return f"max by (job, instance) (up)\n    * on (job, instance) group_right ()\n      group by (job, instance, {MODEL}) ({seen})"
-
-
-def _configured(queries: Queries) -> str:
-    known = queries.series(names.MODEL_INFO, *of(MODEL))
-    return f"count(up and on (job, instance) last_over_time({known}[{queries.knobs.long_window}]))"
-
-
-def _down(queries: Queries) -> Alert:
-    return Alert(
-        name="ModelServiceDown",
-        expr=f"sum by ({MODEL}) (\n    {_replicas(queries)}\n) == 0",
-        hold="2m",
-        severity=names.CRITICAL,
-        category=CATEGORY,
-        summary="The model is down",
-        description=(
-            f"Model {label(MODEL)}: {value(COUNT)} of {look_up(_configured(queries), MODEL, form=COUNT)} replicas that Prometheus scrapes "
-            "answer. Callers get no predictions."
-        ),
-        action="Look at the last deployment and the replicas' logs; roll back if the model was deployed in the last hour, else restart.",
-        dashboard="otel-ml-serving?model",
-    )
-
-
-def _absent(queries: Queries) -> Alert:
-    info = queries.series(names.MODEL_INFO)
-    window = queries.knobs.absence_window
-    return Alert(
-        name="ModelMetricsAbsent",
-        expr=f"group by ({MODEL}) (last_over_time({info}[{window}]))\nunless on ({MODEL})\n  group by ({MODEL}) ({info})",
-        hold="5m",
-        severity=names.CRITICAL,
-        category=CATEGORY,
-        summary="The model reports nothing",
-        description=(
-            f"Model {label(MODEL)} reported within the last {window} and reports no metrics now. "
-            "Either it runs unseen, or it does not run; no other alert about it can fire."
-        ),
-        action="Ask the model server itself for a prediction: if it answers, mend the scrape or the Collector; if not, treat it as down.",
-        dashboard="otel-ml-serving?model",
-    )
-
-
-def _replicas_down(queries: Queries) -> Alert:
-    """Not when all are: that is ModelServiceDown."""
-    knobs = queries.knobs
-    seen = f"last_over_time({queries.series(names.MODEL_INFO, *of(MODEL))}[{knobs.long_window}])"
-    silent = f"group by (instance) (up == 0 and on (job, instance) {seen})"
-    return Alert(
-        name="ModelReplicasDown",
-        expr=f"(\n  avg by ({MODEL}) (\n    {_replicas(queries)}\n  ) < {knobs.replicas_ratio}\n) > 0",
-        hold="5m",
-        severity=names.WARNING,
-        category=CATEGORY,
-        summary="Replicas of the model are down",
-        description=(
-            f"{value(PERCENT)} of the {look_up(_configured(queries), MODEL, form=COUNT)} replicas of model {label(MODEL)} answer their "
-            f"scrape (limit {knobs.replicas_ratio:.0%}). Silent: {listed(silent, MODEL, by='instance')}. The others carry their load."
-        ),
-        action="Restart the silent replicas before the others follow; if they are killed again, look for memory and a bad input.",
-        dashboard="otel-ml-serving?model",
-    )
 
 
 def _rates(budget: Budget) -> str:

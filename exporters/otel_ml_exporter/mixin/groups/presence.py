@@ -1,0 +1,138 @@
+"""Whether the model is there: its replicas answer their scrapes, or it reports through a Collector that answers its own."""
+
+from __future__ import annotations
+
+from textwrap import indent
+from typing import Final
+
+from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.groups.limits import limit, thresholds
+from otel_ml_exporter.mixin.pack import Alert, Recording, about_the_pack
+from otel_ml_exporter.mixin.promql import MODEL, Queries
+from otel_ml_exporter.mixin.wording import COUNT, PERCENT, label, listed, look_up, of, value
+
+_SCRAPED: Final = 'exported_job=""'
+_COLLECTED: Final = 'exported_job!=""'
+"""Prometheus renames the `job` of a service that comes through a Collector, whose target has one of its own."""
+_LAST_SEEN: Final = "model:ml_model_info:last_seen"
+
+
+def last_seen(queries: Queries) -> tuple[Recording, ...]:
+    """When a model last reported, and how long its owner lets it be away."""
+    seen = Recording(_LAST_SEEN, f"max by ({MODEL}) (timestamp({queries.series(names.MODEL_INFO)}))")
+    return *thresholds(queries, names.SIGNAL_ABSENCE, 0, names.CRITICAL), seen
+
+
+def presence(queries: Queries, category: str) -> tuple[Alert, ...]:
+    """Down, away, unseen, or partly down."""
+    return tuple(alert(queries, category) for alert in (_down, _absent, _unseen, _replicas_down))
+
+
+def _replicas(queries: Queries) -> str:
+    """Whether each replica that served the model lately answers its scrape."""
+    seen = f"last_over_time({queries.series(names.MODEL_INFO, _SCRAPED)}[{queries.knobs.long_window}])"
+    return f"max by (job, instance) (up)\n    * on (job, instance) group_right ()\n      group by (job, instance, {MODEL}) ({seen})"
+
+
+def _served_lately(queries: Queries) -> str:
+    """The replicas of the alert's model."""
+    return f"last_over_time({queries.series(names.MODEL_INFO, *of(MODEL), _SCRAPED)}[{queries.knobs.long_window}])"
+
+
+def _configured(queries: Queries) -> str:
+    return look_up(f"count(up and on (job, instance) {_served_lately(queries)})", MODEL, form=COUNT)
+
+
+def _silent(queries: Queries) -> str:
+    return listed(f"group by (instance) (up == 0 and on (job, instance) {_served_lately(queries)})", MODEL, by="instance")
+
+
+def _down(queries: Queries, category: str) -> Alert:
+    return Alert(
+        name="ModelServiceDown",
+        expr=f"sum by ({MODEL}) (\n    {_replicas(queries)}\n) == 0",
+        hold="2m",
+        severity=names.CRITICAL,
+        category=category,
+        summary="The model is down",
+        description=(
+            f"Model {label(MODEL)}: {value(COUNT)} of {_configured(queries)} replicas that Prometheus scrapes "
+            f"answer. Callers get no predictions. Silent: {_silent(queries)}."
+        ),
+        action="Look at the last deployment and the replicas' logs; roll back if the model was deployed in the last hour, else restart.",
+        dashboard="otel-ml-serving?model",
+    )
+
+
+def _cut_off(queries: Queries) -> str:
+    """Models by the Collector that does not answer, or whose job has no target any more; one of many that is gone was replaced."""
+    collected, knobs = queries.series(names.MODEL_INFO, _COLLECTED), queries.knobs
+    down = f"last_over_time({collected}[{knobs.long_window}]) and on (job, instance) up == 0"
+    return f"(\n    {down}\n  or\n    last_over_time({collected}[{knobs.absence_window}]) unless on (job) up\n)"
+
+
+def _absent(queries: Queries, category: str) -> Alert:
+    """Not behind a Collector that is down, which is told once; nor within the time that the owner lets the model be away."""
+    info = queries.series(names.MODEL_INFO)
+    window = queries.knobs.absence_window
+    away = f"time() - last_over_time({_LAST_SEEN}[{window}])"
+    allowed = f"max by ({MODEL}) ({limit(names.SIGNAL_ABSENCE)})"
+    return Alert(
+        name="ModelMetricsAbsent",
+        expr=(
+            f"group by ({MODEL}) (last_over_time({info}[{window}]))\nunless on ({MODEL})\n  group by ({MODEL}) ({info})\n"
+            f"unless on ({MODEL}) {_cut_off(queries)}\nunless on ({MODEL}) (\n  {away} < on ({MODEL}) {allowed}\n)"
+        ),
+        hold="5m",
+        severity=names.CRITICAL,
+        category=category,
+        summary="The model reports nothing",
+        description=(
+            f"Model {label(MODEL)} reported within the last {window} and reports no metrics now. "
+            "Either it runs unseen, or it does not run; no other alert about it can fire."
+        ),
+        action="Ask the model server itself for a prediction: if it answers, mend the scrape or the Collector; if not, treat it as down.",
+        dashboard="otel-ml-serving?model",
+    )
+
+
+def _unseen(queries: Queries, category: str) -> Alert:
+    """Once for all models of a Collector, and only for those that nothing else reports."""
+    lately = queries.series(names.MODEL_INFO, "job=%q", "instance=%q")
+    reporting = f"unless on ({MODEL}) {queries.series(names.MODEL_INFO)}"
+    unseen = f"group by (job, instance, {MODEL}) {_cut_off(queries)}"
+    models = listed(f"group by ({MODEL}) (last_over_time({lately}[{queries.knobs.long_window}]) {reporting})", "job", "instance", by=MODEL)
+    return Alert(
+        name="ModelCollectorDown",
+        expr=f"count by (job, instance) (\n{indent(unseen, '    ')}\n  {reporting}\n)",
+        hold="5m",
+        severity=names.CRITICAL,
+        category=category,
+        labels=about_the_pack(),
+        summary="A Collector is down, and models are unseen",
+        description=(
+            f"Collector {label('instance')} of job {label('job')} does not answer its scrape, and {value(COUNT)} models report "
+            f"through no other: {models}. Whether they serve is not known; no other alert about them can fire."
+        ),
+        action="Restart the Collector or mend its scrape; until then ask the model servers themselves whether they answer.",
+        dashboard="otel-ml-monitor",
+    )
+
+
+def _replicas_down(queries: Queries, category: str) -> Alert:
+    """Not when all are: that is ModelServiceDown."""
+    least = queries.knobs.replicas_ratio
+    return Alert(
+        name="ModelReplicasDown",
+        expr=f"(\n  avg by ({MODEL}) (\n    {_replicas(queries)}\n  ) < {least}\n) > 0",
+        hold="5m",
+        severity=names.WARNING,
+        category=category,
+        summary="Replicas of the model are down",
+        description=(
+            f"{value(PERCENT)} of the {_configured(queries)} replicas of model {label(MODEL)} answer their "
+            f"scrape (limit {least:.0%}). Silent: {_silent(queries)}. The others carry their load."
+        ),
+        action="Restart the silent replicas before the others follow; if they are killed again, look for memory and a bad input.",
+        dashboard="otel-ml-serving?model",
+    )
