@@ -38,9 +38,11 @@ types: $(VENV)/.dev
 
 render-check: $(VENV)/.dev
 	$(BIN)/otel-ml render all --check -o .
+	$(BIN)/otel-ml render reference --check -o .
 
 render: $(VENV)/.dev
 	$(BIN)/otel-ml render all -o .
+	$(BIN)/otel-ml render reference -o .
 
 # The parts that depend on the interpreter, on the oldest and the newest one that this machine has; frameworks aside, see below.
 pythons: $(VENV)/.dev

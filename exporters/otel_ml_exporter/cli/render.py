@@ -19,11 +19,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "render",
         usage="%(prog)s [-h] [-o DIR] [--check] [--format FORMAT] [--knobs FILE] [--KNOB VALUE ...] WHAT",
         help="write alert rules, dashboards, an Alertmanager example and the reference of names",
-        description="Write the on-call pack with this site's knobs, alert_rules/ and grafana_dashboards/, and the reference of every name, "
-        "docs/reference/, under the output directory.",
+        description="Write the on-call pack with this site's knobs, alert_rules/ and grafana_dashboards/, under the output directory. "
+        "`reference` writes what the documentation of otel-ml itself has of every name, docs/reference/.",
         epilog="Exit codes: 0 written, or nothing differs; 1 files differ (--check); 2 wrong usage.",
     )
-    parser.add_argument("what", choices=(*PARTS, "all"), metavar="WHAT", help=f"which files: {', '.join(PARTS)}, or all")
+    parser.add_argument(
+        "what",
+        choices=(*PARTS, "all"),
+        metavar="WHAT",
+        help=f"which files: {', '.join(PARTS)}; all is what a site imports, without reference",
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--check", action="store_true", help="write nothing; name each file that differs and exit 1")
     parser.add_argument(

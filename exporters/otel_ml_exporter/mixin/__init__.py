@@ -2,8 +2,11 @@
 
 from typing import Final
 
-PARTS: Final = ("rules", "dashboards", "alertmanager", "delivery", "reference")
-"""What can be rendered; `all` is all of them."""
+PACK: Final = ("rules", "dashboards", "alertmanager", "delivery")
+"""What a site imports; `all` is all of them."""
+
+PARTS: Final = (*PACK, "reference")
+"""What can be rendered: the pack, and the reference of names for this repository's documentation."""
 
 FORMATS: Final = ("prometheus", "operator", "configmap")
 """Plain files, resources of the Prometheus operator, or ConfigMaps."""

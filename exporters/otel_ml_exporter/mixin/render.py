@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_ml.files import write_text
-from otel_ml_exporter.mixin import PARTS
+from otel_ml_exporter.mixin import PACK
 from otel_ml_exporter.mixin.alertmanager import alertmanager
 from otel_ml_exporter.mixin.delivery import argo, flagger
 from otel_ml_exporter.mixin.knobs import Knobs
@@ -27,8 +27,8 @@ Files = dict[str, str]
 
 
 def render(what: str, knobs: Knobs, *, form: str = "prometheus") -> Files:
-    """The text of each file, by its path; `what` is one of `PARTS` or `all`, `form` one of `FORMATS`."""
-    chosen = PARTS if what == "all" else (what,)
+    """The text of each file, by its path; `what` is one of `PARTS` or `all` of the pack, `form` one of `FORMATS`."""
+    chosen = PACK if what == "all" else (what,)
     return {path: text for part in chosen for path, text in _RENDERERS[part](knobs, form).items()}
 
 

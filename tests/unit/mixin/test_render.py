@@ -86,6 +86,12 @@ def test_a_flag_may_be_repeated_for_a_knob_of_several_values(tmp_path):
 
 
 @needs_sdk
+def test_all_is_what_a_site_imports_and_nothing_of_our_own_documentation():
+    assert {name.split("/")[0] for name in render("all", Knobs())} == {"alert_rules", "grafana_dashboards"}
+    assert {name.rpartition("/")[0] for name in render("reference", Knobs())} == {"docs/reference", "docs/reference/registry"}
+
+
+@needs_sdk
 def test_windows_and_labels_agree_everywhere():
     knobs = Knobs(short_window="30m", middle_window="3h", long_window="12h", rate_window="2m")
     text = "\n".join(render("all", knobs).values())
