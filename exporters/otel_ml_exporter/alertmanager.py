@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from otel_ml_exporter.mixin.promql import quoted
 from otel_ml_exporter.prometheus import Labels, unix
-from otel_ml_exporter.remote import Remote, RemoteError
+from otel_ml_exporter.remote import Remote
+from otel_ml_exporter.shape import T
 
 
 @dataclass(frozen=True)
@@ -81,25 +82,26 @@ class Alertmanager(Remote):
 
     def status(self) -> Status:
         """Version and configuration."""
-        answer = self._ask("GET", "status")
-        return Status(answer["versionInfo"]["version"], answer["config"]["original"], answer["cluster"]["status"])
+        return self._ask("GET", "status", _status)
 
     def alerts(self, matchers: Iterable[Matcher] = ()) -> list[Alert]:
         """The alerts that match all of `matchers`, the muted ones among them."""
-        return [_alert(entry) for entry in self._ask("GET", "alerts", params={"filter": [str(matcher) for matcher in matchers]})]
+        return self._ask("GET", "alerts", lambda entries: [_alert(entry) for entry in entries], params=_filter(matchers))
 
     def groups(self) -> list[tuple[str, Labels]]:
         """The receiver and the labels of each group that has alerts now."""
-        return [(entry["receiver"]["name"], entry["labels"]) for entry in self._ask("GET", "alerts/groups") if entry["alerts"]]
+        return self._ask(
+            "GET", "alerts/groups", lambda entries: [(each["receiver"]["name"], each["labels"]) for each in entries if each["alerts"]]
+        )
 
     def post(self, labels: Labels, annotations: Labels, *, starts: float, ends: float) -> None:
         """Raise an alert, or with `ends` in the past resolve it."""
         alert = {"labels": dict(labels), "annotations": dict(annotations), "startsAt": _written(starts), "endsAt": _written(ends)}
-        self._ask("POST", "alerts", json=[alert])
+        self._ask("POST", "alerts", lambda _: None, json=[alert])
 
     def silences(self, matchers: Iterable[Matcher] = ()) -> list[Silence]:
         """The silences whose own matchers contain all of `matchers`, expired ones among them."""
-        return [_silence(entry) for entry in self._ask("GET", "silences", params={"filter": [str(matcher) for matcher in matchers]})]
+        return self._ask("GET", "silences", lambda entries: [_silence(entry) for entry in entries], params=_filter(matchers))
 
     def silence(self, matchers: Sequence[Matcher], *, starts: float, ends: float, author: str, comment: str) -> str:
         """Make a silence; its id."""
@@ -110,11 +112,11 @@ class Alertmanager(Remote):
             "createdBy": author,
             "comment": comment,
         }
-        return str(self._ask("POST", "silences", json=body)["silenceID"])
+        return self._ask("POST", "silences", lambda answer: str(answer["silenceID"]), json=body)
 
     def expire(self, silence_id: str) -> None:
         """End a silence now."""
-        self._ask("DELETE", f"silence/{quote(silence_id, safe='')}")
+        self._ask("DELETE", f"silence/{quote(silence_id, safe='')}", lambda _: None)
 
     def notified(self) -> dict[str, Notified]:
         """What was sent since the server started, by kind of integration (`pagerduty`, `slack`), over all receivers."""
@@ -130,13 +132,16 @@ class Alertmanager(Remote):
         families = text_string_to_metric_families(self.text("metrics"))
         return round(sum(sample.value for family in families if family.name == _GROUPS for sample in family.samples))
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
-        try:
-            return self.json(method, f"api/v2/{path}", **options)
-        except RemoteError as error:
-            if error.status == 404:
-                raise RemoteError(f"{error}; is the URL that of Alertmanager 0.16 or newer?", status=404) from error
-            raise
+    def _ask(self, method: str, path: str, read: Callable[[Any], T], **options: Any) -> T:
+        return self.json(method, f"api/v2/{path}", read, **options)
+
+
+def _filter(matchers: Iterable[Matcher]) -> dict[str, list[str]]:
+    return {"filter": [str(matcher) for matcher in matchers]}
+
+
+def _status(answer: Mapping[str, Any]) -> Status:
+    return Status(answer["versionInfo"]["version"], answer["config"]["original"], answer["cluster"]["status"])
 
 
 _GROUPS = "alertmanager_dispatcher_aggregation_groups"

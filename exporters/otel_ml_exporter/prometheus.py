@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
 
-from otel_ml_exporter.remote import Remote, RemoteError
+from otel_ml_exporter.remote import Remote
+from otel_ml_exporter.shape import T
 
 MOST_POINTS = 10_000
 """Prometheus returns at most 11,000 points of a series."""
@@ -78,10 +79,7 @@ class Prometheus(Remote):
 
     def vector(self, expression: str, at: float | None = None) -> list[Sample]:
         """The result of an instant query, finite or not; a scalar is one sample without labels."""
-        data = self._ask("POST", "query", {"query": expression, **({} if at is None else {"time": f"{at:.3f}"})})
-        if data["resultType"] == "scalar":
-            return [Sample({}, float(data["result"][1]))]
-        return [Sample(entry["metric"], float(entry["value"][1])) for entry in data["result"]]
+        return self._ask("POST", "query", _samples, {"query": expression, **({} if at is None else {"time": f"{at:.3f}"})})
 
     def number(self, expression: str, at: float | None = None) -> float | None:
         """The first finite number of a result; None without one."""
@@ -90,44 +88,53 @@ class Prometheus(Remote):
     def lines(self, expression: str, start: float, end: float, step: float) -> list[Line]:
         """The result of a range query of at most `MOST_POINTS` steps."""
         asked = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        data = self._ask("POST", "query_range", asked)
-        return [Line(entry["metric"], [(float(at), float(value)) for at, value in entry["values"]]) for entry in data["result"]]
+        return self._ask("POST", "query_range", lambda data: [_line(entry) for entry in data["result"]], asked)
 
     def label_values(self, label: str, start: float, end: float) -> list[str]:
         """The values of a label between two Unix times, or a little around them."""
-        return [str(value) for value in self._ask("GET", f"label/{label}/values?start={start:.0f}&end={end:.0f}")]
+        return self._ask("GET", f"label/{label}/values?start={start:.0f}&end={end:.0f}", lambda data: [str(value) for value in data])
 
     def version(self) -> str:
         """The server's version."""
-        return str(self._ask("GET", "status/buildinfo").get("version", "unknown"))
+        return self._ask("GET", "status/buildinfo", lambda data: str(data.get("version", "unknown")))
 
     def rules(self) -> list[Rule]:
         """Every loaded rule."""
-        return [_rule(group["name"], rule) for group in self._ask("GET", "rules")["groups"] for rule in group["rules"]]
+        return self._ask("GET", "rules", lambda data: [_rule(group["name"], rule) for group in data["groups"] for rule in group["rules"]])
 
     def external_labels(self) -> Labels:
         """What the server adds to the labels of every alert that it sends."""
-        settings = yaml.safe_load(self._ask("GET", "status/config")["yaml"]) or {}
-        return {name: str(value) for name, value in ((settings.get("global") or {}).get("external_labels") or {}).items()}
+        return self._ask("GET", "status/config", _external_labels)
 
     def alerts(self) -> list[Alert]:
         """What is pending and firing."""
-        return [_alert(entry) for entry in self._ask("GET", "alerts")["alerts"]]
+        return self._ask("GET", "alerts", lambda data: [_alert(entry) for entry in data["alerts"]])
 
     def targets(self) -> list[Target]:
         """What is scraped."""
-        return [_target(entry) for entry in self._ask("GET", "targets?state=active")["activeTargets"]]
+        return self._ask("GET", "targets?state=active", lambda data: [_target(entry) for entry in data["activeTargets"]])
 
     def alertmanagers(self) -> list[str]:
         """The addresses that alerts are sent to."""
-        return [entry["url"] for entry in self._ask("GET", "alertmanagers")["activeAlertmanagers"]]
+        return self._ask("GET", "alertmanagers", lambda data: [str(entry["url"]) for entry in data["activeAlertmanagers"]])
 
-    def _ask(self, method: str, path: str, parameters: Mapping[str, str] | None = None) -> Any:
-        answer = self.json(method, f"api/v1/{path}", **({"data": parameters} if parameters else {}))
-        try:
-            return answer["data"]
-        except (KeyError, TypeError) as error:
-            raise RemoteError(f"{self.host} answers with something else than Prometheus' data; is the URL that of a Prometheus?") from error
+    def _ask(self, method: str, path: str, read: Callable[[Any], T], parameters: Mapping[str, str] | None = None) -> T:
+        return self.json(method, f"api/v1/{path}", lambda answer: read(answer["data"]), **({"data": parameters} if parameters else {}))
+
+
+def _samples(data: Mapping[str, Any]) -> list[Sample]:
+    if data["resultType"] == "scalar":
+        return [Sample({}, float(data["result"][1]))]
+    return [Sample(entry["metric"], float(entry["value"][1])) for entry in data["result"]]
+
+
+def _line(entry: Mapping[str, Any]) -> Line:
+    return Line(entry["metric"], [(float(at), float(value)) for at, value in entry["values"]])
+
+
+def _external_labels(data: Mapping[str, Any]) -> dict[str, str]:
+    settings = yaml.safe_load(data["yaml"]) or {}
+    return {name: str(value) for name, value in ((settings.get("global") or {}).get("external_labels") or {}).items()}
 
 
 def _rule(group: str, entry: Mapping[str, Any]) -> Rule:

@@ -14,6 +14,7 @@ from otel_ml.errors import Fault
 T = TypeVar("T")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -147,6 +148,15 @@ def finite(text: str, greatest: float) -> float | None:
     except ValueError:
         return None
     return number if abs(number) <= greatest else None
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether HTTP can carry a header.
+
+    >>> is_header("X-Scope-OrgID", "team-a"), is_header("X Y", "a"), is_header("X", chr(10))
+    (True, False, False)
+    """
+    return bool(_HEADER.fullmatch(name)) and value.isascii() and value.isprintable()
 
 
 def brief(value: Any) -> str:

@@ -177,7 +177,18 @@ def test_more_pages_than_a_person_bears_are_a_no(server, capsys):
 def test_a_name_that_nobody_knows_is_a_no_and_never_zero_pages(server, capsys):
     code, out, err = run(capsys, f"--prometheus={server}", f"--end={START + HOURS * 3_600}", "--range=12h", "--model=nope")
     assert (code, out) == (1, "")
-    assert "has no series of model 'nope' in 12h; it knows models churn" in err
+    assert "has no series of model 'nope' in 30d; it knows models churn" in err
+
+
+def test_a_rate_is_of_the_time_that_has_models_and_no_time_without_one_is_quiet(server, capsys):
+    end = f"--end={START + HOURS * 3_600}"
+    code, out, _ = run(capsys, f"--prometheus={server}", end, "--range=7d", "--alert=ModelErrorBudgetBurn", "--step=5m")
+    assert code == 0
+    assert re.search(r"\((12h|11h 59m) of 7d: there is no model before\)", out)
+    assert re.search(r"pages a week +14\.", out)
+    code, out, err = run(capsys, f"--prometheus={server}", f"--end={START - 86_400}", "--range=1d")
+    assert (code, out) == (1, "")
+    assert "has nothing of any model from" in err
 
 
 @pytest.mark.parametrize(

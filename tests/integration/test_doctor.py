@@ -441,6 +441,12 @@ def test_servers_that_are_not_there_are_named_once_and_what_hangs_on_them_is_not
     assert states(links, "BROKEN") == ["service endpoint", "exporter endpoint"]
 
 
+def test_servers_that_are_others_than_was_said_are_broken_links(stack, capsys):
+    links = stack.visit(capsys, f"--prometheus={stack.alertmanager}", f"--alertmanager={stack.prometheus.base_url}")
+    assert states(links, "BROKEN") == ["Prometheus", "Alertmanager"]
+    assert "with the path under which it is served" in links["Prometheus"]["mend"]
+
+
 def test_the_service_and_the_exporter_are_asked_themselves(stack, capsys):
     address = f"http://{stack.service.address}"
     links = stack.visit(capsys, f"--exporter={address}", f"--target={address}/metrics", model="nobody")

@@ -110,7 +110,7 @@ def test_the_versions_come_from_their_roles_and_checks_can_be_left_out(url, caps
     assert "no version has the role canary of model fraud; give --canary VERSION" in checks["errors"]["reason"]
     code, _, checks = gate(capsys, url, "--model=fruad", "--canary=2", "--stable=1")
     assert code == 3
-    assert "has no series of model 'fruad' in 1h; it knows models fraud, churn" in checks["errors"]["reason"]
+    assert "has no series of model 'fruad' in 30d; it knows models fraud, churn" in checks["errors"]["reason"]
 
 
 def test_two_versions_without_a_single_error_pass(url, capsys):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+from otel_ml_exporter.shape import is_header
 
 if TYPE_CHECKING:
     from otel_ml_exporter.alertmanager import Alertmanager
@@ -44,7 +47,17 @@ def add_access(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=os.environ.get(HTTP_CONFIG),
         metavar="FILE",
-        help=f"how to log in at Prometheus and Alertmanager: basic_auth, authorization, tls_config, as amtool takes it (or ${HTTP_CONFIG})",
+        help="how to log in at Prometheus and Alertmanager: basic_auth, authorization, http_headers, tls_config, as amtool takes it "
+        f"(or ${HTTP_CONFIG})",
+    )
+    parser.add_argument(
+        "--header",
+        dest="headers",
+        action="append",
+        type=_header,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a header, such as X-Scope-OrgID=team",
     )
 
 
@@ -60,6 +73,13 @@ def server_url(text: str) -> str:
     return text
 
 
+def _header(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not is_header(name, value):
+        raise argparse.ArgumentTypeError("is not NAME=VALUE; a secret one belongs into http_headers of --http-config")
+    return name, value
+
+
 def given(options: argparse.Namespace, *servers: str) -> list[str]:
     """How this call names these servers and the way in, where not as usual, for a command that is to ask them too; without passwords."""
     words = []
@@ -71,6 +91,7 @@ def given(options: argparse.Namespace, *servers: str) -> list[str]:
             words += [f"--{name}", parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()]
     if options.http_config and str(options.http_config) != os.environ.get(HTTP_CONFIG):
         words += ["--http-config", str(options.http_config)]
+    words += [word for name, value in options.headers for word in ("--header", f"{name}={value}")]
     return words
 
 
@@ -88,7 +109,8 @@ def alertmanager(options: argparse.Namespace) -> Alertmanager:
     return Alertmanager("Alertmanager", options.alertmanager, _access(options))
 
 
-def _access(options: argparse.Namespace) -> Access | None:
-    from otel_ml_exporter.remote import load_access
+def _access(options: argparse.Namespace) -> Access:
+    from otel_ml_exporter.remote import Access, load_access
 
-    return load_access(Path(options.http_config)) if options.http_config else None
+    access = load_access(Path(options.http_config)) if options.http_config else Access()
+    return replace(access, headers=[*access.headers, *options.headers])

@@ -53,15 +53,20 @@ def show(options: argparse.Namespace) -> int:
 
 
 def expire(options: argparse.Namespace) -> int:
-    """End silences; 1 when there is none of the model."""
+    """End silences; 1 when there is none of the model, or not one that was named."""
     with alertmanager(options) as server:
-        ids = options.silences or [silence.id for silence in _living(server.silences(), options.model)]
+        living = [silence.id for silence in _living(server.silences(), options.model)]
+        ids = options.silences or living
         for each in ids:
-            server.expire(each)
-            print(f"silence {each} ended")
-    if not ids:
-        print(f"otel-ml: no silence names model {options.model}; see `otel-ml alerts silences`", file=sys.stderr)
-    return int(not ids)
+            if each in living:
+                server.expire(each)
+                print(f"silence {each} ended")
+    missing = (
+        [f"silence {each} is unknown or over" for each in ids if each not in living] if ids else [f"no silence names model {options.model}"]
+    )
+    for problem in missing:
+        print(f"otel-ml: {problem}; see `otel-ml alerts silences`", file=sys.stderr)
+    return int(bool(missing))
 
 
 def _living(silences: Sequence[Silence], model: str | None) -> list[Silence]:

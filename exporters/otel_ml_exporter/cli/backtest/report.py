@@ -46,9 +46,10 @@ def rows(variants: Sequence[Variant]) -> list[Row]:
     return sorted(found, key=lambda row: (order.get(row[0], 2), row))
 
 
-def as_text(variants: Sequence[Variant], span: Span, silent: Sequence[str]) -> str:
-    """The table, the totals and the timeline."""
-    parts = [f"{clock(span.start)} to {clock(span.end)} ({length(span.end - span.start)}), without inhibitions and silences"]
+def as_text(variants: Sequence[Variant], span: Span, asked: Span, silent: Sequence[str]) -> str:
+    """The table, the totals and the timeline; `asked` is the span before it was cut to the time that has models."""
+    shorter = "" if span == asked else f" of {length(asked.end - asked.start)}: there is no model before"
+    parts = [f"{clock(span.start)} to {clock(span.end)} ({length(span.end - span.start)}{shorter}), without inhibitions and silences"]
     if found := rows(variants):
         parts.append(table([("severity", "alert", "model", *(variant.name for variant in variants)), *_told(found, variants)]))
         parts.append(table(list(_timeline(found, variants, span))))

@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from otel_ml import catalogue as names
-from otel_ml.errors import ConfigurationError, Fault
+from otel_ml.errors import ConfigurationError, Fault, OtelMLError
 from otel_ml.files import write_text
 from otel_ml_exporter.cli import models
 from otel_ml_exporter.cli.backtest import ruleset, scratch
@@ -20,18 +21,22 @@ from otel_ml_exporter.cli.backtest.report import Variant, as_data, as_text
 from otel_ml_exporter.cli.backtest.ruleset import AlertRule, Rules
 from otel_ml_exporter.cli.baseline.progress import Progress
 from otel_ml_exporter.cli.servers import prometheus
+from otel_ml_exporter.cli.words import clock
 from otel_ml_exporter.mixin.knobs import load
 from otel_ml_exporter.prometheus import Prometheus
 
 AS_IS = "as is"
 
 
+class NoPastError(OtelMLError):
+    """There is nothing to look at."""
+
+
 def run(options: argparse.Namespace) -> int:
     """Print what the alerts would have done; 1 when they would have paged more often than asked for."""
     named = {AS_IS: _chosen(options, {}), **{name: _chosen(options, changes) for name, changes in options.sets.items()}}
-    with _past(options) as (server, span), Progress("asking for the past") as progress:
-        if options.model not in {None, *(alert.model for rules in named.values() for alert in rules.alerts)}:
-            models.check(server, options.model, span.start, span.end)
+    with _past(options) as (server, asked), Progress("asking for the past") as progress:
+        span = _with_models(server, asked, options)
         total, done = queries(list(named.values()), span), 0
 
         def seen() -> None:
@@ -47,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(as_data(variants, span)))
     else:
         fired = {outcome.alert for variant in variants for outcome in variant.outcomes}
-        print(as_text(variants, span, sorted({alert.name for alert in named[AS_IS].alerts} - fired)))
+        print(as_text(variants, span, asked, sorted({alert.name for alert in named[AS_IS].alerts} - fired)))
     pages = variants[-1].weekly(names.CRITICAL, span)
     if options.most_pages is not None and pages > options.most_pages:
         print(f"otel-ml: {pages:.1f} pages a week are more than {options.most_pages:g}", file=sys.stderr)
@@ -82,6 +87,21 @@ def _wanted(alerts: list[AlertRule], chosen: list[str]) -> list[AlertRule]:
     if faults:
         raise ConfigurationError("--alert" if known else "the rules", faults)
     return [alert for alert in alerts if not chosen or alert.name in chosen]
+
+
+def _with_models(server: Prometheus, span: Span, options: argparse.Namespace) -> Span:
+    """The span from when there is a model, so that rates are of its time; raises `OtelMLError` where the pack has no past to look at."""
+    first = models.begun(server, options.model, span.start, span.end)
+    if first is not None:
+        return replace(span, start=first) if first - span.start > (span.end - span.start) / 100 else span
+    if options.files:
+        return span
+    if options.model:
+        models.check(server, options.model, span.end, span.end - span.start)
+    about = f"model {options.model}" if options.model else "any model"
+    raise NoPastError(
+        f"Prometheus at {server.host} has nothing of {about} from {clock(span.start)} to {clock(span.end)}; check --range and --end"
+    )
 
 
 def _number(signal: str, value: str) -> float:

@@ -114,7 +114,7 @@ def _tested(check: Check, case: Case) -> Finding:
     try:
         return check.test(case)
     except RemoteError as error:
-        if error.status in (404, 405, 501):
+        if error.status in (404, 405, 501) and check.needs:
             return unchecked(f"{error}", "ask the server that evaluates the rules")
         found, _, mend = str(error).rpartition("; ")
         return broken(found or mend, mend)

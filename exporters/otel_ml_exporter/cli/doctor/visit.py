@@ -42,7 +42,7 @@ CHECKS: Final = (
     Check("scores", evaluation.scores, (_ARRIVAL, _EXPORTER)),
     Check("labels", evaluation.labels, (_EXPORTER,)),
     Check(_RULES, evaluation.loaded, (_SERVER,)),
-    Check("rules healthy", evaluation.healthy, (_SERVER,)),
+    Check("rules healthy", evaluation.healthy, (_SERVER, _RULES)),
     Check("alerting", notification.known, (_SERVER,)),
     Check(_ALERTMANAGER, notification.answers),
     Check("Watchdog", notification.watchdog, (_SERVER, _ALERTMANAGER)),

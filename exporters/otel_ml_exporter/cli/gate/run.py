@@ -52,7 +52,7 @@ def _judged(server: Prometheus, options: argparse.Namespace) -> list[Judgement]:
     """The judgement of each check; inconclusive where the versions or Prometheus cannot be had."""
     limits = Limits(options.minimum, options.error_margin, options.latency_margin, options.quantile, options.psi)
     try:
-        models.check(server, options.model, time.time() - max(options.window, 3_600), time.time())
+        models.check(server, options.model, time.time())
         canary, stable = (
             served(server, options.model, given or version_of(server, options.model, role), options.window)
             for given, role in ((options.canary, names.ROLE_CANARY), (options.stable, names.ROLE_STABLE))

@@ -129,7 +129,7 @@ def gather(
     asking = Asking(server, model, window or _shortest(server, model), now, back)
     versions, changes, seen = _versions(asking)
     if not versions:
-        models.check(server, model, now - back, now)
+        models.check(server, model, now, back)
     gaps: list[str] = []
     watched = _watched(server, gaps)
     alerts = list(_alerts(asking, _muted(alertmanager, model, gaps))) if watched else []
