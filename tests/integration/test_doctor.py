@@ -25,12 +25,12 @@ HEALTHY = "churn"
 DAY = 86_400
 
 
-def of_model(name, *, served="b1", known="b1", rows=True, dropped=False, score=True, samples=5000.0, labelled=60.0):
+def of_model(name, *, served="b1", known="b1", rows=True, suffix="_total", dropped=False, score=True, samples=5000.0, labelled=60.0):
     """The exposition of a model and of what the exporter says about it; counters grow with time."""
     model = f'ml_model_name="{name}",ml_model_version="3"'
     count = time.time() % 100_000
     yield f'ml_model_info{{{model},ml_baseline_id="{served}"}} 1'
-    yield f"ml_inference_rows_total{{{model}}} {count if rows else 7}"
+    yield f"ml_inference_rows{suffix}{{{model}}} {count if rows else 7}"
     yield f'ml_monitor_dropped_total{{{model},ml_drop_reason="error"}} {count if dropped else 0}'
     yield f'ml_baseline_info{{{model},ml_baseline_id="{known}"}} 1'
     if score:
@@ -46,6 +46,7 @@ MODELS = {
     "bare": {"served": ""},
     "mixed": {"served": "b9"},
     "idle": {"rows": False},
+    "unsuffixed": {"suffix": ""},
     "lossy": {"dropped": True},
     "quiet": {"score": False, "samples": 12.0},
     "blind": {"score": False, "samples": None},
@@ -206,6 +207,15 @@ def test_the_walk_is_printed_for_people(stack, capsys):
     assert "broken: fingerprint; start with the first" in told
 
 
+def test_a_model_under_a_prefix_of_the_collector_is_found(stack, capsys):
+    stack.extra = ['shop_ml_model_info{ml_model_name="shop",ml_model_version="1"} 1']
+    eventually(lambda: stack.visit(capsys, model="shop")["metrics arrive"]["found"].startswith("the model is there"), lambda: "no series")
+    link = stack.visit(capsys, model="shop")["metrics arrive"]
+    assert link["found"] == "the model is there as shop_ml_model_info, with a prefix"
+    assert link["mend"].startswith("remove `namespace: shop` of the Collector's exporter")
+    stack.extra = []
+
+
 @pytest.mark.parametrize(
     ("model", "state", "link", "found"),
     [
@@ -213,6 +223,7 @@ def test_the_walk_is_printed_for_people(stack, capsys):
         ("bare", "BROKEN", "fingerprint", "version 3 is served without a baseline"),
         ("mixed", "BROKEN", "fingerprint", "counts with baseline b9, the exporter has b1"),
         ("idle", "look", "calls", "no row in 15m"),
+        ("unsuffixed", "BROKEN", "calls", "rows are counted as ml_inference_rows, without _total"),
         ("lossy", "look", "nothing lost", "ml_monitor_dropped_total error"),
         ("quiet", "look", "scores", "at most 12 samples"),
         ("blind", "BROKEN", "scores", "none, and no samples"),

@@ -8,13 +8,15 @@ from functools import cache
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.knobs import Knobs
-from otel_ml_exporter.mixin.pack import ALL_MODELS, Alert
+from otel_ml_exporter.mixin.pack import ALL_MODELS, WATCHDOG, Alert
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.rules import groups
 from otel_ml_exporter.prometheus import Labels, Prometheus, Rule
 from otel_ml_exporter.remote import RemoteError
 
 _GROUP = "otel-ml-"
+_KNOWN = "ServiceDown"
+"""An alert by whose name the others are known."""
 _OWN = frozenset(("alertname", MODEL, names.SEVERITY, "category", "ml_problem"))
 """The labels that every site's alerts of the pack have."""
 
@@ -35,6 +37,31 @@ def own(rules: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in rules if rule.group.startswith(_GROUP) or (rule.alerting and rule.name in alert_names())]
 
 
+def usual_names(rules: Sequence[Rule]) -> frozenset[str]:
+    """The pack's names of the alerts among the rules, whatever prefix the site gave them."""
+    start = _prefix(rules)
+    return frozenset(_usual(rule.name, start) for rule in own(rules) if rule.alerting) & alert_names()
+
+
+def levels(rules: Sequence[Rule]) -> dict[str, str]:
+    """The pack's severities by this site's words for them: those that most alerts of a severity have."""
+    usual = {alert.name: alert.severity for alert in _alerts()}
+    start = _prefix(rules)
+    found = [(usual.get(_usual(rule.name, start), ""), rule.labels.get(names.SEVERITY, "")) for rule in own(rules) if rule.alerting]
+    words = {level: Counter(word for each, word in found if each == level) for level in (names.WARNING, names.CRITICAL)}
+    return {(count.most_common(1)[0][0] if count else level): level for level, count in words.items()}
+
+
+def _prefix(rules: Sequence[Rule]) -> str:
+    """What this site's names of alerts begin with."""
+    found = [rule.name.removesuffix(_KNOWN) for rule in rules if rule.group.startswith(_GROUP) and rule.name.endswith(_KNOWN)]
+    return found[0] if found else Knobs.prefix
+
+
+def _usual(name: str, start: str) -> str:
+    return Knobs.prefix + name.removeprefix(start) if name.startswith(start) and name != WATCHDOG else name
+
+
 def carried(server: Prometheus, rules: Sequence[Rule], model: str, severity: str) -> list[dict[str, str]]:
     """The labels with which alerts of a severity about a model leave Prometheus, as far as they are known before one fires.
 
@@ -43,11 +70,11 @@ def carried(server: Prometheus, rules: Sequence[Rule], model: str, severity: str
     loaded = [(rule.name, rule.labels) for rule in own(rules) if rule.alerting] or [
         (alert.name, {**alert.labels, names.SEVERITY: alert.severity, "category": alert.category}) for alert in _alerts()
     ]
-    external = external_labels(server)
+    external, level = external_labels(server), levels(rules)
     return [
         {**external, MODEL: model, **{label: value for label, value in labels.items() if "{{" not in value}, "alertname": name}
         for name, labels in loaded
-        if labels.get(names.SEVERITY) == severity and labels.get(MODEL, model) in (model, ALL_MODELS)
+        if level.get(word := labels.get(names.SEVERITY, ""), word) == severity and labels.get(MODEL, model) in (model, ALL_MODELS)
     ]
 
 

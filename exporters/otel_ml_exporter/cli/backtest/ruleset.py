@@ -65,8 +65,10 @@ class Rules:
 
 
 def of_pack(knobs: Knobs) -> Rules:
-    """The rules of the pack."""
-    return _rules((group for each in groups(knobs) for group in rule_file(each, knobs)["groups"]), "the pack")
+    """The rules of the pack, by the pack's words for severities."""
+    levels = (names.CRITICAL, names.WARNING)
+    plain = replace(knobs, severities={name: value for name, value in knobs.severities.items() if name not in levels})
+    return _rules((group for each in groups(plain) for group in rule_file(each, plain)["groups"]), "the pack")
 
 
 def of_files(files: Sequence[Path]) -> Rules:

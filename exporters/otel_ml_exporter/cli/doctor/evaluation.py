@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from otel_ml import Baseline
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, unchecked
-from otel_ml_exporter.cli.pack import alert_names, own
+from otel_ml_exporter.cli.pack import alert_names, own, usual_names
 from otel_ml_exporter.cli.words import ago, span
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.knobs import Knobs
@@ -130,7 +130,7 @@ def labels(case: Case) -> Finding:
 def loaded(case: Case) -> Finding:
     """Prometheus has the rules of the pack."""
     ours = alert_names()
-    missing = sorted(ours - {rule.name for rule in case.rules if rule.alerting})
+    missing = sorted(ours - usual_names(case.rules))
     mend = "name the files of alert_rules/ in rule_files of prometheus.yml and reload; `promtool check config` helps"
     if len(missing) == len(ours):
         return broken(f"none of the {len(ours)} alerts is loaded", mend)

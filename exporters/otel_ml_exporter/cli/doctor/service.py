@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, unchecked
+from otel_ml_exporter.cli.doctor.translation import renamed, unsuffixed
 from otel_ml_exporter.cli.models import listed
 from otel_ml_exporter.cli.words import ago
 from otel_ml_exporter.mixin.promql import MODEL, VERSION
@@ -60,6 +61,8 @@ def arrival(case: Case) -> Finding:
         last = case.prometheus.number(f"max(max_over_time(timestamp({_INFO}{{{case.matcher}}})[1d:1m]))")
         when = "minutes ago" if last is None else ago(last, case.now)
         return broken(f"the last series of model {case.model} came {when}", "look at the last deployment and at the scrape")
+    if finding := renamed(case):
+        return finding
     models = {sample.labels.get(MODEL, "") for sample in case.prometheus.vector(f"group by ({MODEL}) ({_INFO})")}
     return broken(f"Prometheus knows {listed(models, case.model)}, not model {case.model}", f"check --model; {_WRAP}")
 
@@ -69,6 +72,8 @@ def calls(case: Case) -> Finding:
     rows = case.prometheus.number(f"sum(increase({names.INFERENCE_ROWS.prometheus}{{{case.matcher}}}[15m]))")
     if rows:
         return ok(f"about {rows:.0f} rows in 15m")
+    if finding := unsuffixed(case):
+        return finding
     return look("no row in 15m", "send a prediction; if it counts nothing, the served function is not the one that is monitored")
 
 
