@@ -101,8 +101,8 @@ def confidence_of(outputs: Outputs, baseline: Baseline | None) -> Floats | None:
 def replaced(answer: Any, withheld: Rows, data: Any, fallback: Any) -> Any:
     """What the caller gets: what the function `fallback` makes of it all, or a copy in which each withheld row is `fallback`.
 
-    An answer that is no container is one row, and `fallback` itself takes its place. Raises `TypeError` for a container whose rows
-    cannot be replaced.
+    `fallback` itself takes the place of an answer for one row, unless that is an array, a list or a Series of one. Raises `TypeError`
+    for a container of several rows that cannot be replaced.
     """
     if callable(fallback):
         return fallback(data, answer, withheld)
@@ -111,7 +111,9 @@ def replaced(answer: Any, withheld: Rows, data: Any, fallback: Any) -> Any:
     if isinstance(answer, list | tuple) and len(answer) == len(withheld):
         rows = [fallback if hide else row for row, hide in zip(answer, withheld.tolist(), strict=True)]
         return rows if isinstance(answer, list) else tuple(rows)
-    if len(withheld) == 1 and (not hasattr(answer, "__len__") or isinstance(answer, str | bytes | tuple | dict)):
+    if hasattr(answer, "mask") and getattr(answer, "ndim", 0) == 1:
+        return answer.mask(withheld, fallback)
+    if len(withheld) == 1:
         return fallback
     raise TypeError(f"rows of {type(answer).__name__} cannot be replaced; give a function as fallback=")
 

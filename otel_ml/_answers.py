@@ -10,18 +10,25 @@ import numpy.typing as npt
 
 from otel_ml._arrays import as_numpy
 from otel_ml._logits import probabilities
-from otel_ml._values import is_number
+from otel_ml._records import as_mapping, is_record
+from otel_ml._values import is_number, label_of
 
+_NUMBERED = (int, np.integer, np.bool_)
+"""What a class may be called besides text; beside a float it is a label with its score."""
+_LABELS = ("label", "class", "prediction")
+_SCORES = ("score", "probability", "confidence")
+"""What the fields of such a pair are called."""
 _PLAIN = frozenset({float, int, bool, str, bytes, type(None), np.ndarray, np.float64, np.float32, np.int64, np.str_})
 
 
 def plain(prediction: Any, *, logits: bool = False) -> Any:
     """An answer without its framework: probabilities for logits, an array of shape (rows, 2) for labels with scores, else itself.
 
-    Understands `.logits` (a softmax where there are several, unless `logits` are wanted), `{"label": ..., "score": ...}` and
-    `("label", 0.9)`, one or a list of them, a list of all classes for each row (the best counts), and a pair of labels and scores.
+    Understands `.logits` (a softmax where there are several, unless `logits` are wanted), `{"label": ..., "score": ...}`, objects with
+    such fields, and `("label", 0.9)`, one or a list of them, a list of all classes for each row (the best counts), a pair of labels and
+    scores, and a mapping or object of one entry, which is that entry.
     """
-    if type(prediction) in _PLAIN:
+    if type(prediction) in _PLAIN or (isinstance(prediction, list | tuple) and _is_flat(prediction)):
         return prediction
     if hasattr(prediction, "logits"):
         found = as_numpy(prediction.logits)
@@ -29,12 +36,19 @@ def plain(prediction: Any, *, logits: bool = False) -> Any:
     pair = _pair(prediction)
     if pair is not None:
         return _table([pair])
-    if not isinstance(prediction, list | tuple) or not prediction or type(prediction[0]) in (float, int, str):
-        return prediction
+    if not isinstance(prediction, list | tuple):
+        return _only(prediction)
     pairs = [_pair(row) or _best(row) for row in prediction]
     if all(pairs):
         return _table([pair for pair in pairs if pair is not None])
-    return _zipped(prediction)
+    return [_only(row) for row in prediction] if isinstance(prediction, list) else _zipped(prediction)
+
+
+def _is_flat(values: Sequence[Any]) -> bool:
+    """Whether these are plainly one number or text a row; a tuple of two may be a label and its score."""
+    return not values or (
+        type(values[0]) in (float, int, str) and (isinstance(values, list) or len(values) != 2 or type(values[0]) is float)
+    )
 
 
 def is_scored(array: npt.NDArray[Any]) -> bool:
@@ -42,27 +56,29 @@ def is_scored(array: npt.NDArray[Any]) -> bool:
     return array.dtype.kind == "O" and array.ndim == 2 and array.shape[1] == 2 and all(isinstance(label, str) for label in array[:, 0])
 
 
-def of_row(prediction: Any, classes: int, *, logits: bool = False) -> Any:
-    """An answer for one row: a flat vector of one probability for each class, 1 together, is a row of them; so is one of `logits`."""
-    if type(prediction) in (float, int, str) or classes < 2:
-        return prediction
-    if isinstance(prediction, list | tuple):
-        if len(prediction) != classes or not all(isinstance(value, float | np.floating) for value in prediction):
-            return prediction
-        array = np.array(prediction)
-    elif getattr(prediction, "shape", None) == (classes,):
-        array = as_numpy(prediction)
-    else:
-        return prediction
-    return array.reshape(1, -1) if array.dtype.kind == "f" and (logits or abs(float(array.sum()) - 1) < 1e-3) else prediction
-
-
 def _pair(value: Any) -> tuple[str, float] | None:
-    if isinstance(value, Mapping) and "label" in value and "score" in value:
-        value = value["label"], value["score"]
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and is_number(value[1]):
-        return value[0], float(value[1])
-    return None
+    named = _named(value)
+    if named is not None:
+        label, score = (next((named[name] for name in known if name in named), None) for known in (_LABELS, _SCORES))
+        value = label, score
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    label, score = value
+    scored = is_number(score) if isinstance(label, str) else isinstance(label, _NUMBERED) and isinstance(score, float | np.floating)
+    return (label_of(label), float(score)) if scored else None
+
+
+def _named(value: Any) -> Mapping[Any, Any] | None:
+    """The entries of a mapping or of an object with fields; None for anything else."""
+    if isinstance(value, Mapping):
+        return value
+    return as_mapping(value) if is_record(value) else None
+
+
+def _only(value: Any) -> Any:
+    """The one entry of a mapping or object that has no other; anything else as it is."""
+    named = None if isinstance(value, tuple) else _named(value)
+    return next(iter(named.values())) if named is not None and len(named) == 1 else value
 
 
 def _best(row: Any) -> tuple[str, float] | None:
@@ -77,8 +93,8 @@ def _zipped(prediction: Sequence[Any]) -> Any:
     if not isinstance(prediction, tuple) or len(prediction) != 2 or not all(hasattr(part, "__len__") for part in prediction):
         return prediction
     labels, scores = (part.tolist() if hasattr(part, "tolist") else list(part) for part in prediction)
-    matching = len(labels) == len(scores) and all(isinstance(label, str) for label in labels) and all(map(is_number, scores))
-    return _table(list(zip(labels, scores, strict=True))) if matching and labels else prediction
+    pairs = [_pair(pair) for pair in zip(labels, scores, strict=False)]
+    return _table(pairs) if len(labels) == len(scores) and labels and all(pairs) else prediction  # type: ignore[arg-type]
 
 
 def _table(pairs: Sequence[tuple[str, float]]) -> npt.NDArray[Any]:

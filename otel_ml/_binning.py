@@ -124,7 +124,7 @@ def tally(values: Iterable[Any]) -> Counter[str]:
     """How often each category occurs, `__missing__` among them; what cannot be hashed counts by its text."""
     try:
         raw = Counter(values)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - a user's __hash__ may raise anything
         raw = Counter(value if _hashable(value) else label_of(value) for value in values)
     tallied: Counter[str] = Counter()
     for value, count in raw.items():
@@ -135,7 +135,7 @@ def tally(values: Iterable[Any]) -> Counter[str]:
 def _hashable(value: Any) -> bool:
     try:
         hash(value)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - as above
         return False
     return True
 

@@ -6,10 +6,12 @@ second what mappings become, the third what large frames become.
 
 from __future__ import annotations
 
+import datetime as dt
 import struct
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import starmap
+from decimal import Decimal
+from itertools import chain, starmap
 from operator import itemgetter
 from typing import Any
 
@@ -21,10 +23,18 @@ from otel_ml._arrays import DENSE, as_numpy, is_sparse
 from otel_ml._frames import frame_columns, names_of
 from otel_ml._guard import logger
 from otel_ml._records import as_mapping, fields_of, flattened, heads_of, is_record
-from otel_ml._values import ABSENT, label_of
+from otel_ml._values import ABSENT, Absent, label_of
 from otel_ml.catalogue import VIOLATION_EXTRA_COLUMN
 
-_SCALARS = frozenset({int, float, bool, str, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_, np.str_})
+_NUMPY = {np.dtype(code).type for code in "?bhilqBHILQefdM"}
+_NUMBERS = frozenset({int, float, bool, type(None), Decimal, dt.datetime, dt.date, Absent, *_NUMPY})
+_SCALARS = _NUMBERS | {str, np.str_}
+
+VALUES_OF_TEXT = 100
+"""Characters of a waiting text that weigh as much as a number."""
+
+OBJECT = 1024
+"""What a value weighs that is no plain one: nobody knows how large it is, and whether it will change."""
 
 SMALL_FRAME = 256
 """A frame of fewer rows is read in one go; column by column costs more than it saves."""
@@ -79,14 +89,15 @@ class Capture:
         self._pack = struct.Struct(f"{len(names)}d").pack if packs and names else None
         self._model = model
         self._beside = frozenset(beside)
-        self._extras_told = not names
+        self._extras_told = False
+        self._numbered = self._names == tuple(map("f{}".format, range(len(self._names))))
         self._known = frozenset(names)
         self._heads = heads_of(names)
         self._outer = self._known | self._heads
         self._width = len(self._names)
         self._pick: Callable[[Any], tuple[Any, ...]] = _picker(self._names)
 
-    def __call__(self, data: Any) -> Captured:  # noqa: PLR0911 - one for each kind of input
+    def __call__(self, data: Any) -> Captured:  # noqa: C901, PLR0911 - one for each kind of input
         """The rows of `data`; raises `Unsupported` with the mend. Nothing is consumed and only mappings are copied."""
         if type(data) is dict:
             return self._from_mapping(data)
@@ -106,6 +117,10 @@ class Capture:
             return self._from_array_like(data)
         if is_record(data):
             return self._from_mapping(self._mapping_of(data))
+        if self._width == 1 and type(data) in _SCALARS:
+            return self._from_tuples([(data,)])
+        if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+            return self._from_sequence(list(data))
         raise Unsupported(f"{type(data).__name__} is no table, array, mapping or list; pass one of these to the monitored function")
 
     def _of_numbers(self, rows: Sequence[Sequence[Any]], extra: int = 0) -> Captured | None:
@@ -114,7 +129,7 @@ class Capture:
             return None
         try:
             return Captured(len(rows), packed=b"".join(starmap(self._pack, rows)), extra=extra)
-        except struct.error:
+        except Exception:  # noqa: BLE001 - struct.error where one is no number, and a user's __float__ may raise anything
             return None
 
     def _row(self, row: Mapping[str, Any]) -> tuple[tuple[Any, ...], bool]:
@@ -158,14 +173,12 @@ class Capture:
         numbers = self._of_numbers((row,), more) if row and type(row[0]) in _SCALARS else None
         if numbers is not None:
             return numbers
-        if _SCALARS.issuperset(map(type, row)) or not any(map(is_column, row)):
-            return Captured(1, rows=(row,), extra=more)
+        kinds = set(map(type, row))
+        if kinds <= _SCALARS or not any(map(is_column, row)):
+            return Captured(1, rows=(row,), extra=more, weight=0 if kinds <= _NUMBERS else _weight(row, kinds))
         columns = {name: value for name, value in zip(self._names, row, strict=True) if value is not ABSENT}
-        sizes = {name: len(value) if is_column(value) else None for name, value in columns.items()}
-        if len(set(sizes.values())) > 1:
-            raise Unsupported(f"columns of different lengths: {sizes}", max(size or 1 for size in sizes.values()))
-        size = next(iter(sizes.values())) or 0
-        return Captured(size, columns={name: _plain(value) for name, value in columns.items()}, extra=size * more)
+        size = one_size({name: len(value) if is_column(value) else None for name, value in columns.items()})
+        return Captured(size, columns={name: _column(value, size) for name, value in columns.items()}, extra=size * more)
 
     def _from_array(self, array: npt.NDArray[Any]) -> Captured:
         if isinstance(array, MaskedArray):
@@ -176,17 +189,19 @@ class Capture:
             array = array.reshape(-1)
             columns = {name: array[name] for name in self._names if name in fields}
             return Captured(array.size, columns=columns, extra=array.size * self._has_extras(fields))
-        if array.ndim == 1:
+        if array.ndim == 1 and array.dtype == object and array.size and isinstance(array[0], Mapping):
+            return self._from_rows(array.tolist())
+        if array.ndim < 2:
             array = array.reshape(-1, 1) if self._width == 1 else array.reshape(1, -1)
         self._check_shape(array.shape)
         if array.dtype.kind in "fiub":
             return Captured(array.shape[0], matrix=array)
-        return Captured(array.shape[0], rows=tuple(map(tuple, array.tolist())))
+        return self._from_tuples(tuple(map(tuple, array.tolist())))
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2:
             raise Unsupported(f"an array of shape {shape} is not rows x features", shape[0] if shape else 1)
-        if self._width and shape[1] != self._width:
+        if shape[1] != self._width:
             raise Unsupported(
                 f"{shape[1]} columns where the baseline has {self._width} features ({', '.join(self._names[:5])}, ...)", shape[0]
             )
@@ -200,13 +215,19 @@ class Capture:
 
     def _from_array_like(self, data: Any) -> Captured:
         """A tensor by position; a Series that is a row of a frame by its index."""
-        index = getattr(data, "index", ())
-        if self._width > 1 and not callable(index) and self._known.intersection(map(str, index)):
-            return self._from_mapping(dict(zip(index, data.tolist(), strict=True)))
+        if self._is_series(data):
+            return self._from_mapping(dict(zip(data.index, data.tolist(), strict=True)))
         return self._from_array(as_numpy(data))
+
+    def _is_series(self, data: Any) -> bool:
+        """Whether this is a Series that is a row of a frame."""
+        index = getattr(data, "index", ())
+        return self._width > 1 and not callable(index) and not self._known.isdisjoint(map(str, index))
 
     def _from_frame(self, frame: Any) -> Captured:
         size, names = len(frame), names_of(frame)
+        if self._is_unnamed(names):
+            return Captured(size, columns=dict(zip(self._names, frame_columns(frame, names).values(), strict=True)))
         extra = size * self._has_extras(names)
         if size >= SMALL_FRAME or not hasattr(frame, "to_numpy"):
             return Captured(size, columns=frame_columns(frame, self._names), extra=extra)
@@ -215,9 +236,16 @@ class Capture:
         array = frame.to_numpy()
         if array.dtype.kind in "fiu" and -1 not in positions and not extra:
             return Captured(size, matrix=array[:, positions])
-        return Captured(size, rows=[tuple(ABSENT if p < 0 else row[p] for p in positions) for row in array.tolist()], extra=extra)
+        rows = [tuple(ABSENT if p < 0 else row[p] for p in positions) for row in array.tolist()]
+        return self._from_tuples(rows, extra)
 
-    def _from_sequence(self, data: Sequence[Any]) -> Captured:
+    def _is_unnamed(self, names: Sequence[str]) -> bool:
+        """Whether the columns of a frame, or those of the baseline, were only numbered, so that they are told by their position."""
+        if len(names) != self._width or not self._known.isdisjoint(names):
+            return False
+        return self._numbered or names == list(map(str, range(self._width)))
+
+    def _from_sequence(self, data: Sequence[Any]) -> Captured:  # noqa: PLR0911 - one for each kind of row
         if not data:
             return Captured(0, rows=())
         first = data[0]
@@ -227,6 +255,8 @@ class Capture:
             return self._from_rows(data)
         if self._is_named(first) or (not isinstance(first, tuple) and is_record(first)):
             return self._from_rows([self._mapping_of(row) for row in data])
+        if self._is_series(first):
+            return self._from_rows([dict(zip(row.index, row.tolist(), strict=True)) for row in data])
         if hasattr(first, "__array__") and getattr(first, "ndim", True):
             return self._from_arrays([as_numpy(row) for row in data])
         return self._from_tuples(data) if isinstance(first, list | tuple) else self._from_values(data)
@@ -240,14 +270,16 @@ class Capture:
             return self._from_array(np.array(rows))
         return self._from_tuples(rows)
 
-    def _from_tuples(self, rows: Sequence[Any]) -> Captured:
-        numbers = self._of_numbers(rows)
+    def _from_tuples(self, rows: Sequence[Any], extra: int = 0) -> Captured:
+        numbers = self._of_numbers(rows, extra)
         if numbers is not None:
             return numbers
-        wrong = next((len(row) for row in rows if len(row) != self._width), None) if self._width else None
+        wrong = next((len(row) for row in rows if len(row) != self._width), None)
         if wrong is not None:
             raise Unsupported(f"a row of {wrong} values where the baseline has {self._width} features", len(rows))
-        return Captured(len(rows), rows=list(map(tuple, rows)))
+        kinds = set(map(type, chain.from_iterable(rows)))
+        weight = 0 if kinds <= _NUMBERS else _weight(chain.from_iterable(rows), kinds)
+        return Captured(len(rows), rows=list(map(tuple, rows)), extra=extra, weight=weight)
 
     def _is_named(self, row: Any) -> bool:
         """Whether this is a named tuple that names features, all of them unless it could not be read by position."""
@@ -258,28 +290,62 @@ class Capture:
 
     def _from_rows(self, data: Sequence[Mapping[str, Any]]) -> Captured:
         found = [self._row(row) for row in data]
-        rows, extra = [values for values, _ in found], sum(more for _, more in found)
-        return self._of_numbers(rows, extra) or Captured(len(rows), rows=rows, extra=extra)
+        return self._from_tuples([values for values, _ in found], sum(more for _, more in found))
 
 
 def is_column(value: Any) -> bool:
     """Whether a value of a mapping is a column of a batch, rather than that of one row."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return True
     return hasattr(value, "__array__") and hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
 
 
-def _plain(column: Any) -> Any:
-    """A column of a mapping; a tensor as an array."""
-    return as_numpy(column).reshape(-1) if hasattr(column, "detach") else column
+def one_size(sizes: Mapping[str, int | None]) -> int:
+    """How long the columns of a mapping are, None for a single value; raises `Unsupported` where they differ."""
+    known = {size for size in sizes.values() if size is not None}
+    if len(known) > 1:
+        raise Unsupported(f"columns of different lengths: {dict(sizes)}", max(known))
+    return next(iter(known), 0)
+
+
+def _column(value: Any, size: int) -> Any:
+    """A column of a mapping; a tensor as an array, and a single value as often as there are rows."""
+    if not is_column(value):
+        return [value] * size
+    return as_numpy(value).reshape(-1) if hasattr(value, "detach") else value
+
+
+def _weight(values: Iterable[Any], kinds: set[type]) -> int:
+    """What values weigh besides one each."""
+    texts = sum([len(value) for value in values if type(value) is str]) // VALUES_OF_TEXT if str in kinds else 0
+    return texts if kinds <= _SCALARS else texts + OBJECT
 
 
 def _picker(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    if not names:
-        return lambda _: ()
     if len(names) == 1:
         return lambda row: (row[names[0]],)
     return itemgetter(*names)
+
+
+def without_baseline(data: Any) -> Captured:
+    """So many rows, and nothing in them; a flat row of numbers is one.
+
+    >>> without_baseline([[1.0, 2.0], [3.0, 4.0]]).size, without_baseline({"age": [1, 2, 3]}).size, without_baseline("text").size
+    (2, 3, 1)
+    """
+    if isinstance(data, Mapping):
+        data = next(iter(data.values()), ())
+        return Captured(len(data) if is_column(data) else 1)
+    if hasattr(data, "num_row"):
+        return Captured(int(data.num_row()))
+    if isinstance(data, str | bytes) or not (hasattr(data, "shape") or hasattr(data, "__len__")):
+        return Captured(1)
+    if isinstance(data, np.ndarray) and data.ndim < 2 and data.dtype.kind in "fiub":
+        return Captured(1)
+    if isinstance(data, list | tuple) and data and type(data[0]) in _NUMBERS:
+        return Captured(1)
+    shape = getattr(data, "shape", None)
+    return Captured(len(data) if shape is None else int(shape[0]) if len(shape) else 1)
 
 
 def copied(values: Any) -> Any:

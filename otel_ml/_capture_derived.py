@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from otel_ml._arrays import as_numpy, is_sparse
-from otel_ml._capture import Capture, Captured, Unsupported, copied, is_column
+from otel_ml._capture import VALUES_OF_TEXT, Capture, Captured, Unsupported, copied, is_column, one_size, without_baseline
 from otel_ml._derive import Derivation
 from otel_ml._frames import frame_columns, from_series, names_of
 from otel_ml._values import ABSENT
 from otel_ml.baseline import Baseline
 
-VALUES_OF_TEXT = 100
-"""Characters of a waiting text that weigh as much as a number."""
 
-
-def capture_for(baseline: Baseline | None, model: str, beside: Sequence[str] = (), *, looked_at: bool = False) -> Capture:
+def capture_for(baseline: Baseline | None, model: str, beside: Sequence[str] = (), *, looked_at: bool = False) -> Callable[[Any], Captured]:
     """What reads the inputs of a model, whose values are `looked_at` one by one or only counted."""
-    features = () if baseline is None else baseline.features
-    derivation = Derivation((feature.name, feature.source) for feature in features)
+    if baseline is None:
+        return without_baseline
+    derivation = Derivation((feature.name, feature.source) for feature in baseline.features)
     if derivation.any:
         return DerivedCapture(derivation, model, beside)
-    numbers = all(feature.type == "numeric" for feature in features)
+    numbers = all(feature.type == "numeric" for feature in baseline.features)
     return Capture(derivation.columns, model, beside, packs=numbers and not looked_at)
 
 
@@ -50,14 +48,13 @@ class DerivedCapture(Capture):
             captured.rows = [
                 tuple(copied(value) if place in self._vector_places else value for place, value in enumerate(row)) for row in captured.rows
             ]
-        captured.weight, captured.moment = self._weight(captured), time.time()
+        captured.weight += self._weight(captured)
+        captured.moment = time.time()
         return captured
 
     def _weight(self, captured: Captured) -> int:
         if captured.rows is not None:
-            texts = sum(len(row[place]) for row in captured.rows for place in self._texts if isinstance(row[place], str))
-            vectors = sum(_width(row[place]) for row in captured.rows for place in self._vector_places)
-            return texts // VALUES_OF_TEXT + vectors
+            return sum(_width(row[place]) for row in captured.rows for place in self._vector_places)
         columns = captured.columns or {}
         texts = sum(len(value) for place in self._texts for value in columns.get(self._names[place], ()) if isinstance(value, str))
         vectors = sum(_vector_weight(columns[name], captured.size) for name in self._vectors if name in columns)
@@ -68,11 +65,10 @@ class DerivedCapture(Capture):
         columns = {name: value for name, value in zip(self._names, row, strict=True) if value is not ABSENT}
         sizes = {name: self._size(name, value) for name, value in columns.items()}
         if set(sizes.values()) <= {None}:
-            return Captured(1, rows=(row,), extra=more)
-        if len(set(sizes.values())) > 1:
-            raise Unsupported(f"columns of different lengths: {sizes}", max(size or 1 for size in sizes.values()))
-        size = next(iter(sizes.values())) or 0
-        return Captured(size, columns={name: _as_column(value) for name, value in columns.items()}, extra=size * more)
+            return self._from_tuples((row,), more)
+        size = one_size(sizes)
+        made = {name: [value] * size if sizes[name] is None else _as_column(value) for name, value in columns.items()}
+        return Captured(size, columns=made, extra=size * more)
 
     def _size(self, name: str, value: Any) -> int | None:
         """How many rows a value of a mapping stands for; None where it is that of one row."""
@@ -100,10 +96,10 @@ class DerivedCapture(Capture):
         size, names = len(frame), names_of(frame)
         return Captured(size, columns=frame_columns(frame, self._names), extra=size * self._has_extras(names))
 
-    def _from_tuples(self, rows: Sequence[Any]) -> Captured:
-        if self._only is None or not rows:
-            return super()._from_tuples(rows)
-        return Captured(len(rows), rows=[tuple(row) if len(rows[0]) == 1 else (tuple(row),) for row in rows])
+    def _from_tuples(self, rows: Sequence[Any], extra: int = 0) -> Captured:
+        if self._only is None or not rows or len(rows[0]) == 1:
+            return super()._from_tuples(rows, extra)
+        return Captured(len(rows), rows=[(row,) for row in rows], extra=extra)
 
     def _from_values(self, data: Sequence[Any]) -> Captured:
         return super()._from_values(data) if self._only is None else Captured(1, rows=((list(data),),))

@@ -8,7 +8,6 @@ own thread holds it; a forked child starts from 0, since its parent reports the 
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from otel_ml._fold import Fold
 from otel_ml._forks import renew_in_children
 from otel_ml._guard import Guard
 from otel_ml._layout import Layout
+from otel_ml._reading import Kept, rows_of, weight_of
 from otel_ml._segment import Place
 from otel_ml.catalogue import Metric
 
@@ -42,7 +42,7 @@ class Counts:
         self._lock = threading.RLock()
         self._values: npt.NDArray[np.int64] = np.zeros(self.layout.size, dtype=np.int64)
         self._inputs: list[Captured] = []
-        self._predictions: list[Any] = []
+        self._predictions: list[Kept] = []
         self._segments: list[Place] = []
         self._pending = 0
 
@@ -54,8 +54,8 @@ class Counts:
         """Count a large input at once, while its caller still waits; it is not copied."""
         self._add(self._folded([captured], [], []))
 
-    def add(self, captured: Captured | None, prediction: Any, segment: Place = 0) -> None:
-        """Take a copied input, a copied prediction and its segment, or both (None: there is none); fold when the block is full."""
+    def add(self, captured: Captured | None, prediction: Kept | None, segment: Place = 0) -> None:
+        """Take a copied input, what is kept of an answer and its segment, or both (None: there is none); fold when the block is full."""
         with self._lock:
             if captured is not None:
                 self._inputs.append(captured)
@@ -63,7 +63,7 @@ class Counts:
             if prediction is not None:
                 self._predictions.append(prediction)
                 self._segments.append(segment)
-                self._pending += rows_of(prediction)
+                self._pending += 1 if type(prediction) is float else weight_of(prediction)
             full = self._pending >= self._block
         if full:
             self.fold()
@@ -78,7 +78,7 @@ class Counts:
 
     def fold(self) -> None:
         """Count what waits."""
-        fresh: tuple[list[Captured], list[Any], list[Place]] = [], [], []  # made here: a garbage collection must not run under the lock
+        fresh: tuple[list[Captured], list[Kept], list[Place]] = [], [], []  # made here: a garbage collection must not run under the lock
         with self._lock:
             inputs, predictions, segments = self._inputs, self._predictions, self._segments
             self._inputs, self._predictions, self._segments = fresh
@@ -102,7 +102,7 @@ class Counts:
         with self._lock:
             self._values += increments
 
-    def _folded(self, inputs: list[Captured], predictions: list[Any], segments: list[Place]) -> npt.NDArray[np.int64]:
+    def _folded(self, inputs: list[Captured], predictions: list[Kept], segments: list[Place]) -> npt.NDArray[np.int64]:
         """The increments of these rows. A fault is narrowed down to the calls that cause it; only their rows are dropped."""
         try:
             return self.meaning.inputs(inputs) + self.meaning.predictions(predictions, segments)
@@ -121,18 +121,3 @@ class Counts:
         position = next(i for i, attributes in enumerate(series.attributes) if not value or attributes[metric.attributes[-1]] == value)
         increments[series.start + position] = rows
         return increments
-
-
-def rows_of(prediction: Any) -> int:
-    """How many rows a raw prediction seems to be for; of a tuple the first part tells.
-
-    >>> rows_of([0.1, 0.9]), rows_of((np.zeros(3), np.zeros(3))), rows_of(("yes", 0.9))
-    (2, 3, 1)
-    """
-    if isinstance(prediction, tuple) and prediction:
-        return max(1, _length(prediction[0]))
-    return _length(prediction)
-
-
-def _length(prediction: Any) -> int:
-    return len(prediction) if isinstance(prediction, list) or (isinstance(prediction, np.ndarray) and prediction.ndim) else 1

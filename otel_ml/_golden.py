@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import importlib
 import inspect
@@ -13,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otel_ml._arrays import as_numpy
-from otel_ml._heads import heads
-from otel_ml._outputs import as_array
+from otel_ml._reading import AnswerReader, Kept
 from otel_ml._records import nested
 from otel_ml._values import is_missing, is_number, label_of
 from otel_ml.baseline import Golden
@@ -127,25 +127,37 @@ def data_of(golden: Golden) -> Any:
 
 
 def verify(
-    golden: Golden,
-    predict: Callable[[Any], Any],
-    transform: Callable[[Any], Any] | None,
-    tolerance: float,
-    outputs: Sequence[str] = (),
-    *,
-    logits: bool = False,
+    golden: Golden, predict: Callable[[Any], Any], transform: Callable[[Any], Any] | None, tolerance: float, read: AnswerReader
 ) -> Verification:
-    """Give the records to the model, and compare; an exception of the model is part of the result. Of `outputs` the first counts."""
+    """Give the records to the model, and compare; an exception of the model is part of the result. Of several outputs the first counts.
+
+    A model that cannot take the records together is given one after the other.
+    """
     records, found = len(golden.rows), []
     try:
         if transform is not None and golden.transformed is not None:
             made = _matrix(transform(data_of(golden))).tolist()
             found += _differing("features", golden.transformed, made, tolerance)
-        answer = _awaited(predict(data_of(golden)))
-        answers = as_array(heads(answer, outputs)[0] if outputs else answer, logits=logits).tolist()
+        answers = _answers(predict, data_of(golden), read)
     except Exception as error:  # noqa: BLE001 - a model that raises is what verification is to find
         return Verification(records, tuple(found), f"{type(error).__name__}: {error}"[:300])
     return Verification(records, (*found, *_differing("output", golden.expected, answers, tolerance)))
+
+
+def _answers(predict: Callable[[Any], Any], data: Any, read: AnswerReader) -> list[Any]:
+    try:
+        return _predictions(read(_awaited(predict(data)), len(data)))
+    except Exception:
+        if not isinstance(data, list):
+            raise
+        with contextlib.suppress(Exception):  # what was wrong with all of them says more
+            return [prediction for row in data for prediction in _predictions(read(_awaited(predict(row)), 1))]
+        raise
+
+
+def _predictions(kept: Kept) -> list[Any]:
+    first = kept[0] if isinstance(kept, tuple) else kept
+    return [first] if isinstance(first, float) else first.tolist()
 
 
 def _awaited(answer: Any) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import functools
 import inspect
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -16,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml import catalogue as names
-from otel_ml._counts import Counts, rows_of
-from otel_ml._outputs import as_array
+from otel_ml._answers import is_scored
 from otel_ml._pool import Pool
+from otel_ml._reading import rows_of
 from otel_ml._settings import Settings
+from otel_ml._values import label_of
 from otel_ml.errors import ConfigurationError, Fault
-from otel_ml.monitor import monitor_of
+from otel_ml.monitor import Monitor, monitor_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Agree = Callable[[Any, Any], Any]
@@ -95,7 +95,8 @@ class _Runner:
             raise ConfigurationError("otel_ml.shadow", faults)
         self._counts = monitor._counts  # noqa: SLF001
         self._candidate = candidate
-        self._agree = agree or _same_meaning((known or monitor)._counts, self._counts)  # noqa: SLF001
+        self._read = (known or monitor).read_answer
+        self._agree = agree or _same_meaning(known or monitor, monitor)
         self._timeout = timeout
         self._pool = Pool(workers, queue, patience=min(timeout, 2.0))
         weakref.finalize(self, self._pool.stop)
@@ -120,19 +121,19 @@ class _Runner:
                     return
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._counts.guard.fault(error, "handing a call to the shadow")
-        self._count(names.SHADOW_DROPPED, rows_of(answer))
+        self._count(names.SHADOW_DROPPED, self._rows(answer))
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any, deadline: float) -> None:
-        rows = rows_of(answer)
+        rows = self._rows(answer)
         if time.monotonic() > deadline:
             self._count(names.SHADOW_DROPPED, rows)
             return
         try:
             other = self._candidate(*args, **kwargs)
             if inspect.isawaitable(other):
-                other = asyncio.run(_awaited(other))
+                other = _finished(other, deadline - time.monotonic())
         except BaseException:  # noqa: BLE001 - nobody waits for a candidate, whatever it raises
-            self._count(names.SHADOW_ERROR, rows)
+            self._count(names.SHADOW_DROPPED if time.monotonic() > deadline else names.SHADOW_ERROR, rows)
             return
         if time.monotonic() > deadline:
             self._count(names.SHADOW_DROPPED, rows)
@@ -146,17 +147,30 @@ class _Runner:
         self._count(names.SHADOW_AGREE, int(agreed.sum()))
         self._count(names.SHADOW_DISAGREE, int((~agreed).sum()))
 
+    def _rows(self, answer: Any) -> int:
+        """How many rows an answer is for; one where only the user's `agree` can read it."""
+        try:
+            return rows_of(self._read(answer))
+        except Exception:  # noqa: BLE001 - telemetry never breaks a prediction
+            return 1
+
     def _count(self, result: str, rows: int) -> None:
         if rows:
             self._counts.count(names.SHADOW_COMPARISONS, rows, result)
 
 
-async def _awaited(other: Any) -> Any:
-    return await other
+def _finished(other: Awaitable[Any], seconds: float) -> Any:
+    """What a coroutine returns; cancelled when it takes longer, lest it keeps the thread for ever."""
+    import asyncio  # noqa: PLC0415  it takes long to import, and who has a coroutine has it already
+
+    async def within() -> Any:
+        return await asyncio.wait_for(other, seconds)
+
+    return asyncio.run(within())
 
 
-def _same_meaning(primary: Counts, candidate: Counts) -> Agree:
-    """Whether two answers say the same, each understood by its own model's baseline."""
+def _same_meaning(primary: Monitor, candidate: Monitor) -> Agree:
+    """Whether two answers say the same, each understood by its own model's monitor."""
 
     def agree(answer: Any, other: Any) -> npt.NDArray[np.bool_]:
         first, second = _meaning(primary, answer), _meaning(candidate, other)
@@ -173,13 +187,20 @@ def _same_meaning(primary: Counts, candidate: Counts) -> Agree:
     return agree
 
 
-def _meaning(counts: Counts, answer: Any) -> npt.NDArray[Any]:
-    """The predicted class of each row as text, or the predicted number; the answer itself where no baseline explains it."""
-    for outputs in counts.meaning.understand([answer]):
+def _meaning(monitor: Monitor, answer: Any) -> npt.NDArray[Any]:
+    """The predicted class of each row as text, or the predicted number; the answer itself where no baseline explains it.
+
+    A class that the baseline does not know is what it calls itself.
+    """
+    kept = monitor.read_answer(answer)
+    first = np.atleast_1d(kept[0] if isinstance(kept, tuple) else kept)
+    for outputs in monitor._counts.meaning.understand([kept]):  # noqa: SLF001
         if outputs.value is not None:
             return outputs.value
         if outputs.position is not None:
-            known = counts.layout.baseline.classes if counts.layout.baseline is not None else ()
-            classes = np.array([*known, names.MISSING, names.OTHER], dtype=object)
-            return classes[outputs.position]
-    return as_array(answer)
+            known = monitor.baseline.classes if monitor.baseline is not None else ()
+            meant = np.array([*known, names.MISSING, names.OTHER], dtype=object)[outputs.position]
+            for row in np.flatnonzero(outputs.position > len(known)):
+                meant[row] = label_of(first[row][0] if is_scored(first) else first[row])
+            return meant
+    return first

@@ -13,6 +13,7 @@ from otel_ml._counts import Counts
 from otel_ml._events import PredictionEvents, meaning_of
 from otel_ml._ids import TRACE, Source, announce, current_prediction_ids, ids_of, of_trace
 from otel_ml._outputs import Outputs
+from otel_ml._reading import Kept
 
 if TYPE_CHECKING:
     from otel_ml._calls import Call
@@ -30,8 +31,8 @@ class Telling:
         self._fallback = fallback
         self._judges = abstain is not None and reads_answers(abstain)
 
-    def __call__(self, call: Call, kept: Any) -> None:
-        """Tell of a call whose answer was `kept`; what comes of it is set on the call."""
+    def __call__(self, call: Call, kept: Kept | None) -> None:
+        """Tell of a call of whose answer this was kept, None where it means nothing; what comes of it is set on the call."""
         traced = call.span.is_recording()
         if self._abstain is None and self._events is None and not traced:
             return
@@ -44,15 +45,15 @@ class Telling:
             self._withhold(call, outputs or Outputs(), rows)
         if traced and rows == 1 and outputs is not None:
             call.meaning = meaning_of(outputs, 0, self._baseline)
-        if self._events is not None:
+        if self._events is not None and kept is not None:
             call.prediction_ids = ids = self._ids_of(call, rows)
             announce(ids)
             sampled = self._events.sampled(ids)
             if sampled:
                 self._events.send(ids, sampled, outputs or self._understood(kept), call)
 
-    def _understood(self, kept: Any) -> Outputs:
-        return next(iter(self._counts.meaning.understand([kept])), Outputs())
+    def _understood(self, kept: Kept | None) -> Outputs:
+        return Outputs() if kept is None else next(iter(self._counts.meaning.understand([kept])), Outputs())
 
     def _ids_of(self, call: Call, rows: int) -> list[str]:
         """Given, of the trace, or new ones; a shadow takes those of the primary, so that outcomes find both."""
@@ -79,17 +80,15 @@ class Telling:
             self._counts.guard.fault(fault, "abstaining")
 
 
-def rows_at_sight(kept: Any) -> int | None:
-    """The rows of an answer that is plainly one number or text, or one of them a row; None where it must be understood first.
+def rows_at_sight(kept: Kept | None) -> int | None:
+    """The rows of predictions that are plainly one number or text a row; None where they must be understood first.
 
-    >>> rows_at_sight(0.5), rows_at_sight(np.zeros(3)), rows_at_sight(["yes", "no"]), rows_at_sight(np.zeros((3, 2)))
-    (1, 3, 2, None)
+    >>> rows_at_sight(0.5), rows_at_sight(np.zeros(3)), rows_at_sight(np.zeros((3, 2)))
+    (1, 3, None)
     """
-    if type(kept) in (float, int, str):
-        return 1
     if isinstance(kept, np.ndarray):
         return kept.size if kept.ndim < 2 else None
-    return len(kept) if isinstance(kept, list) and kept and type(kept[0]) in (float, int, str) else None
+    return 1 if type(kept) is float else None
 
 
 def _rows_of(outputs: Outputs, call: Call) -> int:

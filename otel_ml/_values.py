@@ -47,10 +47,17 @@ def label_of(value: Any) -> str:
     elif isinstance(value, bytes):
         text = value[: 4 * MAX_LABEL].decode("utf-8", "replace")
     else:
-        text = str(value)
+        text = _text_of(value)
     if len(text) > MAX_LABEL:
         text = text[: MAX_LABEL - 1] + "…"
     return text if text.isascii() else text.encode("utf-8", "replace").decode()  # a lone surrogate could not be exported
+
+
+def _text_of(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - an int of many digits has no text, and a user's __str__ may raise anything
+        return type(value).__name__
 
 
 def is_number(value: Any) -> bool:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
@@ -19,9 +18,8 @@ from opentelemetry.trace import TracerProvider
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
 from otel_ml._abstain import Policy
-from otel_ml._answers import of_row
 from otel_ml._calls import Call, Stream
-from otel_ml._capture import Captured, Unsupported, copied
+from otel_ml._capture import Captured, Unsupported
 from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
 from otel_ml._emit import emitter_for
@@ -30,13 +28,12 @@ from otel_ml._events import PredictionEvents
 from otel_ml._gate import INVALID, gate_faults, gate_for
 from otel_ml._golden import Verification, verify
 from otel_ml._guard import Guard, error_type
-from otel_ml._heads import heads
 from otel_ml._identity import faults_of_role, identity
 from otel_ml._ids import Given, IdPicker, id_picker
 from otel_ml._ids import Source as IdSource
 from otel_ml._layout import Layout
-from otel_ml._outputs import as_array
 from otel_ml._pick import Inputs, Picker, input_picker
+from otel_ml._reading import AnswerReader, Kept
 from otel_ml._segment import Place, Segments, Source
 from otel_ml._settings import Settings
 from otel_ml._spans import Mode, Spans
@@ -48,6 +45,9 @@ from otel_ml.baseline import Baseline
 from otel_ml.errors import ConfigurationError, Fault
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OF_THIS_PROCESS = ("self", "baseline", "meter_provider", "logger_provider", "tracer_provider")
+"""Arguments of a monitor that another process is not given as they are."""
 
 
 class Monitor:
@@ -79,14 +79,6 @@ class Monitor:
     2
     """
 
-    _options: dict[str, Any]
-
-    def __new__(cls, *_: Any, **options: Any) -> Monitor:  # noqa: PYI034 - typing.Self is younger than Python 3.10
-        """Remember the options, for a copy in another process."""
-        self = super().__new__(cls)
-        self._options = options
-        return self
-
     def __init__(
         self,
         baseline: str | Path | Baseline | None = None,
@@ -111,6 +103,7 @@ class Monitor:
         logger_provider: LoggerProvider | None = None,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
+        self._options = {name: value for name, value in locals().items() if name not in _OF_THIS_PROCESS}
         settings = Settings.from_environment()
         self.baseline = Baseline.load(baseline) if isinstance(baseline, str | Path) else baseline
         faults = [
@@ -135,10 +128,9 @@ class Monitor:
         looked_at = self._gate is not None or self._reads_input
         self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else (), looked_at=looked_at)
         self._inputs = inputs
-        self._output = output
-        self._classes = len(self.baseline.classes) if self.baseline is not None and self.baseline.confidence is not None else 0
-        self._outputs = self.baseline.output_names if self.baseline is not None else ()
-        self._logits = self.baseline is not None and self.baseline.logits
+        self.read_answer = AnswerReader(self.baseline, output)
+        self._understands = self.baseline is not None and self.baseline.prediction is not None
+        self._reads_floats = self._understands and output is None and not (self.baseline and self.baseline.output_names)
         self._attributes = layout.model_attributes
         self._ids = prediction_ids
         self._abstain = abstain
@@ -156,8 +148,7 @@ class Monitor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process it is made again, counts from 0 and reports to the global providers there."""
-        options = {name: value for name, value in self._options.items() if name != "baseline" and not name.endswith("_provider")}
-        return partial(type(self), self.baseline, **options), ()
+        return partial(type(self), self.baseline, **self._options), ()
 
     def __deepcopy__(self, _: Any) -> Monitor:
         """A copy of a service counts with the monitor of its original."""
@@ -191,7 +182,7 @@ class Monitor:
         golden = self.baseline.golden if self.baseline is not None else None
         if golden is None:
             raise ConfigurationError("the monitor", [Fault("golden", "records are none", "build the baseline with golden=24")])
-        found = verify(golden, _unmonitored(predict), transform, tolerance, self._outputs, logits=self._logits)
+        found = verify(golden, _unmonitored(predict), transform, tolerance, self.read_answer)
         failed = found.records if found.error is not None else 0
         mismatched = found.records - found.matches - failed
         self._owners.verified = dict(zip(names.VERIFICATION_RESULTS, (found.matches, mismatched, failed), strict=True))
@@ -277,29 +268,26 @@ class Monitor:
 
     def _answered(self, call: Call) -> None:
         """Count the input and a prediction, and do with the prediction what was asked for."""
-        kept = self._kept(call)
+        answer = call.prediction
+        kept = answer if type(answer) is float and self._reads_floats else self._kept(call)
         self._counts.add(call.captured, kept, call.segment)
-        if self._telling is not None and kept is not None:
+        if self._telling is not None and call.prediction is not None:
             self._telling(call, kept)
 
-    def _kept(self, call: Call) -> Any:
-        """What is counted of an answer, safe from a caller who changes it."""
+    def _kept(self, call: Call) -> Kept | None:
+        """What is counted of an answer; None where there is none yet, or none that can be read."""
+        answer = call.prediction
+        if not self._understands or answer is None or hasattr(type(answer), "__next__"):
+            return None
         try:
-            if hasattr(type(call.prediction), "__next__"):
-                return None
-            prediction = call.prediction if self._output is None else self._output(call.prediction)
-            if self._outputs:
-                return None if prediction is None else tuple(map(copied, heads(prediction, self._outputs)))
-            if type(prediction) is float:
-                return prediction
-            if not isinstance(prediction, np.ndarray) and hasattr(prediction, "logits"):
-                return as_array(prediction, logits=self._logits)
-            one = call.captured is not None and call.captured.size == 1
-            return copied(of_row(prediction, self._classes, logits=self._logits) if one else prediction)
+            return self.read_answer(answer, call.captured.size if call.captured is not None else 0)
+        except Unsupported as error:
+            self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
+            self._guard.fault(error, "reading the prediction")
         except Exception as fault:  # noqa: BLE001 - the input counts even where the prediction cannot be read
             self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(fault, "reading the prediction")
-            return None
+        return None
 
 
 def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Callable[[Function], Function]:

@@ -15,7 +15,7 @@ from otel_ml._calls import Call
 from otel_ml._guard import Guard
 from otel_ml._settings import Settings
 from otel_ml.instrumentation._config import Facts
-from otel_ml.instrumentation._models import Models, columns_of, rows_only
+from otel_ml.instrumentation._models import Models, columns_of
 from otel_ml.monitor import Monitor, monitor_of
 
 _ANY: Final = (("", "", ""),)
@@ -168,7 +168,7 @@ class Hooks:
             if not counts:
                 return None
             monitor = watch.monitor
-            return monitor, monitor.observe(rows_only(data) if monitor.baseline is None else framework.read(data))
+            return monitor, monitor.observe(data if monitor.baseline is None else framework.read(data))
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(error, "reading a call")
             return None

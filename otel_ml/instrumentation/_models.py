@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from otel_ml._guard import OTHER_ERROR, logger
 from otel_ml.errors import ConfigurationError, Fault, FaultsError
 from otel_ml.instrumentation._config import BASELINE, MODELS, Entry, Facts, read
@@ -92,28 +90,6 @@ def models_of(providers: Mapping[str, Any], environment: Mapping[str, str] = os.
     if models is None:
         models = _shared[key] = Models(read(environment), providers)
     return models
-
-
-def rows_only(data: Any) -> np.ndarray[Any, Any]:
-    """Stands for the input of a model without a baseline: as many rows, and nothing in them.
-
-    >>> rows_only([[1.0, 2.0], [3.0, 4.0]]).shape, rows_only({"age": [1, 2, 3]}).shape, rows_only("text").shape
-    ((2, 0), (3, 0), (1, 0))
-    """
-    return np.empty((_rows(data), 0))
-
-
-def _rows(data: Any) -> int:
-    if isinstance(data, Mapping):
-        return _rows(next(iter(data.values()), ()))
-    if isinstance(data, str | bytes):
-        return 1
-    shape = getattr(data, "shape", None)
-    if shape is not None:
-        return int(shape[0]) if len(shape) else 1
-    if hasattr(data, "num_row"):
-        return int(data.num_row())
-    return len(data) if hasattr(data, "__len__") else 1
 
 
 def columns_of(data: Any) -> int | None:

@@ -83,6 +83,7 @@ LEVELS = [
         "_derive",
         "_golden",
         "_layout",
+        "_reading",
         "_rules",
         "_runs",
     },

@@ -1,9 +1,11 @@
 """Whatever a model is given, its prediction goes out: a fault is counted, logged once, and raised only in strict mode."""
 
+import copy
 import dataclasses
 import gc
 import logging
 import signal
+import tracemalloc
 import warnings
 from contextvars import Context
 
@@ -68,8 +70,6 @@ UNREADABLE = {
     "ragged": [[1.0, 2.0], [3.0]],
     "mixed": [{"age": 1, "visits": 2}, 3],
     "columns of two lengths": {"age": [1, 2], "visits": [1]},
-    "a column and a number": {"age": [1, 2], "visits": 1},
-    "a column and a word": {"age": [1, 2], "visits": "ab"},
     "hostile rows": [Hostile(), Hostile(), Hostile()],
 }
 
@@ -133,14 +133,57 @@ def test_a_strange_category_still_counts_as_a_row(baseline, value, counted):
     assert (found.rows, found.errors, found.features["plan"]["__other__"]) == (1, {}, 1)
 
 
-def test_a_row_that_cannot_be_counted_does_not_take_others_with_it(baseline):
+def test_a_value_that_cannot_be_read_is_an_unknown_one(baseline):
     monitor = Monitor(baseline)
-    predict = monitor.wrap(lambda _: None)
     row = {"age": 40.0, "visits": 1, "plan": "pro", "active": True}
-    for plan in ["pro", Hostile(), "pro"]:
-        predict([row | {"plan": plan}])
+    monitor.wrap(lambda _: None)([row | {"plan": plan} for plan in ("pro", Hostile(), 10**5000)])
     found = testing.collect(monitor)
-    assert (found.rows, found.dropped["error"], found.errors) == (2, 1, {"RuntimeError": 1})
+    assert (found.rows, found.errors) == (3, {})
+    assert (found.features["plan"]["pro"], found.features["plan"]["__other__"]) == (1, 2)
+
+
+def test_a_prediction_that_cannot_be_counted_does_not_take_others_with_it(numeric):
+    monitor = Monitor(numeric)
+    for answer in ([[0.1, 0.9]], [[0.1, 0.2, 0.7]], [[0.1, 0.9]]):
+        monitor.wrap(lambda _, answer=answer: answer)([{"age": 40.0, "visits": 1}])
+    found = testing.collect(monitor)
+    assert (found.rows, found.predictions["yes"], found.dropped["error"], found.errors) == (3, 2, 1, {"ValueError": 1})
+
+
+LARGE = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ({"age": 40.0, "visits": 1}, LARGE),
+        ({"age": 40.0, "visits": 1}, [LARGE]),
+        ({"age": 40.0, "visits": 1}, np.zeros((1, 250_000))),
+        ({"age": 40.0, "visits": LARGE}, 0.5),
+        ({"age": 40.0, "visits": bytearray(1_000_000)}, 0.5),
+    ],
+    ids=["text answer", "text answers", "image answer", "text value", "object value"],
+)
+def test_large_values_do_not_pile_up_until_they_are_counted(numeric, row, answer):
+    predict = Monitor(numeric).wrap(lambda _: copy.copy(answer))
+    tracemalloc.start()
+    try:
+        for _ in range(40):
+            predict(copy.deepcopy(row))
+        assert tracemalloc.get_traced_memory()[0] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_without_a_baseline_no_answer_is_kept():
+    predict = Monitor(model="segmentation", version="1").wrap(lambda _: np.zeros(250_000))
+    tracemalloc.start()
+    try:
+        for _ in range(40):
+            predict([[1.0]])
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_prediction_that_cannot_be_copied_does_not_take_its_input_with_it(numeric, counted):

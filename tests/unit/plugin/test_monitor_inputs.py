@@ -1,10 +1,13 @@
 """Whatever form the input has, the same values fall into the same bins."""
 
+from collections import deque
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy import sparse
 
 from otel_ml import Baseline, Monitor, testing
 
@@ -198,3 +201,61 @@ def test_without_a_baseline_rows_are_counted():
     predict({"a": 1})
     predict(pd.DataFrame({"a": [1, 2]}))
     assert testing.collect(monitor).rows == 6
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        ("a text", 1),
+        (b"bytes", 1),
+        (1.5, 1),
+        (None, 1),
+        (object(), 1),
+        (np.zeros(4), 1),
+        (np.zeros((8, 3, 4, 4)), 8),
+        ([1.0, 2.0], 1),
+        (["a", "b", "c"], 3),
+        ([[1.0], [2.0]], 2),
+        ({"a": [1, 2, 3]}, 3),
+        ({"a": 1.0}, 1),
+        (pl.DataFrame({"a": [1, 2]}), 2),
+        (pa.table({"a": [1, 2]}), 2),
+        (sparse.csr_matrix(np.eye(5)), 5),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, int) else "",
+)
+def test_without_a_baseline_rows_are_counted_whatever_the_input_is(data, rows, monkeypatch):
+    monkeypatch.setenv("OTEL_ML_STRICT", "1")
+    monitor = Monitor(model="anything", version="1")
+    monitor.wrap(lambda _: None)(data)
+    assert testing.collect(monitor).rows == rows
+
+
+@pytest.mark.parametrize("value", [0.1, np.float64(0.1), np.array(0.1)], ids=["float", "numpy", "0-d"])
+def test_a_model_of_one_feature_takes_the_bare_value(value, counted):
+    baseline = Baseline.from_data({"amount": np.arange(100.0)}, model="one", version="1")
+    found = counted(baseline, value)
+    assert (found.rows, found.dropped["unsupported"], found.violations["amount"]["type"]) == (1, 0, 0)
+
+
+def test_a_value_beside_columns_holds_for_every_row(numeric, counted):
+    found = counted(numeric, {"age": (40.0, 41.0), "visits": 1})
+    assert (found.rows, sum(found.features["visits"].values()), found.errors) == (2, 2, {})
+
+
+@pytest.mark.parametrize(
+    "frame", [pd.DataFrame, lambda array: pd.DataFrame(array, columns=["a", "b"]), lambda a: pl.DataFrame(a, ["a", "b"])]
+)
+def test_columns_that_were_only_numbered_are_told_by_their_position(frame, counted):
+    data = np.random.default_rng(0).normal(size=(300, 2))
+    found = counted(Baseline.from_data(data, model="numbered", version="1"), frame(data))
+    assert found.rows == 300
+    assert {kind: count for kinds in found.violations.values() for kind, count in kinds.items() if count and "column" in kind} == {}
+
+
+def test_rows_of_a_frame_are_told_by_name_and_sequences_of_all_kinds_are_rows(train, numeric, counted):
+    turned = train[["visits", "age"]].head(3)
+    expected = counted(numeric, train[["age", "visits"]].head(3)).features
+    assert counted(numeric, [turned.iloc[0], turned.iloc[1], turned.iloc[2]]).features == expected
+    assert counted(numeric, deque(turned.to_dict("records"))).features == expected
+    assert counted(numeric, np.array(turned.to_dict("records"), dtype=object)).features == expected

@@ -1,5 +1,8 @@
 """What a model answers is counted per class or interval, and its confidence where it shows one."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -41,7 +44,7 @@ def nonzero(counts):
         (pa.array(["yes", None]), {"yes": 1, "__missing__": 1}, 0),
         (pd.Series(["yes", "no"], dtype="category"), {"yes": 1, "no": 1}, 0),
         (["x" * 1_000_000, "yes"], {"yes": 1, "__other__": 1}, 0),
-        ({"score": 0.3}, {"__other__": 1}, 0),
+        ({"score": 0.3}, {"no": 1}, 1),
         ([], {}, 0),
         (np.empty((0, 2)), {}, 0),
         (None, {}, 0),
@@ -108,3 +111,63 @@ def test_an_answer_that_is_changed_later_was_counted_as_given(numeric):
         predict(answer)
         answer[:] = 0.9 if not isinstance(answer, list) else [0.9, 0.9]
     assert nonzero(testing.collect(monitor).predictions) == {"no": 6}
+
+
+class Answer(NamedTuple):
+    label: str
+    score: float
+
+
+@dataclass
+class Said:
+    prediction: int
+    probability: float
+
+
+@pytest.mark.parametrize(
+    ("prediction", "expected"),
+    [
+        ((1, 0.9), {"1": 1}),
+        ((np.int64(0), np.float32(0.9)), {"0": 1}),
+        ([(1, 0.9), (0, 0.8)], {"1": 1, "0": 1}),
+        ((np.array([1, 0]), np.array([0.9, 0.8])), {"1": 1, "0": 1}),
+        ({"label": 1, "score": 0.9}, {"1": 1}),
+        (Said(0, 0.9), {"0": 1}),
+        ([Said(0, 0.9), Said(1, 0.7)], {"1": 1, "0": 1}),
+        (Answer("1", 0.9), {"1": 1}),
+        ({"probability": 0.7}, {"1": 1}),
+        ([{"probability": 0.7}, {"probability": 0.1}], {"1": 1, "0": 1}),
+        ({"0": 0.2, "1": 0.8}, {"1": 1}),
+        ({1: 0.2, 0: 0.8}, {"0": 1}),
+        ([{"0": 0.2, "1": 0.8}], {"1": 1}),
+        (pd.DataFrame({1: [0.2], 0: [0.8]}), {"0": 1}),
+    ],
+    ids=repr,
+)
+def test_labels_with_scores_and_named_probabilities_are_understood(prediction, expected, counted):
+    score = np.linspace(0, 1, 200)
+    baseline = Baseline.from_data({"a": score}, model="scored", version="1", predictions=score, labels=score > 0.5, classes=[0, 1])
+    found = counted(baseline, [{"a": 0.5}] * sum(expected.values()), prediction)
+    assert nonzero(found.predictions) == expected
+    assert sum(found.confidences.values()) == sum(expected.values())
+
+
+@pytest.mark.parametrize("prediction", [{"risk": 0.7, "reason": "age"}, ("yes", 0.9, {"more": 1}), object()], ids=repr)
+def test_an_answer_that_means_nothing_is_dropped_and_told_with_the_mend(numeric, prediction, counted, caplog):
+    found = counted(numeric, DATA[:1], prediction)
+    assert (found.rows, nonzero(found.predictions), found.dropped["unsupported"]) == (1, {}, 1 if not isinstance(prediction, tuple) else 3)
+    assert "give output=" in caplog.text
+
+
+@pytest.mark.parametrize("change", [lambda answer: answer.update(label="no"), lambda answer: answer.clear()])
+def test_an_answer_is_counted_as_it_was_when_it_was_given(numeric, change):
+    monitor = Monitor(numeric)
+    change(monitor.wrap(lambda _: {"label": "yes", "score": 0.9})(DATA[:1]))
+    assert nonzero(testing.collect(monitor).predictions) == {"yes": 1}
+
+
+def test_nested_answers_may_be_used_again(numeric):
+    monitor, buffer = Monitor(numeric), np.array([0.1, 0.9])
+    monitor.wrap(lambda _: [buffer])(DATA[:1])
+    buffer[:] = 0.9, 0.1
+    assert nonzero(testing.collect(monitor).predictions) == {"yes": 1}

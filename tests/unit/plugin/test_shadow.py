@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 import threading
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -20,19 +21,21 @@ InMemoryExporter = getattr(export, "InMemoryLogRecordExporter", None) or export.
 ROWS = [{"age": 40.0, "visits": 1}, {"age": 50.0, "visits": 2}]
 
 
+def compared(monitor):
+    """How many comparisons with this candidate came to what, so far."""
+    counts = monitor._counts
+    series = counts.layout.series[SHADOW_COMPARISONS]
+    values = counts.read()[series.start : series.stop].tolist()
+    return {attributes[SHADOW_RESULT]: value for attributes, value in zip(series.attributes, values, strict=True) if value}
+
+
 @pytest.fixture
 def watching(numeric, request):
     """A monitor of the candidate, version 4, and what it has compared so far."""
     monitor = Monitor(dataclasses.replace(numeric, model=request.node.name, version="4"), role="shadow")
 
-    def results():
-        counts = monitor._counts
-        series = counts.layout.series[SHADOW_COMPARISONS]
-        values = counts.read()[series.start : series.stop].tolist()
-        return {attributes[SHADOW_RESULT]: value for attributes, value in zip(series.attributes, values, strict=True) if value}
-
     def soon(expected):
-        eventually(lambda: results() == expected, lambda: f"{results()} is not {expected}")
+        eventually(lambda: compared(monitor) == expected, lambda: f"{compared(monitor)} is not {expected}")
 
     monitor.soon = soon
     return monitor
@@ -47,13 +50,24 @@ def watching(numeric, request):
         (np.array([0.1, 0.9]), ["yes", "no"], {"disagree": 2}),
         ([0.1, 0.9], [0.1], {"error": 2}),
         ([0.1, 0.9], None, {"error": 2}),
+        (["new", "gone"], ["new", "odd"], {"agree": 1, "disagree": 1}),
+        ({"label": "yes", "score": 0.9}, {"label": "no", "score": 0.9}, {"disagree": 1}),
+        ({"risk": 0.9, "n": 1}, {"risk": 0.9, "n": 1}, {"error": 1}),
     ],
-    ids=["scores", "columns", "labels", "other labels", "other length", "nothing"],
+    ids=["scores", "columns", "labels", "other labels", "other length", "nothing", "unknown labels", "pairs", "meaningless"],
 )
 def test_rows_agree_that_mean_the_same_class(watching, answer, other, expected):
     predict = shadow(lambda _: answer, watching.wrap(lambda _: other))
     assert predict(ROWS) is answer
     watching.soon(expected)
+
+
+def test_answers_are_compared_as_their_monitors_read_them(numeric, request):
+    watched = [dataclasses.replace(numeric, model=request.node.name, version=version) for version in ("5", "6")]
+    primary, candidate = Monitor(watched[0], output=itemgetter("a")), Monitor(watched[1], output=itemgetter("b"), role="shadow")
+    predict = shadow(primary.wrap(lambda _: {"a": [0.1, 0.9], "n": 2}), candidate.wrap(lambda _: {"b": [0.9, 0.8], "n": 2}))
+    predict(ROWS)
+    eventually(lambda: compared(candidate) == {"agree": 1, "disagree": 1}, lambda: compared(candidate))
 
 
 def test_numbers_agree_within_one_percent(request):

@@ -173,6 +173,19 @@ def test_a_monitored_function_is_verified_without_its_monitor(sums, method):
     assert testing.collect(monitor).verifications == {"match": 5, "mismatch": 0, "error": 0}
 
 
+def test_answers_are_compared_as_the_monitor_reads_them(sums):
+    monitor = Monitor(sums, output=lambda answer: answer["sums"])
+    assert monitor.verify(lambda rows: {"sums": rows.sum(axis=1).tolist(), "n": len(rows)}).ok
+
+
+def test_a_model_that_takes_one_row_at_a_time_is_given_them_one_by_one():
+    rows = [{"a": float(a), "b": 2.0} for a in range(20)]
+    baseline = Baseline.from_data(rows, model="single", version="1", predictions=[row["a"] * 2 for row in rows], golden=5)
+    assert Monitor(baseline).verify(lambda row: row["a"] * row["b"]).ok
+    wrong = Monitor(baseline).verify(lambda row: row["a"] * row["c"])
+    assert wrong.error.startswith("TypeError")
+
+
 def test_the_last_verification_counts_and_none_is_no_verification(sums):
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
