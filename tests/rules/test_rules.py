@@ -55,7 +55,7 @@ def test_every_alert_has_a_story_with_all_its_states(name):
 def test_the_stories_cover_each_problem_of_the_monitor():
     text = (ROOT / "tests" / "rules" / "ModelMonitorUnhealthy.yaml").read_text(encoding="utf-8")
     problems = {alert.labels["ml_problem"] for alert in ALERTS if alert.name == "ModelMonitorUnhealthy"}
-    assert len(problems) == 11
+    assert len(problems) == 12
     assert all(f'alertstate="firing", ml_problem="{problem}"' in text for problem in problems)
 
 

@@ -26,11 +26,13 @@ LABELS = {
 }
 OF_PROMETHEUS = {
     "up": {"job", "instance"},
+    "prometheus_rule_evaluation_failures_total": {"rule_group"},
+    "prometheus_rule_group_iterations_missed_total": {"rule_group"},
     "ALERTS": {"alertname", "alertstate", "severity", "category", "ml_model_name", "ml_model_version"},
 }
 OVERFLOWING = {("otel_metric_overflow", "true")}
 """A series of the SDK's own, of which there is one for any metric."""
-OF_SCRAPES = {"job", "instance", "exported_job", "le"}
+OF_SCRAPES = {"job", "instance", "exported_job", "rule_group", "le"}
 RULES = [rule for text in render("rules", Knobs()).values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 OF_RECORDS = {"ml_model_name", "ml_model_version", "ml_feature_name", "ml_signal", "window", "reference"}

@@ -18,7 +18,7 @@ CATEGORY = "monitor"
 def monitor(queries: Queries) -> Group:
     """The monitor itself, without which no other alert can be trusted."""
     of_models = (_baseline, _old, _dropped, _errors, _mismatch, _objective)
-    of_pack = (_overflow, _stale, _failed, _source, _unusable, _refused, _turned_away, _full)
+    of_pack = (_overflow, _stale, _failed, _source, _unusable, _refused, _turned_away, _full, _unevaluated)
     alerts = tuple(alert(queries) for alert in (*of_models, *of_pack))
     return Group(CATEGORY, "Can the other alerts be trusted?", ((_watchdog(),) if queries.knobs.watchdog else ()) + alerts)
 
@@ -285,5 +285,26 @@ def _full(queries: Queries) -> Alert:
             f"(limit {queries.knobs.store_ratio:.0%}). When it is full, more are refused."
         ),
         action="Keep less (`retention`), send a sample of the predictions, or raise `limits.stored` where the disk has room.",
+        of_pack=True,
+    )
+
+
+def _unevaluated(queries: Queries) -> Alert:
+    """Needs a Prometheus that scrapes itself; another must watch the group that this rule is in."""
+    window = queries.knobs.short_window
+
+    def increase(metric: str) -> str:
+        return f'sum by (rule_group) (increase({metric}{{rule_group=~".*;otel-ml-.*"}}[{window}])) > 0'
+
+    failed, missed = (increase(f"prometheus_rule_{what}_total") for what in ("evaluation_failures", "group_iterations_missed"))
+    return _problem(
+        "rule_failures",
+        expr=f"{failed}\nor on (rule_group)\n  {missed}",
+        summary="Rules of the pack fail or are left out",
+        description=(
+            f"Prometheus failed to evaluate, or left out for want of time, rules of group {label('rule_group')} {value(COUNT)} times over "
+            f"{window} (limit 0). Alerts of the group may stay silent, and sums over its recordings have gaps."
+        ),
+        action="Read the error beside the rule on Prometheus' page of rules; if evaluations are left out, give Prometheus more CPU.",
         of_pack=True,
     )

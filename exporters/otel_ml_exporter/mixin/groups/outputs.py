@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
+from otel_ml_exporter.mixin.durations import scaled
 from otel_ml_exporter.mixin.groups.heads import output_shifted
 from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, over, past
@@ -14,6 +15,8 @@ from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, NUMBER, PER
 CATEGORY = "output"
 BEYOND = f'{BIN}=~".*, inf]"'
 """The last interval: of outlier scores and of energies the one that 0.1 % of the baseline's rows are in."""
+DAYS = 7
+"""Long windows for which a collapse is remembered where no baseline tells what is usual."""
 USUAL = "model_version:ml_prediction_top_answer:usual_ratio"
 
 
@@ -100,11 +103,16 @@ def _top_answer(answers: Share, window: str) -> tuple[Recording, Recording]:
 
 
 def _usual(answers: Share) -> Recording:
-    """How common the commonest answer is when all is well: in the baseline, or where there is none, a long window ago."""
+    """How common the commonest answer is when all is well.
+
+    The baseline tells; where there is none, the best of the last days at this time, so that a collapse is not usual a day later.
+    """
     queries = answers.queries
     baseline = queries.series(names.BASELINE_BIN_RATIO, equal(SIGNAL, names.SIGNAL_PREDICTION))
-    before = f"{answers.ratio(queries.knobs.short_window)} offset {queries.knobs.long_window}"
-    return Recording(USUAL, f"max by ({MODEL_VERSION}) ({baseline})\nor on ({MODEL_VERSION})\n  {before}")
+    ages = [scaled(queries.knobs.long_window, days) for days in range(1, DAYS + 1)]
+    before = [f'label_replace({answers.ratio(queries.knobs.short_window)} offset {age}, "age", "{age}", "", "")' for age in ages]
+    best = f"min by ({MODEL_VERSION}) (\n      " + "\n    or\n      ".join(before) + "\n  )"
+    return Recording(USUAL, f"max by ({MODEL_VERSION}) ({baseline})\nor on ({MODEL_VERSION})\n  {best}")
 
 
 def _collapsed(answers: Share) -> Alert:
