@@ -21,7 +21,7 @@ from aiosmtpd.controller import Controller
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
 from otel_ml_exporter.mixin.rules import groups
-from support import eventually, free_port
+from support import eventually, free_port, running_alertmanager
 
 pytestmark = pytest.mark.e2e
 
@@ -346,6 +346,31 @@ def test_a_missing_label_mutes_nobody_elses_alerts(alertmanager):
     time.sleep(0.5)
     found = alertmanager.get("/api/v2/alerts", params={"filter": ['alertname="DiskFull"']}).json()
     assert found[0]["status"]["state"] == "active"
+
+
+def test_an_environment_that_is_down_mutes_itself_alone(tmp_path):
+    config = yaml.safe_load(render("alertmanager", Knobs(pace=0.01, group_labels=["namespace"], prefix="Risk"))[CONFIG])
+    with running_alertmanager(tmp_path, config) as url, httpx.Client(base_url=url, timeout=5) as client:
+        down = alert("ModelServiceDown", "churn", alertname="RiskServiceDown", namespace="staging")
+        drifts = [alert("ModelFeatureDrift", "churn", alertname="RiskFeatureDrift", namespace=place) for place in ("staging", "prod")]
+        post(client, down, *drifts)
+
+        def states():
+            found = client.get("/api/v2/alerts", params={"filter": 'alertname="RiskFeatureDrift"'}).json()
+            return {each["labels"]["namespace"]: each["status"]["state"] for each in found}
+
+        eventually(lambda: states() == {"staging": "suppressed", "prod": "active"}, states)
+
+
+@pytest.mark.parametrize(
+    ("severities", "receiver"), [({}, "pagerduty"), ({"ModelServiceDown": "warning"}, "slack"), ({"critical": "page"}, "pagerduty")]
+)
+def test_who_is_told_follows_the_severities_of_the_site(severities, receiver, tmp_path):
+    knobs = Knobs(severities=severities)
+    write(render("alertmanager", knobs), tmp_path)
+    rule = ALERTS["ModelServiceDown"].render(knobs)
+    labels = [f"{name}={value}" for name, value in {**rule["labels"], "alertname": rule["alert"], "ml_model_name": "churn"}.items()]
+    amtool("config", "routes", "test", f"--config.file={tmp_path / CONFIG}", f"--verify.receivers={receiver}", *labels)
 
 
 def amtool(*arguments):
