@@ -19,8 +19,8 @@ pytestmark = pytest.mark.e2e
 
 KNOBS = Knobs(
     short_window="4s",
-    middle_window="6s",
-    long_window="10s",
+    middle_window="8s",
+    long_window="12s",
     score_interval="1s",
     scrape_interval="200ms",
     minimum_samples=200,
@@ -172,9 +172,10 @@ def ask(client, query, at):
 @pytest.fixture(scope="module")
 def recorded(prometheus):
     """What one evaluation recorded after the long window was full: label sets and values by record."""
-    filled = f"count_over_time(model_version_quantity_bin:ml_observations:increase_step[{KNOBS.long_window}])"
-    eventually(lambda: any(value >= 10 for _, value in ask(prometheus, filled, time.time())), lambda: "nothing is recorded")
-    time.sleep(4)  # the first increases, of a Prometheus that just began to scrape, leave the window
+    parts = "count_over_time(model_version_quantity_bin:ml_observations:increase_part[1m])"
+    full = 5  # three make the long window; the first ones are of a Prometheus that just began to scrape
+    eventually(lambda: any(value >= full for _, value in ask(prometheus, parts, time.time())), lambda: "nothing is recorded")
+    time.sleep(2)
     found = defaultdict(list)
     for labels, value in ask(prometheus, '{__name__=~"model_version.*"}', time.time() - 1.5):
         found[labels.pop("__name__")].append((labels, value))
@@ -191,11 +192,16 @@ def window_counts(recorded, model, signal, feature, window):
 
 
 def score(recorded, metric, model, window, *, feature="", **others):
-    """One recorded score, by the exporter's labels; None when it is absent."""
+    """One score as it is published, by the exporter's labels; None when it is absent."""
     level = "model_version_feature" if feature else "model_version"
     wanted = {"ml_model_name": model, "ml_model_version": "3", "window": window, **others}
     wanted |= {"ml_feature_name": feature} if feature else {}
-    values = [value for labels, value in recorded[f"{level}:{metric.prometheus}:promql"] if labels == wanted]
+    return only(recorded[f"{level}:{metric.prometheus}:promql"], wanted)
+
+
+def only(recorded, wanted):
+    """The value of the one series that has these labels, and perhaps more; None when there is none."""
+    values = [value for labels, value in recorded if labels.items() >= wanted.items()]
     assert len(values) < 2
     return values[0] if values else None
 
@@ -217,9 +223,8 @@ def test_psi_and_its_noise_floor_are_those_of_the_library(recorded, model, signa
     assert counted.keys() == expected.keys()
     noise = NOISE.get((signal, feature), {})
     psi = stats.psi(list(expected.values()), [counted[label] for label in expected], alpha=ALPHA, **noise)
-    value, floor = (
-        score(recorded, metric, model, window, feature=feature, reference=names.REFERENCE_BASELINE) for metric in METRICS[signal]
-    )
+    wanted = {"ml_model_name": model, "ml_signal": signal} | ({"ml_feature_name": feature} if feature else {})
+    value, floor = (only(recorded[f"model_version_quantity:{name}:window{window}"], wanted) for name in ("ml_psi", "ml_psi_noise_floor"))
     assert value == pytest.approx(psi.value, abs=1e-9)
     assert floor == pytest.approx(psi.noise_floor, rel=1e-9)
 
@@ -242,8 +247,9 @@ def test_calibration_is_that_of_the_library(recorded, model, window):
 
     ece = stats.ece(*map(sums, (names.OUTCOME_PAIRS, names.OUTCOME_POSITIVES, names.OUTCOME_CONFIDENCE_SUM)))
     assert ece.value == pytest.approx(0.1, rel=0.02)
-    assert score(recorded, names.CALIBRATION_ECE, model, window) == pytest.approx(ece.value, abs=1e-9)
-    assert score(recorded, names.CALIBRATION_ECE_NOISE_FLOOR, model, window) == pytest.approx(ece.noise_floor, abs=1e-9)
+    for metric, value in ((names.CALIBRATION_ECE, ece.value), (names.CALIBRATION_ECE_NOISE_FLOOR, ece.noise_floor)):
+        found = only(recorded[f"model_version:{metric.prometheus}:window{window}"], {"ml_model_name": model})
+        assert found == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.parametrize("window", [KNOBS.short_window, KNOBS.long_window])
@@ -252,8 +258,25 @@ def test_the_estimated_accuracy_is_that_of_the_library(recorded, model, window):
     counted = window_counts(recorded, model, names.SIGNAL_CONFIDENCE, "", window)
     outcomes, positives = [1000] * 3, [1000 * share for share in RELIABILITY.values()]
     cbpe = stats.cbpe(outcomes, positives, [counted[label] for label in RELIABILITY], edges=[0.25, 0.75], binary=model != "digits")
-    value = score(recorded, names.PERFORMANCE, model, window, ml_metric="accuracy", ml_estimate=names.ESTIMATE_CBPE)
+    value = only(recorded[f"model_version:{names.PERFORMANCE.prometheus}:window{window}"], {"ml_model_name": model})
     assert value == pytest.approx(cbpe.value, abs=1e-9)
+
+
+@pytest.mark.parametrize("window", [KNOBS.short_window, KNOBS.long_window])
+@pytest.mark.parametrize("model", ["churn", "digits"])
+def test_what_was_computed_is_published_under_the_labels_of_the_exporter(recorded, model, window):
+    against = {"reference": names.REFERENCE_BASELINE}
+    told = {
+        score(recorded, metric, model, window, feature=feature, **against) is None
+        for signal, feature in BASELINE
+        for metric in METRICS[signal]
+    }
+    told |= {score(recorded, metric, model, window) is None for metric in (names.CALIBRATION_ECE, names.CALIBRATION_ECE_NOISE_FLOOR)}
+    told.add(score(recorded, names.PERFORMANCE, model, window, ml_metric="accuracy", ml_estimate=names.ESTIMATE_CBPE) is None)
+    assert told == {False}
+    age = score(recorded, names.FEATURE_PSI, model, window, feature="age", **against)
+    computed = {"ml_model_name": model, "ml_feature_name": "age"}
+    assert age == pytest.approx(only(recorded[f"model_version_quantity:ml_psi:window{window}"], computed), rel=0.2)
 
 
 def test_a_model_without_enough_samples_has_no_score(recorded):

@@ -123,7 +123,8 @@ def test_pace_scales_every_hold_and_the_watchdog_can_be_left_out():
     rules = [
         rule
         for name, text in render("rules", Knobs(pace=0.5, watchdog=False)).items()
-        for rule in yaml.safe_load(text)["groups"][0]["rules"]
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
     ]
     holds = {rule["alert"]: rule.get("for") for rule in rules if "alert" in rule}
     assert "Watchdog" not in holds

@@ -40,7 +40,8 @@ class Knobs:
     season: str = field(default="1w", metadata=_why("how long ago traffic is compared with; 1d where weekends are like weekdays"))
     interval: str = field(default="1m", metadata=_why("how often rules are evaluated; shorter than the exporter's rhythm gains nothing"))
     score_interval: str = field(
-        default="4m", metadata=_why("how often Prometheus computes scores itself; 2m or less bridges a missed one, over 5m leaves gaps")
+        default="10m",
+        metadata=_why("how often Prometheus computes scores itself; at 5m they follow more closely and cost nearly twice as much"),
     )
     scrape_interval: str = field(
         default="15s",
@@ -180,8 +181,27 @@ class Knobs:
 
     @property
     def step(self) -> str:
-        """The rhythm of the scores in PromQL; never longer than the short window."""
+        """The rhythm of the scores in PromQL over the short window; never longer than that."""
         return min(self.score_interval, self.short_window, key=milliseconds)
+
+    @property
+    def part(self) -> str:
+        """The rhythm of those over longer windows: the short window, where they are multiples of it."""
+        longer = (self.middle_window, self.long_window)
+        return self.step if any(milliseconds(window) % milliseconds(self.short_window) for window in longer) else self.short_window
+
+    def rhythm(self, window: str) -> str:
+        """How often scores over a window are computed in PromQL."""
+        return self.step if window == self.short_window else self.part
+
+    @property
+    def fresh(self) -> str:
+        """How often what is computed more rarely is recorded again."""
+        return min(self.step, self.slower(4), key=milliseconds)
+
+    def slower(self, times: int) -> str:
+        """A rhythm for what costs much to read and is no hurry; under the five minutes after which Prometheus forgets a sample."""
+        return min(scaled(self.interval, times), "4m", key=milliseconds)
 
 
 def why(name: str) -> str:

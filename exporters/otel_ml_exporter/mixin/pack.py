@@ -77,6 +77,15 @@ Rule = Recording | Alert
 
 
 @dataclass(frozen=True)
+class Rhythm:
+    """Recordings of a group that have a rhythm of their own: Prometheus evaluates them as a group beside it, in the same file."""
+
+    name: str
+    interval: str
+    rules: tuple[Recording, ...]
+
+
+@dataclass(frozen=True)
 class Group:
     """Rules that are evaluated in order, in one file of its name; recordings stand before the alerts that read them.
 
@@ -87,16 +96,21 @@ class Group:
     brief: str
     rules: tuple[Rule, ...]
     interval: str = ""
+    rhythms: tuple[Rhythm, ...] = ()
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The alerts among the rules."""
         return tuple(rule for rule in self.rules if isinstance(rule, Alert))
 
-    def render(self, knobs: Knobs) -> dict[str, Any]:
-        """The group as Prometheus reads it."""
-        interval = self.interval or knobs.interval
-        return {"name": f"otel-ml-{self.name}", "interval": interval, "rules": [rule.render(knobs) for rule in self.rules]}
+    def render(self, knobs: Knobs) -> list[dict[str, Any]]:
+        """The groups of the file as Prometheus reads them."""
+        own = (self.name, self.interval or knobs.interval, self.rules)
+        beside = ((f"{self.name}-{rhythm.name}", rhythm.interval, rhythm.rules) for rhythm in self.rhythms)
+        return [
+            {"name": f"otel-ml-{name}", "interval": interval, "rules": [rule.render(knobs) for rule in rules]}
+            for name, interval, rules in (own, *beside)
+        ]
 
 
 def about_the_pack(labels: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -28,4 +28,4 @@ def groups(knobs: Knobs) -> tuple[Group, ...]:
 
 def rule_file(group: Group, knobs: Knobs) -> dict[str, Any]:
     """The content of one rule file."""
-    return {"groups": [group.render(knobs)]}
+    return {"groups": group.render(knobs)}

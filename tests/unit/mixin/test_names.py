@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ml import catalogue
+from otel_ml_exporter.mixin.durations import milliseconds
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import equal
 from otel_ml_exporter.mixin.render import render
@@ -147,13 +148,29 @@ def test_scores_in_promql_carry_the_names_and_labels_of_the_exporter():
         assert by | set(rule["labels"]) == set(LABELS[metric]), rule["record"]
 
 
-def test_a_chain_reads_only_what_stands_before_it():
+def test_a_chain_reads_only_what_stands_before_it_or_has_another_rhythm():
     for text in render("rules", Knobs()).values():
-        done = set()
-        for rule in yaml.safe_load(text)["groups"][0]["rules"]:
-            read = {selector.name for selector in selectors(promql_parser.parse(rule["expr"]))}
-            assert read & RECORDED <= done, rule.get("record") or rule["alert"]
-            done |= {rule.get("record")}
+        file = yaml.safe_load(text)["groups"]
+        recorded = [{rule.get("record") for rule in group["rules"]} for group in file]
+        for number, group in enumerate(file):
+            done = set().union(*recorded[:number], *recorded[number + 1 :])
+            for rule in group["rules"]:
+                read = {selector.name for selector in selectors(promql_parser.parse(rule["expr"]))}
+                assert read & RECORDED <= done, rule.get("record") or rule["alert"]
+                done |= {rule.get("record")}
+
+
+def test_what_a_slower_group_records_is_read_over_more_than_its_rhythm():
+    """Prometheus forgets a sample after five minutes, and a group of another rhythm may ask at any time between two."""
+    file = [group for text in render("rules", Knobs()).values() for group in yaml.safe_load(text)["groups"]]
+    rhythm = {rule["record"]: milliseconds(group["interval"]) for group in file for rule in group["rules"] if "record" in rule}
+    for group in file:
+        own = {rule.get("record") for rule in group["rules"]}
+        for rule in group["rules"]:
+            ranges = dict(re.findall(r"([\w:]+)(?:\{[^}]*\})?\[(\w+)\]", rule["expr"]))
+            for selector in selectors(promql_parser.parse(rule["expr"])):
+                if selector.name in RECORDED - own and rhythm[selector.name] >= milliseconds("5m"):
+                    assert milliseconds(ranges[selector.name]) > rhythm[selector.name], (rule["record"], selector.name)
 
 
 def test_every_metric_of_the_pack_has_a_reader():

@@ -98,7 +98,7 @@ def test_windows_and_labels_agree_everywhere():
     assert not re.search(r'window=\\?"(1h|6h|24h)|window: (1h|6h|24h)', text)
     assert not re.search(r"\[(5m|1h|24h)\]|increase5m|ratio1h", text)
     recorded = set(re.findall(r"model(?:_version\w*)?:\w+:(?:increase|ratio)(\w+)", text))
-    assert recorded == {"2m", "6m", "15m", "_step", knobs.short_window, knobs.middle_window, knobs.long_window}
+    assert recorded == {"2m", "6m", "15m", "_step", "_part", knobs.short_window, knobs.middle_window, knobs.long_window}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -10,7 +10,7 @@ from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.cli.doctor.links import Case
 from otel_ml_exporter.mixin.groups.limits import limit
-from otel_ml_exporter.mixin.groups.serving import bound, objective
+from otel_ml_exporter.mixin.groups.serving import objective, spelled
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import MODEL_VERSION, ROLE, SIGNAL, equal
 
@@ -62,7 +62,7 @@ OF_SERVICE: Final = (
     Silence(
         ("ModelLatencyBudgetBurn",),
         "no latency objective is stated, or none that is a bucket bound of ml_inference_duration_seconds",
-        f"{bound(_series(names.INFERENCE_DURATION, suffix='_bucket'))}\nand on ({MODEL_VERSION}, le)\n{objective(f'({_OBJECTIVE})')}",
+        f"{_series(names.INFERENCE_DURATION, suffix='_bucket')}\nand on ({MODEL_VERSION}, le)\n{spelled(objective(f'({_OBJECTIVE})'))}",
         "`thresholds: {latency: 0.5s}` in the exporter's configuration, or rules rendered with `--latency-objective 0.5`",
     ),
     Silence(

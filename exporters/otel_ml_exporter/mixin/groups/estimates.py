@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.groups.psi import counts
-from otel_ml_exporter.mixin.groups.steps import step, summed
+from otel_ml_exporter.mixin.groups.steps import last, part, step, summed
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.pack import Recording
 from otel_ml_exporter.mixin.promql import BIN, MODEL_VERSION, MODEL_VERSION_BASELINE, SIGNAL, WINDOW, Queries, equal
@@ -16,43 +16,50 @@ from otel_ml_exporter.mixin.promql import BIN, MODEL_VERSION, MODEL_VERSION_BASE
 BASELINE_BIN: Final = f"{MODEL_VERSION_BASELINE}, {BIN}"
 
 _OUTCOMES: Final = (names.OUTCOME_PAIRS, names.OUTCOME_POSITIVES, names.OUTCOME_CONFIDENCE_SUM)
+_CALIBRATION: Final = (names.CALIBRATION_ECE, names.CALIBRATION_ECE_NOISE_FLOOR)
 _TASK: Final = prometheus(names.MODEL_TASK)
 _RIGHT: Final = "model_version_bin:ml_baseline_calibration_ratio:right"
 _ABOVE: Final = r"\\d+ \\((0\\.[5-9]\\d*|1), .*"
 _BELOW: Final = r"\\d+ \\(.*, (0|0\\.[0-4]\\d*|0\\.5|\\d.*e-\\d+)\\]"
 
 
-def calibration(queries: Queries, windows: tuple[str, ...]) -> Iterator[Recording]:
-    """Calibration error and its noise floor by the arrival of outcomes; replicas of the exporter count the same ones."""
+def outcomes(queries: Queries) -> Iterator[Recording]:
+    """The outcomes that arrived since the last evaluation; replicas of the exporter count the same ones."""
     for metric in _OUTCOMES:
-        increase = step(queries.series(metric), queries.knobs)
-        yield Recording(_name(metric, "_step"), f"max by ({BASELINE_BIN}) (\n    {increase}\n)")
-    for window in windows:
-        yield from (_summed(queries, metric, window) for metric in _OUTCOMES)
-        yield from _errors(queries.knobs, window)
+        yield Recording(f"{_increase(metric)}_step", f"max by ({BASELINE_BIN}) (\n    {step(queries.series(metric), queries.knobs)}\n)")
 
 
-def _name(metric: Metric, window: str) -> str:
-    return f"model_version_bin:{metric.prometheus.removesuffix('_total')}:increase{window}"
+def parts(knobs: Knobs) -> Iterator[Recording]:
+    """The outcomes that longer windows are sums of."""
+    return (part(_increase(metric), knobs) for metric in _OUTCOMES)
+
+
+def calibration(queries: Queries, window: str) -> Iterator[Recording]:
+    """Calibration error and its noise floor by the arrival of outcomes."""
+    yield from (_summed(queries, metric, window) for metric in _OUTCOMES)
+    pairs, positives, confidence = (f"{_increase(metric)}{window}" for metric in _OUTCOMES)
+    known = f"(sum by ({MODEL_VERSION}) ({pairs}) >= {queries.knobs.minimum_outcomes})"
+    gaps = f"abs({positives} - {confidence})"
+    share = f"clamp_min(1 - {confidence} / ({pairs} > 0), 0)"
+    chance = f"sqrt(2 / pi() * {confidence} * {share})"
+    for metric, terms in zip(_CALIBRATION, (gaps, chance), strict=True):
+        yield Recording(_score(metric, window), f"sum by ({MODEL_VERSION}) (\n    {terms}\n)\n/ on ({MODEL_VERSION})\n  {known}")
+
+
+def _increase(metric: Metric) -> str:
+    return f"model_version_bin:{metric.prometheus.removesuffix('_total')}:increase"
+
+
+def _score(metric: Metric, window: str) -> str:
+    return f"model_version:{metric.prometheus}:window{window}"
 
 
 def _summed(queries: Queries, metric: Metric, window: str) -> Recording:
     """The sums of a window, of the baseline that is loaded now; a bin without the series has none."""
     loaded = f"group by ({MODEL_VERSION_BASELINE}) ({queries.series(names.BASELINE_INFO)})"
-    sums = f"{summed(_name(metric, '_step'), window, queries.knobs)}\nand on ({MODEL_VERSION_BASELINE})\n  {loaded}"
-    others = "" if metric == names.OUTCOME_PAIRS else f"\nor\n  0 * {_name(names.OUTCOME_PAIRS, window)}"
-    return Recording(_name(metric, window), sums + others)
-
-
-def _errors(knobs: Knobs, window: str) -> Iterator[Recording]:
-    pairs, positives, confidence = (_name(metric, window) for metric in _OUTCOMES)
-    known = f"(sum by ({MODEL_VERSION}) ({pairs}) >= {knobs.minimum_outcomes})"
-    gaps = f"abs({positives} - {confidence})"
-    share = f"clamp_min(1 - {confidence} / ({pairs} > 0), 0)"
-    chance = f"sqrt(2 / pi() * {confidence} * {share})"
-    for metric, terms in ((names.CALIBRATION_ECE, gaps), (names.CALIBRATION_ECE_NOISE_FLOOR, chance)):
-        expr = f"sum by ({MODEL_VERSION}) (\n    {terms}\n)\n/ on ({MODEL_VERSION})\n  {known}"
-        yield Recording(f"model_version:{metric.prometheus}:promql", expr, {WINDOW: window})
+    sums = f"{summed(_increase(metric), window, queries.knobs)}\nand on ({MODEL_VERSION_BASELINE})\n  {loaded}"
+    others = "" if metric == names.OUTCOME_PAIRS else f"\nor\n  0 * {_increase(names.OUTCOME_PAIRS)}{window}"
+    return Recording(f"{_increase(metric)}{window}", sums + others)
 
 
 def right(queries: Queries) -> Recording:
@@ -77,8 +84,26 @@ def _by_bin(series: str) -> str:
 
 def estimated_accuracy(knobs: Knobs, window: str) -> Recording:
     """The accuracy that the window's confidences promise if they come true as often as in the baseline (CBPE)."""
+    right = _RIGHT if window == knobs.short_window else last(_RIGHT, knobs.step)
     observed = f"sum by ({BASELINE_BIN}) ({counts(window)}{{{equal(SIGNAL, names.SIGNAL_CONFIDENCE)}}})"
-    known = f"sum by ({MODEL_VERSION}) ({observed} and {_RIGHT}) >= {knobs.minimum_samples}"
-    expr = f"sum by ({MODEL_VERSION}) ({observed} * {_RIGHT})\n/ on ({MODEL_VERSION})\n  ({known})"
-    labels = {WINDOW: window, prometheus(names.METRIC): "accuracy", prometheus(names.ESTIMATE): names.ESTIMATE_CBPE}
-    return Recording(f"model_version:{names.PERFORMANCE.prometheus}:promql", expr, labels)
+    known = f"sum by ({MODEL_VERSION}) ({observed} and {right}) >= {knobs.minimum_samples}"
+    return Recording(
+        _score(names.PERFORMANCE, window), f"sum by ({MODEL_VERSION}) ({observed} * {right})\n/ on ({MODEL_VERSION})\n  ({known})"
+    )
+
+
+def calibration_published(knobs: Knobs, window: str) -> Iterator[Recording]:
+    """Calibration error and noise floor under the exporter's labels."""
+    return (_published(knobs, metric, window, {}) for metric in _CALIBRATION)
+
+
+def estimate_published(knobs: Knobs, window: str) -> Recording:
+    """The estimated accuracy under the exporter's labels."""
+    return _published(
+        knobs, names.PERFORMANCE, window, {prometheus(names.METRIC): "accuracy", prometheus(names.ESTIMATE): names.ESTIMATE_CBPE}
+    )
+
+
+def _published(knobs: Knobs, metric: Metric, window: str, labels: Mapping[str, str]) -> Recording:
+    score = last(_score(metric, window), knobs.rhythm(window))
+    return Recording(f"model_version:{metric.prometheus}:promql", score, {WINDOW: window, **labels})

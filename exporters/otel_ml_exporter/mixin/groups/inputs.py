@@ -7,7 +7,7 @@ from otel_ml_exporter.mixin.durations import milliseconds, written
 from otel_ml_exporter.mixin.groups.limits import limit as limit_of
 from otel_ml_exporter.mixin.groups.shares import Share
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
-from otel_ml_exporter.mixin.pack import Alert, Group, Recording
+from otel_ml_exporter.mixin.pack import Alert, Group, Recording, Rhythm
 from otel_ml_exporter.mixin.promql import (
     BIN,
     FEATURE,
@@ -27,6 +27,8 @@ _STUCK = equal(VIOLATION, names.VIOLATION_STUCK)
 _BROKEN = f'{VIOLATION}!="{names.VIOLATION_STUCK}"'
 """A value that only stays for long may be right: ModelStuckInput tells of it, and pages nobody."""
 COUNTED = "model_version_feature:ml_feature_violations:increase{}"
+REPEATED = "model_version_feature:ml_feature_repeats:ratio{}"
+_USUAL = "model_version_feature:ml_baseline_bin_ratio:max"
 
 
 def inputs(queries: Queries) -> Group:
@@ -41,9 +43,10 @@ def inputs(queries: Queries) -> Group:
         minimum=queries.knobs.minimum_samples,
         queries=queries,
     )
-    recordings = [*violations.thresholds(), *_now(violations), *_lately(violations)]
-    alerts = (_broken(violations), _unknown(queries), _stuck(queries))
-    return Group(CATEGORY, "Does the model still get what it was trained on?", (*recordings, *alerts))
+    counted = Rhythm("violations", queries.knobs.slower(2), (*_now(violations), *_lately(violations), _repeated(queries)))
+    usual = Rhythm("baseline", queries.knobs.slower(4), (_usual(queries),))
+    rules = (*violations.thresholds(), _broken(violations), _unknown(queries), _stuck(queries))
+    return Group(CATEGORY, "Does the model still get what it was trained on?", rules, rhythms=(counted, usual))
 
 
 def _now(violations: Share) -> tuple[Recording, Recording, Recording]:
@@ -127,6 +130,20 @@ def _unknown(queries: Queries) -> Alert:
     )
 
 
+def _usual(queries: Queries) -> Recording:
+    """The share of the baseline's fullest bin; recorded, for it takes all bins of all features to tell."""
+    bins = queries.series(names.BASELINE_BIN_RATIO, equal(SIGNAL, names.SIGNAL_FEATURE))
+    return Recording(_USUAL, f"max by ({MODEL_VERSION_FEATURE}) ({bins})")
+
+
+def _repeated(queries: Queries) -> Recording:
+    """The share of values that only repeat one."""
+    window = queries.knobs.rate_window
+    kept = f"sum by ({MODEL_VERSION_FEATURE}) (increase({queries.series(names.FEATURE_VIOLATIONS, _STUCK)}[{window}]))"
+    rows = f"sum by ({MODEL_VERSION}) (increase({queries.series(names.INFERENCE_ROWS)}[{window}]))"
+    return Recording(REPEATED.format(window), f"{kept}\n/ on ({MODEL_VERSION}) group_left ()\n  ({rows} > 0)")
+
+
 def _stuck(queries: Queries) -> Alert:
     """What the plugin tells within minutes, that calls repeat one value, or a window that is in one bin.
 
@@ -134,19 +151,16 @@ def _stuck(queries: Queries) -> Alert:
     """
     fast, short = queries.knobs.rate_window, queries.knobs.short_window
     of_feature = (MODEL, VERSION, FEATURE)
-    kept = f"sum by ({MODEL_VERSION_FEATURE}) (increase({queries.series(names.FEATURE_VIOLATIONS, _STUCK)}[{fast}]))"
-    rows = f"sum by ({MODEL_VERSION}) (increase({queries.series(names.INFERENCE_ROWS)}[{fast}]))"
-    repeated = f"({kept} / on ({MODEL_VERSION}) group_left () ({rows} > 0))"
     limit = limit_of(names.SIGNAL_INPUT_VIOLATIONS)
     most = queries.limit(names.SIGNAL_INPUT_SHARE, names.WARNING)
-    usual = f"{queries.series(names.BASELINE_BIN_RATIO, equal(SIGNAL, names.SIGNAL_FEATURE))} >= {queries.knobs.usual_share}"
+    usual = f"{_USUAL} >= {queries.knobs.usual_share}"
     full = f"{past(queries.score(names.FEATURE_TOP_BIN_RATIO, short), '>', most)}\nunless on ({MODEL_VERSION_FEATURE})\n  {usual}"
     repeats = f"{limit}{{{', '.join(of(MODEL, VERSION))}}}"
     shown = queries.limit(names.SIGNAL_INPUT_SHARE, names.WARNING, *of(MODEL, VERSION))
     samples = queries.samples(names.SIGNAL_FEATURE, short, *of(MODEL, VERSION))
     return Alert(
         name="ModelStuckInput",
-        expr=f"{past(repeated, '>', limit)}\nor on ({MODEL_VERSION_FEATURE}) (\n{both(full, _enough(queries))}\n)",
+        expr=f"{past(REPEATED.format(fast), '>', limit)}\nor on ({MODEL_VERSION_FEATURE}) (\n{both(full, _enough(queries))}\n)",
         hold="5m",
         keep=written(milliseconds(short) + milliseconds("30m")),
         severity=names.WARNING,

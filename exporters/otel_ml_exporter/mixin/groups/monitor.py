@@ -6,7 +6,7 @@ from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import or_default
-from otel_ml_exporter.mixin.groups.serving import WITHIN, bound, objective
+from otel_ml_exporter.mixin.groups.serving import WITHIN, objective, spelled
 from otel_ml_exporter.mixin.groups.verdicts import both, past, served
 from otel_ml_exporter.mixin.pack import PROBLEM, WATCHDOG, Alert, Group, about_the_pack
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
@@ -172,12 +172,12 @@ def _objective(queries: Queries) -> Alert:
     buckets = queries.series(names.INFERENCE_DURATION, suffix="_bucket")
     known = queries.limit(names.SIGNAL_LATENCY, names.CRITICAL)
     asked = objective(or_default(queries, known, queries.knobs.latency_objective))
-    by = f"{MODEL_VERSION}, {WITHIN}"
-    bounds = f"group by ({by}) (\n    {bound(buckets)}\n)"
+    found = f"{spelled(asked)}\n    and on ({MODEL_VERSION}, {WITHIN})\n      {buckets}"
+    calls = queries.series(names.INFERENCE_DURATION, suffix="_count")
     shown = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), suffix="_bucket")
     return _problem(
         "latency_objective",
-        expr=f"{asked}\nunless on ({by})\n  {bounds}\nand on ({MODEL_VERSION})\n  {buckets}",
+        expr=f"{asked}\nunless on ({MODEL_VERSION}) (\n      {found}\n)\nand on ({MODEL_VERSION})\n  {calls}",
         summary="The latency objective of the model cannot be judged",
         description=(
             f"{SUBJECT} should answer within {label(WITHIN)} seconds, which is no bucket bound of its "

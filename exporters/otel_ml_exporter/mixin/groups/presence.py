@@ -15,6 +15,8 @@ _SCRAPED: Final = 'exported_job=""'
 _COLLECTED: Final = 'exported_job!=""'
 """Prometheus renames the `job` of a service that comes through a Collector, whose target has one of its own."""
 _LAST_SEEN: Final = "model:ml_model_info:last_seen"
+_SEEN: Final = "job_instance_model:ml_model_info:seen"
+_REPLICA: Final = f"job, instance, {MODEL}"
 
 
 def last_seen(queries: Queries) -> tuple[Recording, ...]:
@@ -28,10 +30,16 @@ def presence(queries: Queries, category: str) -> tuple[Alert, ...]:
     return tuple(alert(queries, category) for alert in (_down, _absent, _unseen, _replicas_down))
 
 
+def replicas(queries: Queries) -> Recording:
+    """The replicas that served a model within a day; recorded, for it takes all samples of that day to tell."""
+    info = f"{queries.series(names.MODEL_INFO, _SCRAPED)}[{queries.knobs.long_window}]"
+    return Recording(_SEEN, f"group by ({_REPLICA}) (last_over_time({info}))")
+
+
 def _replicas(queries: Queries) -> str:
     """Whether each replica that served the model lately answers its scrape."""
-    seen = f"last_over_time({queries.series(names.MODEL_INFO, _SCRAPED)}[{queries.knobs.long_window}])"
-    return f"max by (job, instance) (up)\n    * on (job, instance) group_right ()\n      group by (job, instance, {MODEL}) ({seen})"
+    seen = f"({_SEEN} or group by ({_REPLICA}) ({queries.series(names.MODEL_INFO, _SCRAPED)}))"
+    return f"max by (job, instance) (up)\n    * on (job, instance) group_right ()\n      {seen}"
 
 
 def _served_lately(queries: Queries) -> str:

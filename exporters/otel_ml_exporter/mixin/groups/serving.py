@@ -7,8 +7,8 @@ from typing import Final
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, calls_over, counted
 from otel_ml_exporter.mixin.groups.limits import limit, thresholds
-from otel_ml_exporter.mixin.groups.presence import last_seen, presence
-from otel_ml_exporter.mixin.pack import Alert, Group, Recording
+from otel_ml_exporter.mixin.groups.presence import last_seen, presence, replicas
+from otel_ml_exporter.mixin.pack import Alert, Group, Recording, Rhythm
 from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
 from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, SUBJECT, label, look_up, of, top_three, value
 
@@ -26,7 +26,8 @@ def serving(queries: Queries) -> Group:
     slow = Budget("ml_inference_slow_calls", names.SIGNAL_LATENCY_BUDGET, queries)
     recordings = (*last_seen(queries), *_limits(queries), *_counts(queries), *errors.recordings(), *slow.recordings(), _traffic(queries))
     alerts = (*presence(queries, CATEGORY), _failing(errors), _slow(slow), _dropped(queries), _skewed(queries))
-    return Group(CATEGORY, "Is the model there, is it called, and does it answer in time?", (*recordings, *alerts))
+    seen = Rhythm("replicas", queries.knobs.slower(4), (replicas(queries),))
+    return Group(CATEGORY, "Is the model there, is it called, and does it answer in time?", (*recordings, *alerts), rhythms=(seen,))
 
 
 def _limits(queries: Queries) -> tuple[Recording, ...]:
@@ -60,20 +61,20 @@ def _counts(queries: Queries) -> tuple[Recording, ...]:
 
 
 def _in_time(queries: Queries, window: str) -> str:
-    """Calls in the bucket of the objective. A bound is a label, so the objective becomes one; clients write `1` or `1.0`."""
+    """Calls in the bucket of the objective."""
     buckets = f"increase({queries.series(names.INFERENCE_DURATION, ACCEPTED, suffix='_bucket')}[{window}])"
-    joined = f"{MODEL_VERSION}, {WITHIN}"
-    return f"sum by ({MODEL_VERSION}) (\n      {bound(buckets)}\n    and on ({joined})\n      {objective(limit(names.SIGNAL_LATENCY))}\n  )"
-
-
-def bound(buckets: str) -> str:
-    """Buckets with their bound written as `objective` writes it."""
-    return f'label_replace({buckets}, "{WITHIN}", "$1", "{WITHIN}", "(.+)[.]0")'
+    bound = spelled(objective(limit(names.SIGNAL_LATENCY)))
+    return f"sum by ({MODEL_VERSION}) (\n      {buckets}\n    and on ({MODEL_VERSION}, {WITHIN})\n      {bound}\n  )"
 
 
 def objective(seconds: str) -> str:
-    """The objective of each model and version as the bound of a bucket."""
+    """The objective of each model and version as the bound of a bucket: a bound is a label, so the number becomes one."""
     return f'count_values by ({MODEL_VERSION}) ("{WITHIN}", {seconds})'
+
+
+def spelled(bounds: str) -> str:
+    """Bounds as any client writes them, `1` or `1.0`: there are fewer of them than of buckets."""
+    return f'({bounds} or label_replace({bounds}, "{WITHIN}", "$1.0", "{WITHIN}", "([0-9]+)"))'
 
 
 def calls_of_model(window: str) -> str:
