@@ -8,8 +8,8 @@ from otel_ml_exporter.mixin.groups.floors import CATEGORY, DASHBOARD, ESTIMATE, 
 from otel_ml_exporter.mixin.groups.segments import GAPS, degraded
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert, Group
-from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, look_up, of, value
+from otel_ml_exporter.mixin.promql import BIN, FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, look_up, of, top_three, value
 
 ACCURACY = equal(METRIC, "accuracy")
 ESTIMATED = (ACCURACY, equal(ESTIMATE, names.ESTIMATE_CBPE))
@@ -26,6 +26,17 @@ def _excess(queries: Queries, window: str) -> str:
     """The calibration error beyond what a calibrated model would show with as many outcomes."""
     error = queries.score(names.CALIBRATION_ECE, window)
     return f"{error}\n    - on ({MODEL_VERSION})\n      {queries.score(names.CALIBRATION_ECE_NOISE_FLOOR, window)}"
+
+
+def _farthest_off(queries: Queries) -> str:
+    """The bins with the largest gaps between what came true and what the confidences promised."""
+    model, long = (MODEL, VERSION), queries.knobs.long_window
+    pairs, positives, promised = (
+        f"increase({queries.series(metric, *of(*model))}[{long}])"
+        for metric in (names.OUTCOME_PAIRS, names.OUTCOME_POSITIVES, names.OUTCOME_CONFIDENCE_SUM)
+    )
+    gaps = f"max by ({BIN}) (abs(({positives} or 0 * {pairs}) - {promised}))"
+    return top_three(gaps, *model, *model, *model, by=BIN, form=COUNT)
 
 
 def _miscalibrated(queries: Queries) -> Alert:
@@ -56,7 +67,8 @@ def _miscalibrated(queries: Queries) -> Alert:
         description=(
             f"{SUBJECT}: the confidence is off by {value(SCORE)} more than chance explains over {long} "
             f"(limit {look_up(shown, *model, form=SCORE)}; calibration error {look_up(error, *model, form=SCORE)}, noise floor "
-            f"{look_up(floor, *model, form=SCORE)}; {look_up(samples, *model, form=COUNT)} outcomes)."
+            f"{look_up(floor, *model, form=SCORE)}; {look_up(samples, *model, form=COUNT)} outcomes). "
+            f"Confidences by the outcomes that they are off: {_farthest_off(queries)}."
         ),
         action="Stop relying on cut-offs of the confidence, check that outcomes are complete, then refit the calibrator.",
         dashboard=DASHBOARD,
@@ -76,6 +88,7 @@ def _estimated(queries: Queries) -> Alert:
     least = f"({baseline()} - on ({MODEL_VERSION}) {queries.limit(names.SIGNAL_ESTIMATED_DROP, names.WARNING)})"
     limit = queries.limit(names.SIGNAL_ESTIMATED_DROP, names.WARNING, *of(*model))
     samples = queries.samples(names.SIGNAL_CONFIDENCE, short, *of(*model))
+    features = f"max by ({FEATURE}) ({queries.windowed(names.FEATURE_PSI, short, *of(*model))})"
     return Alert(
         name="ModelEstimatedAccuracyLow",
         expr=both(
@@ -91,7 +104,7 @@ def _estimated(queries: Queries) -> Alert:
             f"The confidences of {MODEL_AND_VERSION} promise {shown(names.PERFORMANCE)} right answers over {short}, "
             f"at best {value(PERCENT)}; the baseline had {look_up(baseline(*of(*model)), *model, form=PERCENT)} "
             f"(limit {look_up(limit, *model, form=PERCENT)} less; {look_up(samples, *model, form=COUNT)} predictions). "
-            "No label says so yet."
+            f"No label says so yet. Features that moved most, by PSI: {top_three(features, *model, by=FEATURE, form=SCORE)}."
         ),
         action="Look what drifts; ask for labels of recent cases early; hold promotions of this version.",
         dashboard=DASHBOARD,
