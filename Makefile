@@ -10,7 +10,7 @@ PARALLEL := -n auto --dist loadfile
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pythons frameworks bench peers render render-check servers database clean
+.PHONY: help demo test lint types pythons frameworks bench peers pictures render render-check servers database clean
 
 help:
 	@echo "make demo    the whole loop on this machine with real data; ends by itself"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench   what a monitored call costs, as ratios"
 	@echo "make peers   the same against whylogs, BentoML, prometheus_client and OpenTelemetry's histograms"
 	@echo "make frameworks  the oldest and the newest supported versions of scikit-learn, XGBoost, PyTorch and the others"
+	@echo "make pictures  docs/overview.svg and docs/drift.svg: dashboards over a replayed incident; needs npm and Chromium"
 	@echo "make render  write alert_rules/, grafana_dashboards/ and the reference of names again"
 
 demo: $(VENV)/.demo
@@ -60,6 +61,10 @@ frameworks: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py
+
+# The dashboards, drawn with Grafana's own components, which npm fetches.
+pictures: $(VENV)/.dev
+	$(BIN)/python benchmarks/pictures.py
 
 # The peers, each in an environment of its own, against a monitored call; the table of docs/explanation/cost.md.
 peers: $(VENV)/.dev
