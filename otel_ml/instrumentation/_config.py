@@ -25,7 +25,7 @@ _OF_THE_CALL: Final = ("inputs", "prediction_ids", "abstain", "fallback")
 
 _OPTIONS: Final = tuple(
     name
-    for name, parameter in inspect.signature(Monitor).parameters.items()
+    for name, parameter in inspect.signature(Monitor.__init__).parameters.items()
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in (*_IDENTITY, *_OF_THE_CALL) and not name.endswith("_provider")
 )
 _GENERIC = re.compile(r"(f|x|x_|Column_|feature_)?\d+")
