@@ -37,6 +37,11 @@ def _from_torch(tensor: Any) -> npt.NDArray[Any]:
         return tensor.float().numpy()  # type: ignore[no-any-return]
 
 
+def is_tensor(data: Any) -> bool:
+    """Whether a framework of tensors made this, and neither numpy nor a library of tables."""
+    return hasattr(data, "__array__") and not hasattr(data, "to_numpy") and not isinstance(data, np.ndarray | np.generic)
+
+
 def is_sparse(data: Any) -> bool:
     """Whether this is a matrix or array of scipy.sparse."""
     return hasattr(data, "tocsr") and hasattr(data, "toarray")

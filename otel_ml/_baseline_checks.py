@@ -100,7 +100,7 @@ def understand(batch: Batch, feature_names: Sequence[str] | None, *, logits: boo
 def _answers(batch: Batch, *, logits: bool) -> tuple[list[str], list[tuple[Any, Any]]]:
     """The names of the outputs, and the predictions and labels of each; one without a name where there is but one."""
     given, true = batch.predictions, batch.labels
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping) or hasattr(given, "logits"):  # as the answers of transformers are
         given, true = {"": given}, {"": true}
     elif not given or not all(isinstance(name, str) and name for name in given):
         raise BaselineError("the data", [Fault("predictions", "have outputs without a name", "give a mapping of texts to predictions")])

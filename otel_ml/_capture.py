@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.ma import MaskedArray, getmaskarray
 
-from otel_ml._arrays import DENSE, as_numpy, is_sparse
+from otel_ml._arrays import DENSE, as_numpy, is_sparse, is_tensor
 from otel_ml._frames import frame_columns, names_of
 from otel_ml._guard import logger
 from otel_ml._records import as_mapping, fields_of, flattened, heads_of, is_record
@@ -176,7 +176,7 @@ class Capture:
         kinds = set(map(type, row))
         if kinds <= _SCALARS or not any(map(is_column, row)):
             return Captured(1, rows=(row,), extra=more, weight=0 if kinds <= _NUMBERS else _weight(row, kinds))
-        columns = {name: value for name, value in zip(self._names, row, strict=True) if value is not ABSENT}
+        columns = {name: _plain(value) for name, value in zip(self._names, row, strict=True) if value is not ABSENT}
         size = one_size({name: len(value) if is_column(value) else None for name, value in columns.items()})
         return Captured(size, columns={name: _column(value, size) for name, value in columns.items()}, extra=size * more)
 
@@ -297,7 +297,10 @@ def is_column(value: Any) -> bool:
     """Whether a value of a mapping is a column of a batch, rather than that of one row."""
     if isinstance(value, list | tuple):
         return True
-    return hasattr(value, "__array__") and hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
+    if not hasattr(value, "__array__"):
+        return False
+    shape = getattr(value, "shape", None)  # a variable of TensorFlow has this, and no length
+    return hasattr(value, "__len__") if shape is None else len(shape) > 0
 
 
 def one_size(sizes: Mapping[str, int | None]) -> int:
@@ -309,10 +312,13 @@ def one_size(sizes: Mapping[str, int | None]) -> int:
 
 
 def _column(value: Any, size: int) -> Any:
-    """A column of a mapping; a tensor as an array, and a single value as often as there are rows."""
-    if not is_column(value):
-        return [value] * size
-    return as_numpy(value).reshape(-1) if hasattr(value, "detach") else value
+    """A column of a mapping; a single value as often as there are rows."""
+    return value if is_column(value) else [value] * size
+
+
+def _plain(value: Any) -> Any:
+    """What stands for a column in a mapping; a tensor as an array."""
+    return as_numpy(value).reshape(-1) if is_tensor(value) and is_column(value) else value
 
 
 def _weight(values: Iterable[Any], kinds: set[type]) -> int:

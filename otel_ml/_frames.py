@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from otel_ml._arrays import as_numpy, is_sparse
+from otel_ml._arrays import as_numpy, is_sparse, is_tensor
 from otel_ml._records import as_mapping, heads_of, is_record, part_of, unfolded, with_part
 from otel_ml._values import is_missing, label_of
 from otel_ml.errors import BaselineError, Fault
@@ -119,7 +119,7 @@ def _rows_of(column: Any, rows: Any) -> Any:
 
 
 def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
-    if isinstance(table, np.ndarray) or is_sparse(table) or hasattr(table, "detach"):
+    if isinstance(table, np.ndarray) or is_sparse(table) or is_tensor(table):
         return _from_array(as_numpy(table), feature_names)
     if isinstance(table, Mapping):
         columns = {name: _given(column) for name, column in unfolded(table).items()}
@@ -154,7 +154,7 @@ def _read(table: Any, feature_names: Sequence[str] | None) -> Columns:
 
 
 def _given(column: Any) -> Any:
-    if hasattr(column, "detach"):
+    if is_tensor(column):
         return as_numpy(column)
     return from_series(column) if hasattr(column, "to_numpy") else column
 

@@ -29,11 +29,15 @@ OLDEST = {
     "onnxruntime": "1.16.0",
     "keras": "3.0.0",
     "tensorflow-cpu": "2.16.1",
+    "tf-keras": "2.16.0",
+    "transformers": "4.40.0",
+    "jax": "0.4.30",
+    "jaxlib": "0.4.30",
     "mlflow-skinny": "2.9.0",
 }
 NEWEST = [
-    *(name if name != "xgboost" else "xgboost-cpu" for name in OLDEST if name != "tensorflow-cpu"),
-    "tensorflow-cpu; python_version < '3.14'",
+    *(name if name != "xgboost" else "xgboost-cpu" for name in OLDEST if name not in ("tensorflow-cpu", "tf-keras", "transformers")),
+    *(f"{name}; python_version < '3.14'" for name in ("tensorflow-cpu", "tf-keras", "transformers<5")),
 ]
 TESTS = ["hypothesis", "httpx", "prometheus-client", "pytest", "pytest-timeout", "pyyaml"]
 RUNS = (
@@ -59,7 +63,9 @@ def run(name: str, pythons: tuple[str, ...], packages: list[str], torch: str) ->
     subprocess.run([*install, "-e", ROOT, *packages, *TESTS], check=True)
     if subprocess.run([*install, f"torch=={torch}+cpu"], capture_output=True, check=False).returncode:
         subprocess.run([*install, f"torch=={torch}", "--index-url", TORCH_INDEX], capture_output=True, check=False)
-    done = subprocess.run([python, "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/instrumentation"], cwd=ROOT, check=False)
+    done = subprocess.run(
+        [python, "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/instrumentation", "tests/tensors.py"], cwd=ROOT, check=False
+    )
     listed = subprocess.run([python, "-m", "pip", "list", "--format", "json"], capture_output=True, check=True, text=True).stdout
     versions = {package["name"].replace("_", "-"): package["version"] for package in json.loads(listed)}
     say(f"{name}: Python {subprocess.run([python, '-V'], capture_output=True, check=True, text=True).stdout.split()[1]}")
@@ -72,6 +78,8 @@ def run(name: str, pythons: tuple[str, ...], packages: list[str], torch: str) ->
         "torch",
         "keras",
         "tensorflow-cpu",
+        "jax",
+        "transformers",
         "mlflow-skinny",
     ):
         if package in versions or package == "torch":
