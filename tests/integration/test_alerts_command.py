@@ -204,6 +204,16 @@ def test_a_silence_mutes_the_model_is_listed_and_ends(url, capsys):
     assert "no silence names model planned" in err
 
 
+def test_texts_of_others_cannot_steer_the_terminal(url, capsys):
+    name = "a\nb\x1b[2J\u202e"
+    fire(url, "ModelFeatureDrift", name, "warning")
+    eventually(lambda: "a\\nb\\x1b[2J\\u202e" in run(capsys, url, "list", f"--model={name}")[1], lambda: "not listed")
+    for words in (["list"], ["list", f"--model={name}x"], ["silences"], ["silence", f"--model={name}", "--for=1s", "--comment=x"]):
+        _, out, err = run(capsys, url, *words)
+        assert out
+        assert all(each.isprintable() or each == "\n" for each in out + err)
+
+
 def test_a_silence_can_be_narrowed_and_its_id_ends_it(url, capsys):
     narrow = ["--alert=ModelFeatureDrift", '--feature=a"ge', "--category=drift", "--version=3"]
     _, out, err = run(capsys, url, "silence", "--model=narrow", "--for=8d", "--comment=x", *narrow)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from otel_ml import ConfigurationError, OtelMLError, __version__
 from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, exporter, gate, outcomes, render, triage
+from otel_ml_exporter.cli.words import plain
 
 NO, USAGE, PIPE = 1, 2, 141
 _COMMANDS = {
@@ -74,5 +75,5 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"otel-ml: {message}", file=sys.stderr)
+    print(f"otel-ml: {plain(message, keep=chr(10))}", file=sys.stderr)
     return code

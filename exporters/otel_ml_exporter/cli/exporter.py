@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_ml_exporter.cli.words import padded, plain, wide
+
 if TYPE_CHECKING:
     from otel_ml_exporter.config import Config
     from otel_ml_exporter.evaluate import FeatureScore
@@ -94,5 +96,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     feature  psi
     age      0.83
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(wide, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
+import unicodedata
 
 from otel_ml_exporter.routing import Reached
 
@@ -41,6 +42,29 @@ def clock(at: float) -> str:
     '2023-11-14 22:13 UTC'
     """
     return f"{dt.datetime.fromtimestamp(at, dt.timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def plain(text: str, keep: str = "") -> str:
+    r"""A text of others as a terminal may have it: control characters, which could steer it, are written out.
+
+    >>> print(plain(chr(27) + "[31m Größe 大"))
+    \x1b[31m Größe 大
+    """
+    return "".join(each if each.isprintable() or each in keep else each.encode("unicode_escape").decode() for each in text)
+
+
+def padded(text: str, columns: int) -> str:
+    """A text filled with blanks to so many columns of a terminal.
+
+    >>> padded("大", 4) + "|"
+    '大  |'
+    """
+    return text + " " * (columns - wide(text))
+
+
+def wide(text: str) -> int:
+    """How many columns of a terminal a text takes: two for a character of East Asia, none for an accent that stands alone."""
+    return sum(0 if unicodedata.combining(each) else 1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
 
 
 def command(*words: str) -> str:

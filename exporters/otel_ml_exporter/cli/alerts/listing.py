@@ -13,7 +13,7 @@ from otel_ml_exporter.alertmanager import Alert, Matcher
 from otel_ml_exporter.cli.exporter import table
 from otel_ml_exporter.cli.models import listed
 from otel_ml_exporter.cli.servers import alertmanager
-from otel_ml_exporter.cli.words import ago
+from otel_ml_exporter.cli.words import ago, plain
 from otel_ml_exporter.mixin.pack import ALL_MODELS
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, VERSION
 
@@ -33,7 +33,7 @@ def show(options: argparse.Namespace) -> int:
         print(table([_HEADER, *(_row(alert, now) for alert in alerts)]))
     else:
         about_model = f" for model {options.model}" if options.model else ""
-        print(f"nothing fires{about_model}" + (f"; something does for {listed(others, options.model)}" if others else ""))
+        print(plain(f"nothing fires{about_model}" + (f"; something does for {listed(others, options.model)}" if others else "")))
     return 0
 
 

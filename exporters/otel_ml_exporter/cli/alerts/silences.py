@@ -14,7 +14,7 @@ from otel_ml_exporter.alertmanager import Matcher, Silence
 from otel_ml_exporter.cli.alerts.listing import about
 from otel_ml_exporter.cli.exporter import table
 from otel_ml_exporter.cli.servers import alertmanager, given
-from otel_ml_exporter.cli.words import clock, command
+from otel_ml_exporter.cli.words import clock, command, plain
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, VERSION
 
 WEEK = 7 * 86_400
@@ -31,7 +31,7 @@ def make(options: argparse.Namespace) -> int:
     with alertmanager(options) as server:
         muted = len(server.alerts(matchers))
         made = server.silence(matchers, starts=now, ends=now + options.duration, author=options.author or _user(), comment=options.comment)
-    print(f"silence {made} until {clock(now + options.duration)}: {', '.join(map(str, matchers))}")
+    print(f"silence {made} until {clock(now + options.duration)}: {plain(', '.join(map(str, matchers)))}")
     print(
         f"it mutes {muted} of the alerts that fire now; end it with: {command('alerts', 'expire', made, *given(options, 'alertmanager'))}"
     )
@@ -65,7 +65,7 @@ def expire(options: argparse.Namespace) -> int:
         [f"silence {each} is unknown or over" for each in ids if each not in living] if ids else [f"no silence names model {options.model}"]
     )
     for problem in missing:
-        print(f"otel-ml: {problem}; see `otel-ml alerts silences`", file=sys.stderr)
+        print(f"otel-ml: {plain(problem)}; see `otel-ml alerts silences`", file=sys.stderr)
     return int(bool(missing))
 
 

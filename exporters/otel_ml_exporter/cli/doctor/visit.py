@@ -16,7 +16,7 @@ from otel_ml_exporter.cli.doctor import evaluation, notification, service
 from otel_ml_exporter.cli.doctor.links import BROKEN, OK, Case, Check, Finding, Link, ok, walk
 from otel_ml_exporter.cli.doctor.silent import silent
 from otel_ml_exporter.cli.servers import alertmanager, given, prometheus
-from otel_ml_exporter.cli.words import command
+from otel_ml_exporter.cli.words import command, plain
 from otel_ml_exporter.remote import Remote, RemoteError
 
 
@@ -92,6 +92,6 @@ def _silences(case: Case, links: Sequence[Link]) -> list[dict[str, Any]]:
 
 
 def _print(link: Link) -> None:
-    print(f"{link.state:<6}  {link.name:<{_WIDTH}}  {link.found}", flush=True)
+    print(f"{link.state:<6}  {link.name:<{_WIDTH}}  {plain(link.found)}", flush=True)
     if link.mend:
-        print(f"{'':<{_WIDTH + 10}}-> {link.mend}")
+        print(f"{'':<{_WIDTH + 10}}-> {plain(link.mend)}")

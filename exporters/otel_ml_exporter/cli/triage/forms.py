@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.exporter import table
 from otel_ml_exporter.cli.triage.report import Commands, Firing, Moved, Report, Version
-from otel_ml_exporter.cli.words import clock, counted, span
+from otel_ml_exporter.cli.words import clock, counted, plain, span
 from otel_ml_exporter.mixin.pack import ALL_MODELS
 
 _MOVED = ("", "version", "value", "limit", "noise floor", "samples", "is it real?")
@@ -39,7 +39,7 @@ def as_text(report: Report, commands: Commands) -> str:
     if report.moved:
         rows = table([_MOVED, *(_cells(moved, report) for moved in report.moved)])
         parts.insert(-2, "\n".join([f"what moved, over {report.window}", *(f"  {line}" for line in rows.splitlines())]))
-    return "\n\n".join(parts)
+    return plain("\n\n".join(parts), keep="\n")
 
 
 def as_markdown(report: Report, commands: Commands) -> str:
@@ -51,7 +51,7 @@ def as_markdown(report: Report, commands: Commands) -> str:
         head = f"| {' | '.join(_MOVED)} |\n|{' --- |' * len(_MOVED)}"
         rows = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in _cells(moved, report))} |" for moved in report.moved]
         parts.insert(-2, "\n".join([f"### What moved, over {report.window}\n", head, *rows]))
-    return "\n\n".join(parts)
+    return plain("\n\n".join(parts), keep="\n")
 
 
 def _sections(report: Report, commands: Commands) -> Iterator[tuple[str, list[str]]]:
