@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from otel_ml.catalogue import REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_REST, REFERENCE_STABLE
 from otel_ml.errors import ConfigurationError, Fault
-from otel_ml_exporter import shape
+from otel_ml_exporter import remote, shape
 from otel_ml_exporter.access import SCOPES, WRITE, Access, Tls, Token
 from otel_ml_exporter.outcomes.limits import IntakeLimits
 from otel_ml_exporter.shape import Section, UnfitError
@@ -39,10 +39,11 @@ class Window:
 
 @dataclass(frozen=True)
 class PrometheusSettings:
-    """Counts are asked from a Prometheus-compatible server."""
+    """Counts are asked from a Prometheus-compatible server; `access` is what it needs to let requests in."""
 
     url: str
     timeout: float = 30.0
+    access: remote.Access = field(default_factory=remote.Access)
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _shape(top: Section, directory: Path) -> Config:
         windows=top.take("windows", _windows, (Window("1h", 3_600.0), Window("24h", 86_400.0))),
         previous=_previous(top),
         references=top.take("references", _references, REFERENCES[:1]),
-        source=_source(top.section("source")),
+        source=_source(top.section("source"), directory),
         store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
         retention=top.take("retention", shape.duration, 8 * 86_400.0),
         limits=_intake_limits(top.section("limits")),
@@ -204,19 +205,30 @@ def _rows(section: Section) -> RowSettings:
     return RowSettings(section.take("keep", shape.whole(100), 1_000), section.take("interval", shape.duration, 300.0))
 
 
-def _source(section: Section) -> PrometheusSettings | OtlpSettings:
+def _source(section: Section, directory: Path) -> PrometheusSettings | OtlpSettings:
     section.only(("prometheus", "otlp"))
     if "prometheus" in section:
         if "otlp" in section:
             section.fault("otlp", "stands beside prometheus", "keep the one that counts come from")
         inner = section.section("prometheus")
-        inner.only(("url", "timeout"))
+        inner.only(("url", "timeout", "http_config"))
         if "url" not in inner:
             inner.fault("url", "is absent", "write it as http://127.0.0.1:9090")
-        return PrometheusSettings(inner.take("url", _http_url, ""), inner.take("timeout", shape.duration, 30.0))
+        return PrometheusSettings(inner.take("url", _http_url, ""), inner.take("timeout", shape.duration, 30.0), _log_in(inner, directory))
     inner = section.section("otlp")
     inner.only(("max_streams",))
     return OtlpSettings(inner.take("max_streams", shape.whole(1), 200_000))
+
+
+def _log_in(section: Section, directory: Path) -> remote.Access:
+    """What the file of `http_config` says; its faults are those of the field."""
+    file = section.take("http_config", shape.text, "")
+    try:
+        return remote.load_access(directory / file) if file else remote.Access()
+    except ConfigurationError as error:
+        for fault in error.faults:
+            section.fault("http_config", f"names {file}, where {fault.place} {fault.problem}", fault.mend)
+        return remote.Access()
 
 
 def _http_url(value: Any) -> str:

@@ -35,6 +35,11 @@ class Access:
     tls: ssl.SSLContext | bool = True
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
 
+    @property
+    def sent(self) -> list[tuple[str, str]]:
+        """The headers of every request."""
+        return [*self.headers, *([("Authorization", self.authorization)] if self.authorization else [])]
+
 
 def load_access(path: Path) -> Access:
     """Read the `http_config` of Prometheus, the form that amtool's and promtool's `--http.config.file` take too.
@@ -138,9 +143,8 @@ class Remote:
         self.url = url.rstrip("/")
         self.host = httpx.URL(url).netloc.decode("ascii")
         self._name = name
-        headers = [*access.headers, *([("Authorization", access.authorization)] if access.authorization else [])]
         self._timeout = timeout
-        self._client = httpx.Client(base_url=f"{self.url}/", headers=headers, verify=access.tls, timeout=timeout)
+        self._client = httpx.Client(base_url=f"{self.url}/", headers=access.sent, verify=access.tls, timeout=timeout)
 
     def __enter__(self) -> Remote:  # noqa: PYI034 - Self is not in Python 3.10
         return self

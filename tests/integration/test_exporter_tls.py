@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from otel_ml import Baseline
+from otel_ml_exporter.cli import main
 from support import eventually, free_port
 
 pytestmark = pytest.mark.e2e
@@ -84,6 +85,16 @@ def test_clients_need_a_certificate_where_their_authority_is_named(served, certi
     assert asked(url, context(certificates, client=True, newest=ssl.TLSVersion.TLSv1_2)) == 200
     with pytest.raises(httpx.TransportError):
         asked(url, context(certificates))
+
+
+def test_outcomes_are_imported_with_the_certificates_of_a_file(served, certificates, tmp_path, capsys):
+    url = served(client_ca_file=str(certificates / "ca.crt"))
+    (tmp_path / "labels.csv").write_text("prediction_id,label\n8f3b,1\n")
+    files = {"ca_file": "ca.crt", "cert_file": "client.crt", "key_file": "client.key"}
+    (certificates / "http.yml").write_text(yaml.safe_dump({"tls_config": files}))
+    words = ["outcomes", "import", str(tmp_path / "labels.csv"), "--model=churn", f"--url={url}", f"--http-config={certificates}/http.yml"]
+    assert main(words) == 0
+    assert "1 rows: 1 waiting" in capsys.readouterr().out
 
 
 def test_clients_may_come_without_a_certificate_where_it_is_verified_if_given(served, certificates):

@@ -8,11 +8,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_ml.errors import OtelMLError
+from otel_ml_exporter.cli.arguments import said
+from otel_ml_exporter.cli.servers import access, add_access, server_url
 
 if TYPE_CHECKING:
     import httpx
@@ -41,8 +44,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "exporter does not answer; 2 wrong usage.",
     )
     run.add_argument("file", type=Path, metavar="FILE", help="a .csv or .parquet file with a row for each label")
-    run.add_argument("--url", default="http://127.0.0.1:9469", help="the exporter (default: %(default)s)")
-    run.add_argument("--model", help="the model; without it a column `model` names it")
+    run.add_argument("--url", type=server_url, default="http://127.0.0.1:9469", help="the exporter (default: %(default)s)")
+    add_access(run, "at the exporter", variable=None)
+    run.add_argument("--model", type=said, help="the model; without it a column `model` names it")
     for column in COLUMNS:
         run.add_argument(
             f"--{column.replace('_', '-')}", default=column, metavar="COLUMN", help=f"the column of the {column} (default: %(default)s)"
@@ -56,8 +60,10 @@ def run_import(args: argparse.Namespace) -> int:
 
     results: Counter[str] = Counter()
     rejected = done = 0
-    headers = {"Authorization": f"Bearer {os.environ[TOKEN]}"} if TOKEN in os.environ else {}
-    with httpx.Client(base_url=args.url, headers=headers, timeout=60) as client:
+    way_in = access(args)
+    if TOKEN in os.environ and not way_in.authorization:
+        way_in = replace(way_in, authorization=f"Bearer {os.environ[TOKEN]}")
+    with httpx.Client(base_url=args.url, headers=way_in.sent, verify=way_in.tls, timeout=60) as client:
         rows = _entries(args)
         while batch := list(islice(rows, BATCH)):
             answer = _send(client, batch)

@@ -40,15 +40,17 @@ def _add(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(f"--{name}", type=server_url, default=url, metavar="URL", help=f"default: ${variable}, else {default}")
 
 
-def add_access(parser: argparse.ArgumentParser) -> None:
-    """Add `--http-config`."""
+def add_access(
+    parser: argparse._ActionsContainer, where: str = "at Prometheus and Alertmanager", variable: str | None = HTTP_CONFIG
+) -> None:
+    """Add `--http-config` and `--header`; `variable` is the environment's, where it has one."""
     parser.add_argument(
         "--http-config",
         type=Path,
-        default=os.environ.get(HTTP_CONFIG),
+        default=os.environ.get(variable) if variable else None,
         metavar="FILE",
-        help="how to log in at Prometheus and Alertmanager: basic_auth, authorization, http_headers, tls_config, as amtool takes it "
-        f"(or ${HTTP_CONFIG})",
+        help=f"how to log in {where}: basic_auth, authorization, http_headers, tls_config, as amtool takes it"
+        + (f" (or ${variable})" if variable else ""),
     )
     parser.add_argument(
         "--header",
@@ -99,18 +101,19 @@ def prometheus(options: argparse.Namespace) -> Prometheus:
     """The Prometheus of the options."""
     from otel_ml_exporter.prometheus import Prometheus
 
-    return Prometheus("Prometheus", options.prometheus, _access(options))
+    return Prometheus("Prometheus", options.prometheus, access(options))
 
 
 def alertmanager(options: argparse.Namespace) -> Alertmanager:
     """The Alertmanager of the options."""
     from otel_ml_exporter.alertmanager import Alertmanager
 
-    return Alertmanager("Alertmanager", options.alertmanager, _access(options))
+    return Alertmanager("Alertmanager", options.alertmanager, access(options))
 
 
-def _access(options: argparse.Namespace) -> Access:
+def access(options: argparse.Namespace) -> Access:
+    """How to log in, by the options. Raises `ConfigurationError` for a file that cannot be used."""
     from otel_ml_exporter.remote import Access, load_access
 
-    access = load_access(Path(options.http_config)) if options.http_config else Access()
-    return replace(access, headers=[*access.headers, *options.headers])
+    given_ = load_access(Path(options.http_config)) if options.http_config else Access()
+    return replace(given_, headers=[*given_.headers, *options.headers])

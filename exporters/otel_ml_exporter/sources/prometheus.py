@@ -25,7 +25,8 @@ class PrometheusSource:
         self._segments = segments
         self._url = f"{settings.url}/api/v1/query"
         self._host = httpx.URL(settings.url).netloc.decode("ascii")
-        self._client = httpx.Client(timeout=settings.timeout)
+        access = settings.access
+        self._client = httpx.Client(timeout=settings.timeout, headers=access.sent, verify=access.tls)
 
     def read(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
         """See `Source.read`."""
@@ -61,6 +62,9 @@ class PrometheusSource:
         except httpx.HTTPError as error:
             raise SourceError(f"Prometheus at {self._host} does not answer ({type(error).__name__}: {error}); is it running?") from error
         except json.JSONDecodeError as error:
+            if response.status_code in (401, 403):
+                problem = f"Prometheus at {self._host} lets nobody in ({response.status_code})"
+                raise SourceError(f"{problem}; say in http_config how to log in") from error
             raise SourceError(f"{self._host} answers {response.status_code} without JSON; is the URL that of a Prometheus?") from error
         return _vector(answer, self._host)
 

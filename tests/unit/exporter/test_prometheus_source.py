@@ -7,7 +7,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.config import PrometheusSettings, Window
+from otel_ml.errors import ConfigurationError
+from otel_ml_exporter.config import PrometheusSettings, Window, parse
 from otel_ml_exporter.counts import SourceError
 from otel_ml_exporter.sources.prometheus import PrometheusSource
 
@@ -22,6 +23,7 @@ def server():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.server.headers = self.headers
             self.server.times.append(float(form["time"][0]))
             status, body = self.server.answers(form["query"][0])
             self.send_response(status)
@@ -64,6 +66,23 @@ def test_an_answer_that_is_no_vector_is_one_typed_error_without_secrets(server, 
     with pytest.raises(SourceError, match=said) as caught:
         source.read([HOUR], 100.0)
     assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_asks_who_is_there_is_told_by_http_config(server, tmp_path):
+    server.answers = lambda _: (401, "no org id")
+    (tmp_path / "http.yml").write_text("authorization: {credentials: secret}\nhttp_headers: {X-Scope-OrgID: {values: [risk]}}\n")
+    document = {
+        "source": {"prometheus": {"url": f"http://127.0.0.1:{server.server_port}", "http_config": "http.yml"}},
+        "models": [{"baseline": "churn.json"}],
+    }
+    source = PrometheusSource(parse(document, tmp_path).source)
+    with pytest.raises(SourceError, match=r"lets nobody in \(401\); say in http_config how to log in"):
+        source.read([HOUR], 100.0)
+    source.close()
+    assert (server.headers["Authorization"], server.headers["X-Scope-OrgID"]) == ("Bearer secret", "risk")
+    (tmp_path / "http.yml").write_text("basic_auth: {password_file: gone}\n")
+    with pytest.raises(ConfigurationError, match=r"http_config: names http.yml, where basic_auth.password_file names .*gone"):
+        parse(document, tmp_path)
 
 
 def test_numbers_that_are_none_and_series_without_a_model_are_left_out(server, source):

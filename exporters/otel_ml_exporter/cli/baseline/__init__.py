@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from otel_ml import Baseline, BaselineError
+from otel_ml_exporter.cli.servers import add_access, server_url
 from otel_ml_exporter.rows import MAX_ROWS
 
 
@@ -67,8 +68,9 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         help="keep the bins of another version's baseline, so that versions compare; with --from-prometheus the one that is served",
     )
     history = build.add_argument_group("from what a served model emitted, instead of DATA")
-    history.add_argument("--from-prometheus", metavar="URL", help="count what the model was given, as Prometheus has it")
+    history.add_argument("--from-prometheus", type=server_url, metavar="URL", help="count what the model was given, as Prometheus has it")
     history.add_argument("--range", default="7d", help="how far to look back (default: %(default)s)")
+    add_access(history, "at Prometheus")
     build.set_defaults(run=_build, fail=build.error)
 
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 from otel_ml import Baseline, OtelMLError
 from otel_ml import catalogue as names
 from otel_ml.baseline import Feature, Histogram
+from otel_ml_exporter.cli.servers import access
 from otel_ml_exporter.config import PrometheusSettings, Window
 from otel_ml_exporter.counts import Series
 from otel_ml_exporter.shape import UnfitError, duration
@@ -46,7 +47,7 @@ def from_prometheus(options: argparse.Namespace) -> Baseline:
     like = Baseline.load(options.like) if options.like else None
     model, version = (options.model or like.model, options.version or like.version) if like else (options.model, options.version)
     window = _window(options.range)
-    counts = _counts(options.from_prometheus, window)
+    counts = _counts(options, window)
     found = {key: counted for key, counted in counts.items() if key[:2] == (model, version)}
     if not any(sum(bins.values()) for counted in found.values() for bins in counted.values()):
         others = ", ".join(sorted({f"{name} {release}" for name, release, _ in counts})) or "none"
@@ -66,9 +67,9 @@ def _window(text: str) -> Window:
         raise HistoryError(f"--range {error.problem}; {error.mend}") from None
 
 
-def _counts(url: str, window: Window) -> dict[tuple[str, str, str], Counted]:
+def _counts(options: argparse.Namespace, window: Window) -> dict[tuple[str, str, str], Counted]:
     """What was counted for each model, version and baseline."""
-    source = PrometheusSource(PrometheusSettings(url.rstrip("/"), timeout=120.0))
+    source = PrometheusSource(PrometheusSettings(options.from_prometheus.rstrip("/"), 120.0, access(options)))
     models: dict[tuple[str, str, str], Counted] = defaultdict(lambda: defaultdict(lambda: defaultdict(float)))
     try:
         at = time.time()
