@@ -70,11 +70,13 @@ class Counts:
 
     def drop(self, rows: int, reason: str) -> None:
         """Note that rows could not be counted."""
-        self._add(self._increment(names.MONITOR_DROPPED, rows, reason))
+        self.count(names.MONITOR_DROPPED, rows, reason)
 
     def count(self, metric: Metric, rows: int, value: str = "") -> None:
         """Count rows of a metric whose series are told apart by their last attribute, here `value`, or that has one series."""
-        self._add(self._increment(metric, rows, value))
+        place = self._place_of(metric, value)
+        with self._lock:
+            self._values[place] += rows
 
     def fold(self) -> None:
         """Count what waits."""
@@ -113,11 +115,12 @@ class Counts:
                 return sum(parts, start=np.zeros(self.layout.size, dtype=np.int64))
             self.guard.fault(error, "counting")
             rows = sum(item.size for item in inputs) + sum(map(rows_of, predictions))
-            return self._increment(names.MONITOR_DROPPED, rows, names.DROP_ERROR)
+            increments = np.zeros(self.layout.size, dtype=np.int64)
+            increments[self._place_of(names.MONITOR_DROPPED, names.DROP_ERROR)] = rows
+            return increments
 
-    def _increment(self, metric: Metric, rows: int, value: str) -> npt.NDArray[np.int64]:
-        increments = np.zeros(self.layout.size, dtype=np.int64)
+    def _place_of(self, metric: Metric, value: str) -> int:
         series = self.layout.series[metric]
-        position = next(i for i, attributes in enumerate(series.attributes) if not value or attributes[metric.attributes[-1]] == value)
-        increments[series.start + position] = rows
-        return increments
+        if not value:
+            return series.start
+        return series.start + next(i for i, attributes in enumerate(series.attributes) if attributes[metric.attributes[-1]] == value)

@@ -77,7 +77,7 @@ class Fold:
         """What are matrices, together with those of the same type, and in how many calls each came."""
         packed = [item.packed for item in captured if item.packed is not None]
         if packed:
-            yield np.frombuffer(b"".join(packed)).reshape(-1, len(self._derive.columns)), len(packed)
+            yield self._unpacked(b"".join(packed)), len(packed)
         matrices: dict[np.dtype[Any], list[npt.NDArray[Any]]] = {}
         for item in captured:
             if item.matrix is not None:
@@ -86,6 +86,9 @@ class Fold:
                 yield from ((part, len(part) / item.size) for part in dense_parts(item.sparse))
         for group in matrices.values():
             yield group[0] if len(group) == 1 else np.concatenate(group), len(group)
+
+    def _unpacked(self, rows: bytes) -> npt.NDArray[np.float64]:
+        return np.frombuffer(rows).reshape(-1, len(self._derive.columns))
 
     def _add_matrix(self, counts: Counts, matrix: npt.NDArray[Any], calls: float) -> None:
         held = self._numbers.add(counts, (self._block_of(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)))
@@ -99,6 +102,8 @@ class Fold:
             return None
         if captured.sparse is not None:
             return np.concatenate([distances(self._block_of(part)) for part in dense_parts(captured.sparse)])
+        if captured.packed is not None:
+            return distances(self._block_of(self._unpacked(captured.packed)))
         if captured.matrix is not None:
             return distances(self._block_of(captured.matrix))
         columns = captured.columns or {}

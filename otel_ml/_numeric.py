@@ -131,12 +131,14 @@ class Distances:
         chosen = block if len(self._lines) == len(block) else block[self._lines]
         step = max(1, _ONE_THREAD // len(self._lines) ** 2)
         with np.errstate(all="ignore"):
-            return np.concatenate([self._of(chosen[:, start : start + step].T) for start in range(0, max(1, chosen.shape[1]), step)])
+            if chosen.shape[1] <= step:
+                return self._of(chosen.T)
+            return np.concatenate([self._of(chosen[:, start : start + step].T) for start in range(0, chosen.shape[1], step)])
 
     def _of(self, rows: Block) -> npt.NDArray[np.float64]:
         distances = stats.mahalanobis(rows, self._mean, self._precision)
-        strange = ~np.isfinite(distances)
-        if strange.any():
+        if not np.isfinite(distances).all():
+            strange = ~np.isfinite(distances)
             centred = np.clip(np.nan_to_num(rows[strange] - self._mean), -self._farthest, self._farthest)
             distances[strange] = stats.mahalanobis(centred, self._centre, self._precision)
         return distances

@@ -72,10 +72,9 @@ class Telling:
             understood = Understood(confidence_of(outputs, self._baseline), outlier, outputs.energy)
             withheld = np.asarray(self._abstain(understood), dtype=bool)
             if withheld.any():
-                withheld = np.broadcast_to(withheld, rows)
+                call.withheld = withheld = withheld if withheld.shape == (rows,) else np.broadcast_to(withheld, rows)
                 call.answer = replaced(call.prediction, withheld, call.data, self._fallback)
-                call.withheld = withheld
-                self._counts.count(names.PREDICTION_ABSTENTIONS, int(withheld.sum()))
+                self._counts.count(names.PREDICTION_ABSTENTIONS, int(np.count_nonzero(withheld)))
         except Exception as fault:  # noqa: BLE001 - a policy that fails withholds nothing
             self._counts.guard.fault(fault, "abstaining")
 

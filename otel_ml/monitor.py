@@ -125,7 +125,7 @@ class Monitor:
         self._counts = Counts(layout, self._guard)
         self._gate = gate_for(on_invalid, invalid, self.baseline, self.model)
         self._reads_input = bool(event_features) or abstain is not None
-        looked_at = self._gate is not None or self._reads_input
+        looked_at = self._gate is not None or bool(event_features)
         self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else (), looked_at=looked_at)
         self._inputs = inputs
         self.read_answer = AnswerReader(self.baseline, output)
