@@ -17,6 +17,8 @@ ROWS = st.lists(st.fixed_dictionaries({"x": NUMBER, "y": st.floats(width=64), "c
 # Rows of numbers alone wait as bytes
 NUMERIC_ROWS = st.lists(st.fixed_dictionaries({"x": NUMBER, "y": st.floats(width=64)}), min_size=1, max_size=40)
 
+BINARY = Baseline.from_data({"x": [1.0, 2.0, 3.0]}, model="m", version="1", predictions=[0.1, 0.9, 0.4], labels=[0, 1, 0])
+
 
 def build(rows, **options):
     return Baseline.from_data(rows, model="property", version="1", **options)
@@ -124,6 +126,16 @@ def test_numbers_are_counted_as_one_would_by_hand_in_batches_of_any_size(train, 
         assert once.violations["x"] == {kind: expected.get(kind, 0) for kind in once.violations["x"]}
         assert many.features["x"] == {label: rows * times for label, rows in once.features["x"].items()}
         assert many.violations["x"] == {kind: rows * times for kind, rows in once.violations["x"].items()}
+
+
+@given(st.lists(st.one_of(SPECIAL, st.floats(-0.1, 1.1), st.floats(-1e-5, 1e-5)), min_size=2, max_size=20))
+def test_a_probability_means_the_same_alone_and_among_others(answers):
+    seen = []
+    monitor = Monitor(BINARY, abstain=lambda understood: seen.append(understood.confidence) or [False], fallback=None)
+    for answer in (*answers, np.array(answers)):
+        monitor.wrap(lambda _, answer=answer: answer)(np.zeros((np.size(answer), 1)))
+    *alone, together = seen
+    np.testing.assert_array_equal(np.concatenate(alone), together)
 
 
 JUNK = st.recursive(
