@@ -18,7 +18,7 @@ from otel_ml._values import label_of
 from otel_ml.baseline import Baseline
 
 Array = npt.NDArray[Any]
-Kept = float | Array | tuple[Array, ...]
+Kept = float | Array | tuple[float | Array, ...]
 
 
 class AnswerReader:
@@ -41,7 +41,7 @@ class AnswerReader:
         if type(answer) is float:
             return answer
         if self._heads:
-            return tuple(self._array(part) for part in heads(answer, self._heads))
+            return tuple(part if type(part) is float else self._array(part) for part in heads(answer, self._heads))
         if self._classes and not isinstance(answer, np.ndarray):
             answer = self._by_class(answer)
         return self._array(self._row(answer) if self._classes and rows == 1 else answer)
