@@ -23,7 +23,6 @@ import numpy as np
 import pandas as pd
 import yaml
 from bugs import BUGS, Bug, scaled
-from notifications import Fired, Labels, Notification, notifications
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import REGISTRY
@@ -32,7 +31,8 @@ from prometheus_client.samples import Sample
 from otel_ml import Baseline, Monitor
 from otel_ml import catalogue as names
 from otel_ml_exporter import config
-from otel_ml_exporter.cli.backtest.history import History, Span
+from otel_ml_exporter.cli.backtest.history import Firing, History, Span, told
+from otel_ml_exporter.cli.backtest.notifications import Labels, Notification
 from otel_ml_exporter.cli.backtest.replay import firing
 from otel_ml_exporter.cli.backtest.ruleset import Rules, of_files
 from otel_ml_exporter.cli.backtest.scratch import filled
@@ -209,24 +209,20 @@ def held(rules: Rules, lines: Iterable[Iterable[str]], span: Span) -> Moments:
     return found
 
 
-def fired(rules: Rules, labels_of: Mapping[str, Mapping[str, str]], moments: Moments, step: float, end: float) -> list[Fired]:
-    """The alerts as Prometheus would have sent them."""
+def fired(rules: Rules, moments: Moments, step: float, end: float) -> list[Firing]:
+    """The alerts that fired, and when."""
     alerts = []
-    for (number, labels), times in moments.items():
+    for (number, own), times in moments.items():
         rule = rules.alerts[int(number)]
-        own = tuple(sorted((dict(labels) | labels_of[rule.name] | {"alertname": rule.name}).items()))
         intervals = firing(sorted(times), step=step, hold=rule.hold, keep=rule.keep, end=end)
-        alerts += [Fired(own, each.start, math.inf if each.open else each.end) for each in intervals]
+        if intervals:
+            alerts.append(Firing({**dict(own), **rule.labels, "alertname": rule.name}, intervals))
     return alerts
 
 
-def committed() -> tuple[Rules, dict[str, dict[str, str]]]:
-    """The rules as they are in the repository, without the Watchdog, and the labels of each alert."""
-    rules = of_files(RULES).inlined()
-    documents = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in RULES]
-    alerts = [rule for document in documents for group in document["groups"] for rule in group["rules"] if "alert" in rule]
-    wanted = tuple(alert for alert in rules.alerts if alert.severity != "none")
-    return Rules(wanted, {}), {rule["alert"]: rule["labels"] for rule in alerts}
+def committed() -> Rules:
+    """The rules as they are in the repository, without the Watchdog."""
+    return Rules(tuple(alert for alert in of_files(RULES).inlined().alerts if alert.severity != "none"), {})
 
 
 def read_by(rules: Rules) -> frozenset[str]:
@@ -276,7 +272,7 @@ def minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min"
 
 
-def told(notification: Notification) -> str:
+def named(notification: Notification) -> str:
     """The names of the alerts that fire, and of which features."""
     features: dict[str, list[str]] = defaultdict(list)
     for labels in notification.firing:
@@ -285,27 +281,26 @@ def told(notification: Notification) -> str:
     return ", ".join(f"{name} ({', '.join(sorted(of))})" if any(of) else name for name, of in sorted(features.items()))
 
 
-def bug_row(bug: Bug, alerts: Sequence[Fired], sent: Sequence[Notification]) -> list[object]:
+def bug_row(bug: Bug, alerts: Sequence[Firing], sent: Sequence[Notification]) -> list[object]:
     """What one bug raised: its own alert is one that names its feature, or the page on many features where it breaks many."""
-    own = [alert for alert in alerts if _is_own(alert.labels, bug) and alert.start >= BROKEN_AT]
-    heard = [each for each in sent if any(_is_own(labels, bug) for labels in each.firing)]
-    first = min(own, key=lambda alert: alert.start, default=None)
+    own = [(each.start, alert.labels["alertname"]) for alert in alerts if _is_own(alert.labels, bug) for each in alert.intervals]
+    heard = [each for each in sent if any(_is_own(dict(labels), bug) for labels in each.firing)]
+    first = min((each for each in own if each[0] >= BROKEN_AT), default=None)
     news = [each for each in sent if each.firing]
     receivers = Counter(each.receiver for each in news)
     return [
         bug.title,
-        dict(first.labels)["alertname"] if first else "none",
-        minutes(first.start - BROKEN_AT) if first else "",
+        first[1] if first else "none",
+        minutes(first[0] - BROKEN_AT) if first else "",
         minutes(heard[0].at - BROKEN_AT) if heard else "never",
         receivers["pagerduty"],
         receivers.total() - receivers["pagerduty"],
         len(sent) - len(news),
-        "; ".join(f"{minutes(each.at - BROKEN_AT)}: {told(each)}" for each in news),
+        "; ".join(f"{minutes(each.at - BROKEN_AT)}: {named(each)}" for each in news),
     ]
 
 
-def _is_own(labels: Labels, bug: Bug) -> bool:
-    alert = dict(labels)
+def _is_own(alert: Mapping[str, str], bug: Bug) -> bool:
     many = len(bug.features) > 1 and alert["alertname"] == "ModelDatasetDrift"
     return many or alert.get("ml_feature_name") in bug.features
 
@@ -336,19 +331,19 @@ def main(arguments: Sequence[str]) -> int:
     model = flights.Model(parts.train)
     baseline = flights.baseline(model, parts.validation)
     quiet = Pool(parts.quiet, model)
-    rules, labels_of = committed()
+    rules = committed()
     routing = yaml.safe_load(ROUTING.read_text(encoding="utf-8"))
 
-    def outcome(moments: Moments, step: float, end: float) -> tuple[list[Fired], list[Notification]]:
-        alerts = fired(rules, labels_of, moments, step, end)
-        return alerts, notifications(routing, alerts, end)
+    def outcome(moments: Moments, step: float, end: float) -> tuple[list[Firing], list[Notification]]:
+        alerts = fired(rules, moments, step, end)
+        return alerts, told(routing, alerts, Span(BEGIN, end))
 
     if options.days:
         with serving(baseline, rules, options.month_step, 2 * options.month_step) as served:
             for day, moments in enumerate(month(served, quiet, rules, options.days), start=1):
                 alerts, sent = outcome(moments, options.month_step, BEGIN + min(day, options.days) * DAY)
                 print(f"day {day}: {len(alerts)} alerts, {sent[-1:]}, CPU {time.process_time():.0f} s", file=sys.stderr, flush=True)
-        rows = [[f"{(each.at - BEGIN) / DAY:.1f} days", each.receiver, told(each) or "resolved"] for each in sent]
+        rows = [[f"{(each.at - BEGIN) / DAY:.1f} days", each.receiver, named(each) or "resolved"] for each in sent]
         print(
             table(
                 f"A stationary month of {options.days} days: {len(alerts)} alerts fired, {len(sent)} notifications",

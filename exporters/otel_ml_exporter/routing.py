@@ -74,7 +74,7 @@ def _routes(route: Mapping[str, Any], labels: Labels, inherited: Mapping[str, An
     own |= {kind: route.get(kind) for _, kind in _QUIET}
     found = False
     for child in route.get("routes") or ():
-        if all(_holds(matcher, labels) for matcher in _matchers(child)):
+        if mutes(matchers_of(child), labels):
             found = True
             yield from _routes(child, labels, own)
             if not child.get("continue"):
@@ -89,11 +89,18 @@ def _integrations(receiver: Mapping[str, Any]) -> Iterator[str]:
             yield name.removesuffix(_INTEGRATIONS)
 
 
-def _matchers(route: Mapping[str, Any]) -> Iterator[Matcher]:
-    yield from (Matcher(name, str(value)) for name, value in (route.get("match") or {}).items())
-    yield from (Matcher(name, str(value), regex=True) for name, value in (route.get("match_re") or {}).items())
-    for text in route.get("matchers") or ():
-        yield from parse_matchers(text)
+def matchers_of(entry: Mapping[str, Any], prefix: str = "") -> list[Matcher]:
+    """The conditions of a route, or with a prefix those of a side of an inhibition, in the old forms and in the new one.
+
+    >>> [str(matcher) for matcher in matchers_of({"source_match": {"severity": "critical"}}, "source_")]
+    ['severity="critical"']
+    """
+    plain, patterns, texts = (entry.get(prefix + name) or () for name in ("match", "match_re", "matchers"))
+    return [
+        *(Matcher(name, str(plain[name])) for name in plain),
+        *(Matcher(name, str(patterns[name]), regex=True) for name in patterns),
+        *(matcher for text in texts for matcher in parse_matchers(text)),
+    ]
 
 
 def parse_matchers(text: str) -> list[Matcher]:
@@ -123,5 +130,5 @@ def _holds(matcher: Matcher, labels: Labels) -> bool:
 
 
 def mutes(matchers: list[Matcher], labels: Labels) -> bool:
-    """Whether a silence with these matchers mutes an alert with these labels."""
+    """Whether an alert with these labels is one that these matchers mean: a silence mutes it, a route takes it."""
     return all(_holds(matcher, labels) for matcher in matchers)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import runpy
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 import yaml
 from aiosmtpd.controller import Controller
 
+from otel_ml_exporter.cli.backtest.notifications import Fired, notifications
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
 from otel_ml_exporter.mixin.rules import groups
@@ -307,9 +307,8 @@ def test_inhibited_alerts_are_never_delivered(alertmanager, recorder):
     assert not recorder.chats("quiet")
 
 
-def test_the_replay_of_the_benchmarks_tells_the_same_in_the_same_order(alertmanager, recorder):
+def test_the_replay_tells_the_same_in_the_same_order(alertmanager, recorder):
     """Grouped, muted behind a page, told when the page ends, and told what is resolved."""
-    benchmark = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "notifications.py"))
     config = yaml.safe_load(render("alertmanager", Knobs(pace=0.01))[CONFIG])
     begin = time.time()
     age, plan, outliers, broken = steps = [
@@ -326,8 +325,8 @@ def test_the_replay_of_the_benchmarks_tells_the_same_in_the_same_order(alertmana
             *({**what, "startsAt": now.isoformat(), "endsAt": (now + timedelta(minutes=5)).isoformat()} for *_, what in started),
             *({**what, "startsAt": (now - timedelta(seconds=2)).isoformat(), "endsAt": now.isoformat()} for *_, what in ended),
         )
-    fired = [benchmark["Fired"](tuple(sorted(what["labels"].items())), start, end) for start, end, what in steps]
-    expected = benchmark["notifications"](config, fired, 11.0)
+    fired = [Fired(tuple(sorted(what["labels"].items())), start, end) for start, end, what in steps]
+    expected = notifications(config, fired, 11.0)
     chats = [len(each.firing | each.resolved) for each in expected if each.receiver == "slack"]
     pages = ["trigger" if each.firing else "resolve" for each in expected if each.receiver == "pagerduty"]
     assert (chats, pages) == ([1, 2, 2], ["trigger", "resolve"])

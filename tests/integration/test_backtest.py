@@ -162,7 +162,7 @@ def test_every_alert_of_the_pack_can_be_replayed_without_its_recordings(past, ca
     assert json.loads(out)["variants"][0]["outcomes"] == []
     names = {alert.name for group in groups(Knobs()) for alert in group.alerts if alert.severity != "none"}
     _, out, _ = run(capsys, f"--history={past}", "--range=1h", "--step=10m")
-    assert set(out.split("never: ")[1].splitlines()[0].split(", ")) == names
+    assert set(" ".join(out.split("never: ")[1].split("\n\n")[0].split()).split(", ")) == names
 
 
 def test_more_pages_than_a_person_bears_are_a_no(server, capsys):
@@ -223,3 +223,27 @@ def test_a_server_that_is_not_there_is_named(capsys):
     code, _, err = run(capsys, "--prometheus=http://127.0.0.1:1", f"--end={time.time():.0f}")
     assert code == 1
     assert "does not answer" in err
+
+
+def test_what_is_told_is_counted_beside_what_fires(past, tmp_path, capsys):
+    rules = [
+        {"alert": name, "expr": 'sum by (ml_model_name) (increase(ml_inference_duration_seconds_count{error_type!=""}[2m])) > 10', **more}
+        for name, more in (("Page", {"labels": {"severity": "critical"}}), ("Ticket", {"labels": {"severity": "warning"}}))
+    ]
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"groups": [{"name": "own", "interval": "1m", "rules": rules}]}))
+    route = {"receiver": "chat", "repeat_interval": "1d", "routes": [{"matchers": ["severity=critical"], "receiver": "pager"}]}
+    mutes = {"source_matchers": ["alertname=Page"], "target_matchers": ["alertname=Ticket"]}
+    (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump({"route": route, "inhibit_rules": [mutes]}))
+    words = (tmp_path / "own.yaml", f"--history={past}", f"--alertmanager-config={tmp_path / 'alertmanager.yml'}")
+    code, out, _ = run(capsys, *words, "--json")
+    (variant,) = json.loads(out)["variants"]
+    assert code == 0
+    assert [(each["receiver"], each["firing"]) for each in variant["told"] if each["firing"]] == [("pager", ["Page"])] * 2
+    _, out, _ = run(capsys, *words)
+    assert re.search(r"tickets a week +28", out)
+    assert re.search(r"told to pager a week +28", out)
+    assert "told to chat" not in out
+    (tmp_path / "alertmanager.yml").write_text("route: {receiver: chat, routes: [{matchers: ['severity!']}]}")
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "amtool check-config" in err

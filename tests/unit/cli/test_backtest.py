@@ -5,7 +5,8 @@ import random
 import promql_parser
 import pytest
 
-from otel_ml_exporter.cli.backtest.history import Span, outcomes
+from otel_ml_exporter.cli.backtest.history import Span, fired, outcomes, told
+from otel_ml_exporter.cli.backtest.notifications import check
 from otel_ml_exporter.cli.backtest.promql_text import Recorded, SubstitutionError, inline, with_limit
 from otel_ml_exporter.cli.backtest.replay import firing, incidents
 from otel_ml_exporter.cli.backtest.ruleset import AlertRule, Rules, of_pack
@@ -103,9 +104,45 @@ def test_what_still_fires_at_the_end_is_open_and_nothing_fires_for_nothing():
 
 
 def test_rules_of_one_name_are_one_alert_and_a_rule_may_name_its_model():
-    rules = Rules((AlertRule("Bad", "one", 0, 0, "critical", "", 60), AlertRule("Bad", "two", 0, 0, "critical", "churn", 60)), {})
+    critical = {"severity": "critical"}
+    rules = Rules(
+        (AlertRule("Bad", "one", 0, 0, 60, critical), AlertRule("Bad", "two", 0, 0, 60, {**critical, "ml_model_name": "churn"})), {}
+    )
     past = {"one": {(("ml_model_name", "churn"),): [0, 60], (("ml_model_name", "other"),): [0]}, "two": {(): [60, 120, 600]}}
-    found = outcomes(rules, Span(0, 1_200), None, lambda expr, step: past[expr])
-    told = {(each.model, each.series): [tuple(interval)[:2] for interval in each.incidents] for each in found}
-    assert told == {("churn", 2): [(0, 180), (600, 660)], ("other", 1): [(0, 60)]}
-    assert [each.model for each in outcomes(rules, Span(0, 1_200), "other", lambda expr, step: past[expr])] == ["other"]
+    found = outcomes(fired(rules, Span(0, 1_200), None, lambda expr, step: past[expr]))
+    incidents = {(each.model, each.series): [tuple(interval)[:2] for interval in each.incidents] for each in found}
+    assert incidents == {("churn", 2): [(0, 180), (600, 660)], ("other", 1): [(0, 60)]}
+    assert [each.model for each in outcomes(fired(rules, Span(0, 1_200), "other", lambda expr, step: past[expr]))] == ["other"]
+
+
+def test_what_is_told_is_grouped_and_muted_as_the_configuration_says():
+    """Routes and inhibitions in Alertmanager's old forms mean the same as in the new one."""
+    rules = Rules(
+        (
+            AlertRule("Down", "down", 0, 0, 60, {"severity": "critical"}),
+            AlertRule("Drift", "drift", 0, 0, 60, {"severity": "warning"}),
+        ),
+        {},
+    )
+    model = ("ml_model_name", "churn")
+    past = {"down": {(model,): [0, 60]}, "drift": {(model, ("x", "1")): [0, 600], (model, ("x", "2")): [600]}}
+    span = Span(0, 6_000)
+    found = fired(rules, span, None, lambda expr, step: past[expr])
+    new = {
+        "route": {"receiver": "chat", "group_wait": "10s", "routes": [{"matchers": ['severity="critical"'], "receiver": "pager"}]},
+        "inhibit_rules": [{"source_matchers": ["alertname=Down"], "target_matchers": ["alertname=Drift"], "equal": ["ml_model_name"]}],
+    }
+    old = {
+        "route": {**new["route"], "routes": [{"match_re": {"severity": "crit.*"}, "receiver": "pager"}]},
+        "inhibit_rules": [{"source_match": {"alertname": "Down"}, "target_match": {"alertname": "Drift"}, "equal": ["ml_model_name"]}],
+    }
+    for config in (new, old):
+        check(config)
+        heard = [(each.at, each.receiver, len(each.firing)) for each in told(config, found, span) if each.firing]
+        assert heard == [(10, "pager", 1), (610, "chat", 2)]
+    apart = {**new, "route": {**new["route"], "group_by": ["..."]}}
+    assert [(each.receiver, len(each.firing)) for each in told(apart, found, span) if each.firing] == [
+        ("pager", 1),
+        ("chat", 1),
+        ("chat", 1),
+    ]

@@ -35,6 +35,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a variant beside the rules as they are: thresholds (error_budget=0.02) and, without RULES, knobs; repeatable",
     )
     parser.add_argument("--knobs", type=Path, metavar="FILE", help="the knobs that this site renders the pack with")
+    parser.add_argument(
+        "--alertmanager-config", type=Path, metavar="FILE", help="count what Alertmanager would tell with this configuration, too"
+    )
     parser.add_argument("--recorded", action="store_true", help="read recordings from Prometheus, which must have had the rules then")
     parser.add_argument("--most-pages", type=number(0), metavar="N", help="exit with 1 when the last variant pages more often in a week")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the timeline as a picture")

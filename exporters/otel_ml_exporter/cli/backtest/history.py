@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
+from otel_ml import catalogue as names
+from otel_ml_exporter.cli.backtest.notifications import Fired, Labels, Notification, notifications
 from otel_ml_exporter.cli.backtest.replay import Interval, firing, incidents
 from otel_ml_exporter.cli.backtest.ruleset import Rules
 from otel_ml_exporter.mixin.promql import MODEL
@@ -14,7 +18,7 @@ from otel_ml_exporter.prometheus import Prometheus, in_steps
 POINTS = 1_000
 """Steps that one query asks for: a few hours at a minute's rhythm, which a busy server bears."""
 
-Labels = tuple[tuple[str, str], ...]
+ALERT: Final = "alertname"
 Active = Mapping[Labels, Sequence[float]]
 
 
@@ -43,23 +47,47 @@ class Outcome:
     series: int
 
 
-def outcomes(rules: Rules, span: Span, model: str | None, ask: Callable[[str, float], Active]) -> list[Outcome]:
-    """The outcome of each alert and model that fired; `ask` gives the times at which an expression held on a step.
+@dataclass(frozen=True)
+class Firing:
+    """One alert with all its labels, and when it fired."""
 
-    Rules of one name are one alert: Alertmanager tells them together.
-    """
-    fired: dict[tuple[str, str, str], list[list[Interval]]] = defaultdict(list)
+    labels: Mapping[str, str]
+    intervals: Sequence[Interval]
+
+
+def fired(rules: Rules, span: Span, model: str | None, ask: Callable[[str, float], Active]) -> list[Firing]:
+    """What fired, of a model or of all; `ask` gives the times at which an expression held on a step."""
+    found = []
     for alert in rules.alerts:
         step = span.step or alert.interval
-        for labels, times in ask(alert.expr, step).items():
-            about = alert.model or dict(labels).get(MODEL, "")
+        for own, times in ask(alert.expr, step).items():
+            labels = {**dict(own), **alert.labels, ALERT: alert.name}
             intervals = firing(times, step=step, hold=alert.hold, keep=alert.keep, end=span.end)
-            if intervals and model in (None, about):
-                fired[alert.name, about, alert.severity].append(intervals)
+            if intervals and model in (None, labels.get(MODEL, "")):
+                found.append(Firing(labels, intervals))
+    return found
+
+
+def outcomes(found: Sequence[Firing]) -> list[Outcome]:
+    """The outcome of each alert and model that fired. Rules of one name are one alert: Alertmanager tells them together."""
+    together: dict[tuple[str, str, str], list[Sequence[Interval]]] = defaultdict(list)
+    for each in found:
+        alert, about, severity = (each.labels.get(name, "") for name in (ALERT, MODEL, names.SEVERITY))
+        together[alert, about, severity].append(each.intervals)
     return [
         Outcome(*key, tuple(incidents(interval for intervals in several for interval in intervals)), len(several))
-        for key, several in fired.items()
+        for key, several in together.items()
     ]
+
+
+def told(config: Mapping[str, Any], found: Sequence[Firing], span: Span) -> list[Notification]:
+    """What an Alertmanager with this configuration would have told of what fired."""
+    alerts = [
+        Fired(tuple(sorted(alert.labels.items())), each.start, math.inf if each.open else each.end)
+        for alert in found
+        for each in alert.intervals
+    ]
+    return notifications(config, alerts, span.end)
 
 
 class History:

@@ -9,7 +9,8 @@ from textwrap import fill
 from typing import Any
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.cli.backtest.history import Outcome, Span
+from otel_ml_exporter.cli.backtest.history import ALERT, Outcome, Span
+from otel_ml_exporter.cli.backtest.notifications import Notification
 from otel_ml_exporter.cli.exporter import table
 from otel_ml_exporter.cli.words import clock
 from otel_ml_exporter.cli.words import span as length
@@ -26,6 +27,17 @@ class Variant:
 
     name: str
     outcomes: Sequence[Outcome]
+    told: Sequence[Notification] | None = None
+
+    def pages(self, span: Span) -> float:
+        """Pages in a week: what a receiver was told of something critical where the routing is known, else critical incidents."""
+        if self.told is None:
+            return self.weekly(names.CRITICAL, span)
+        return sum(any((names.SEVERITY, names.CRITICAL) in labels for labels in each.firing) for each in self.told) / span.weeks
+
+    def told_weekly(self, receiver: str, span: Span) -> float:
+        """How often in a week a receiver was told that something fires; repetitions count."""
+        return sum(each.receiver == receiver and bool(each.firing) for each in self.told or ()) / span.weeks
 
     def weekly(self, severity: str, span: Span) -> float:
         """Incidents of a severity in a week."""
@@ -49,7 +61,7 @@ def rows(variants: Sequence[Variant]) -> list[Row]:
 def as_text(variants: Sequence[Variant], span: Span, asked: Span, silent: Sequence[str]) -> str:
     """The table, the totals and the timeline; `asked` is the span before it was cut to the time that has models."""
     shorter = "" if span == asked else f" of {length(asked.end - asked.start)}: there is no model before"
-    parts = [f"{clock(span.start)} to {clock(span.end)} ({length(span.end - span.start)}{shorter}), without inhibitions and silences"]
+    parts = [f"{clock(span.start)} to {clock(span.end)} ({length(span.end - span.start)}{shorter}), {_left_out(variants)}"]
     if found := rows(variants):
         parts.append(table([("severity", "alert", "model", *(variant.name for variant in variants)), *_told(found, variants)]))
         parts.append(table(list(_timeline(found, variants, span))))
@@ -57,6 +69,11 @@ def as_text(variants: Sequence[Variant], span: Span, asked: Span, silent: Sequen
         parts.append(fill(f"never: {', '.join(silent)}", get_terminal_size().columns, subsequent_indent="  "))
     totals = (("", *(variant.name for variant in variants)), *_totals(variants, span))
     return "\n\n".join([*parts, table(totals)])
+
+
+def _left_out(variants: Sequence[Variant]) -> str:
+    known = any(variant.told is not None for variant in variants)
+    return "with groups and inhibitions, without silences and business hours" if known else "without inhibitions and silences"
 
 
 def _told(found: Sequence[Row], variants: Sequence[Variant]) -> Iterator[tuple[str, ...]]:
@@ -77,6 +94,8 @@ def _totals(variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]
     weeks, rate = (span.weeks, f"in {length(span.end - span.start)}") if span.end - span.start < LEAST else (1.0, "a week")
     for word, severity in (("pages", names.CRITICAL), ("tickets", names.WARNING)):
         yield f"{word} {rate}", *(f"{variant.weekly(severity, span) * weeks:.1f}" for variant in variants)
+    for receiver in sorted({each.receiver for variant in variants for each in variant.told or ()}):
+        yield f"told to {receiver} {rate}", *(f"{variant.told_weekly(receiver, span) * weeks:.1f}" for variant in variants)
 
 
 def _timeline(found: Sequence[Row], variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]]:
@@ -115,7 +134,13 @@ def as_data(variants: Sequence[Variant], span: Span) -> Mapping[str, Any]:
                 "pages_per_week": variant.weekly(names.CRITICAL, span),
                 "tickets_per_week": variant.weekly(names.WARNING, span),
                 "outcomes": [told(outcome) for outcome in variant.outcomes],
+                "told": None if variant.told is None else [_notification(each) for each in variant.told],
             }
             for variant in variants
         ],
     }
+
+
+def _notification(told: Notification) -> dict[str, Any]:
+    firing, resolved = (sorted({dict(labels)[ALERT] for labels in side}) for side in (told.firing, told.resolved))
+    return {"at": told.at, "receiver": told.receiver, "firing": firing, "resolved": resolved}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,24 @@ _INTERVAL = "1m"
 
 @dataclass(frozen=True)
 class AlertRule:
-    """An alert rule; times in seconds, `interval` is the rhythm of its evaluation, `model` the one that the rule itself names."""
+    """An alert rule; times in seconds, `interval` is the rhythm of its evaluation, `labels` are those that the rule itself adds."""
 
     name: str
     expr: str
     hold: float
     keep: float
-    severity: str
-    model: str
     interval: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def severity(self) -> str:
+        """How severe it is; empty where the rule does not say."""
+        return self.labels.get(names.SEVERITY, "")
+
+    @property
+    def model(self) -> str:
+        """The model that the rule itself names; empty where its expression does."""
+        return self.labels.get(MODEL, "")
 
 
 @dataclass(frozen=True)
@@ -122,8 +131,7 @@ def _rules(rule_groups: Iterator[Mapping[str, Any]], subject: str) -> Rules:
 
 def _alert(rule: Mapping[str, Any], interval: float) -> AlertRule:
     hold, keep = (_seconds(rule.get(name, "0s")) for name in ("for", "keep_firing_for"))
-    labels = rule.get("labels", {})
-    return AlertRule(rule["alert"], rule["expr"], hold, keep, labels.get(names.SEVERITY, ""), labels.get(MODEL, ""), interval)
+    return AlertRule(rule["alert"], rule["expr"], hold, keep, interval, rule.get("labels") or {})
 
 
 def _seconds(text: str) -> float:

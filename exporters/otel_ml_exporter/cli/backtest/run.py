@@ -6,16 +6,20 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from otel_ml import catalogue as names
+import yaml
+
 from otel_ml.errors import ConfigurationError, Fault, OtelMLError
 from otel_ml.files import write_text
 from otel_ml_exporter.cli import models
 from otel_ml_exporter.cli.backtest import ruleset, scratch
-from otel_ml_exporter.cli.backtest.history import History, Span, outcomes, queries
+from otel_ml_exporter.cli.backtest.history import History, Span, fired, outcomes, queries, told
+from otel_ml_exporter.cli.backtest.notifications import check
 from otel_ml_exporter.cli.backtest.picture import draw
 from otel_ml_exporter.cli.backtest.report import Variant, as_data, as_text
 from otel_ml_exporter.cli.backtest.ruleset import AlertRule, Rules
@@ -24,6 +28,7 @@ from otel_ml_exporter.cli.servers import prometheus
 from otel_ml_exporter.cli.words import clock
 from otel_ml_exporter.mixin.knobs import load
 from otel_ml_exporter.prometheus import Prometheus
+from otel_ml_exporter.routing import RoutingError
 
 AS_IS = "as is"
 
@@ -35,6 +40,7 @@ class NoPastError(OtelMLError):
 def run(options: argparse.Namespace) -> int:
     """Print what the alerts would have done; 1 when they would have paged more often than asked for."""
     named = {AS_IS: _chosen(options, {}), **{name: _chosen(options, changes) for name, changes in options.sets.items()}}
+    routing = _routing(options.alertmanager_config)
     with _past(options) as (server, asked), Progress("asking for the past") as progress:
         span = _with_models(server, asked, options)
         total, done = queries(list(named.values()), span), 0
@@ -45,19 +51,33 @@ def run(options: argparse.Namespace) -> int:
             progress.to(done / total)
 
         history = History(server, span, seen)
-        variants = [Variant(name, outcomes(rules, span, options.model, history.ask)) for name, rules in named.items()]
+        found = {name: fired(rules, span, options.model, history.ask) for name, rules in named.items()}
+    variants = [Variant(name, outcomes(series), None if routing is None else told(routing, series, span)) for name, series in found.items()]
     if options.svg:
         write_text(options.svg, draw(variants, span))
     if options.json:
         print(json.dumps(as_data(variants, span)))
     else:
-        fired = {outcome.alert for variant in variants for outcome in variant.outcomes}
-        print(as_text(variants, span, asked, sorted({alert.name for alert in named[AS_IS].alerts} - fired)))
-    pages = variants[-1].weekly(names.CRITICAL, span)
+        heard = {outcome.alert for variant in variants for outcome in variant.outcomes}
+        print(as_text(variants, span, asked, sorted({alert.name for alert in named[AS_IS].alerts} - heard)))
+    pages = variants[-1].pages(span)
     if options.most_pages is not None and pages > options.most_pages:
         print(f"otel-ml: {pages:.1f} pages a week are more than {options.most_pages:g}", file=sys.stderr)
         return 1
     return 0
+
+
+def _routing(file: Path | None) -> Mapping[str, Any] | None:
+    """Alertmanager's configuration, tried on nothing; `ConfigurationError` where it cannot be read."""
+    if file is None:
+        return None
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        check(config)
+    except (yaml.YAMLError, UnicodeDecodeError, RoutingError, KeyError, TypeError, AttributeError, ValueError) as error:
+        fault = Fault("route", f"cannot be read ({type(error).__name__}: {error})", "check it with `amtool check-config`")
+        raise ConfigurationError(str(file), [fault]) from error
+    return config  # type: ignore[no-any-return]
 
 
 def _chosen(options: argparse.Namespace, changes: dict[str, str]) -> Rules:

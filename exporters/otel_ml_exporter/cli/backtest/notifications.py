@@ -1,6 +1,6 @@
 """What Alertmanager would have told, and whom: its routing, grouping and inhibition over the intervals in which alerts fired.
 
-Times at which routes are active are not looked at. `tests/integration/test_alertmanager_routing.py` compares it with the real Alertmanager.
+Silences, and times at which routes are active, are not looked at. A test compares this with the real Alertmanager.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from otel_ml_exporter.mixin.durations import seconds
-from otel_ml_exporter.routing import mutes, parse_matchers
+from otel_ml_exporter.routing import matchers_of, mutes
 
 Labels = tuple[tuple[str, str], ...]
+_EACH = "..."
 _INHERITED = ("receiver", "group_by", "group_wait", "group_interval", "repeat_interval")
+_TIMES = ("group_wait", "group_interval", "repeat_interval")
 _DEFAULTS = {"group_by": [], "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
 
 
@@ -40,12 +42,25 @@ def notifications(config: Mapping[str, Any], fired: Sequence[Fired], end: float)
     routes: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for alert in fired:
         for place, route in _routes(config["route"], dict(alert.labels), _DEFAULTS):
-            key = (place, tuple((name, dict(alert.labels).get(name, "")) for name in sorted(route["group_by"])))
+            each = _EACH in route["group_by"]
+            key = (place, tuple((name, value) for name, value in sorted(alert.labels) if each or name in route["group_by"]))
             groups[key].append(alert)
             routes[key] = route
-    inhibitions = [_inhibition(rule) for rule in config.get("inhibit_rules", ())]
+    inhibitions = [_inhibition(rule) for rule in config.get("inhibit_rules") or ()]
     told = [each for key, alerts in groups.items() for each in _told(routes[key], alerts, fired, inhibitions, end)]
     return sorted(told, key=lambda each: each.at)
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Read every route and inhibition once; raises what is wrong, `RoutingError` for matchers."""
+    for rule in config.get("inhibit_rules") or ():
+        _inhibition(rule)
+    waiting = [{**_DEFAULTS, **config["route"]}]
+    while waiting:
+        route = waiting.pop()
+        matchers_of(route)
+        _ = route["receiver"], [seconds(route[name]) for name in _TIMES if name in route]
+        waiting += [{"receiver": route["receiver"], **child} for child in route.get("routes") or ()]
 
 
 def _routes(
@@ -54,8 +69,8 @@ def _routes(
     """The deepest routes that match, and their place in the tree."""
     own = {**inherited, **{name: route[name] for name in _INHERITED if name in route}}
     found = False
-    for number, child in enumerate(route.get("routes", ())):
-        if all(mutes(parse_matchers(matcher), labels) for matcher in child.get("matchers", ())):
+    for number, child in enumerate(route.get("routes") or ()):
+        if mutes(matchers_of(child), labels):
             found = True
             yield from _routes(child, labels, own, (*place, number))
             if not child.get("continue"):
@@ -68,7 +83,7 @@ def _told(
     route: Mapping[str, Any], alerts: Sequence[Fired], fired: Sequence[Fired], inhibitions: Any, end: float
 ) -> Iterator[Notification]:
     """The notifications of one group: `group_wait` after its first alert, then each `group_interval` in which something changed."""
-    wait, interval, repeat = (seconds(route[name]) for name in ("group_wait", "group_interval", "repeat_interval"))
+    wait, interval, repeat = (seconds(route[name]) for name in _TIMES)
     waiting = sorted(alerts, key=lambda alert: alert.start)
     known: list[Fired] = []
     last: Notification | None = None
@@ -106,8 +121,7 @@ def _is_news(now: Notification, last: Notification | None, repeat: float) -> boo
 
 
 def _inhibition(rule: Mapping[str, Any]) -> tuple[list[Any], list[Any], Sequence[str]]:
-    source, target = ([each for text in rule[name] for each in parse_matchers(text)] for name in ("source_matchers", "target_matchers"))
-    return source, target, rule.get("equal", ())
+    return matchers_of(rule, "source_"), matchers_of(rule, "target_"), rule.get("equal") or ()
 
 
 def _muted(alert: Fired, at: float, fired: Sequence[Fired], inhibitions: Any) -> bool:
