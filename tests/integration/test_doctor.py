@@ -281,7 +281,7 @@ def test_a_model_that_prometheus_does_not_know_has_no_silent_alerts(stack, capsy
 
 def test_each_alert_is_known_to_be_heard_or_has_something_that_wakes_it():
     """Whoever adds an alert says here whether a model can have it silent."""
-    of_kind_of_model = {"ModelOutputShift", "ModelUnknownCategories", "ModelOutliersRising", "ModelAbstentionHigh"}
+    of_kind_of_model = {"ModelOutputShift", "ModelUnknownCategories", "ModelOutliersRising", "ModelAbstentionHigh", "ModelCollectorDown"}
     heard = {
         "Watchdog",
         "ModelServiceDown",
