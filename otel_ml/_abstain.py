@@ -82,6 +82,13 @@ def faults_of(policy: Any, fallback: Any, baseline: Baseline | None) -> list[Fau
     faults = []
     if (policy.confidence_below, policy.outlier_above, policy.energy_above) == (None, None, None):
         faults.append(Fault("abstain", "has no limit", "give Abstain a confidence_below, an outlier_above or an energy_above"))
+    faults += [
+        Fault(f"abstain.{name}", f"is {limit!r}", "give a number")
+        for name, limit in vars(policy).items()
+        if not isinstance(limit, int | float | None)
+    ]
+    if isinstance(policy.confidence_below, int | float) and not 0 < policy.confidence_below <= 1:
+        faults.append(Fault("abstain.confidence_below", f"is {policy.confidence_below}", "give a confidence, 0 to 1"))
     if policy.confidence_below is not None and (baseline is None or baseline.confidence is None):
         faults.append(Fault("abstain", "needs confidences", "build the baseline with predictions= that are probabilities"))
     if policy.outlier_above is not None and (baseline is None or baseline.outliers is None):

@@ -201,7 +201,8 @@ def _second(present: Layout, refused: Layout) -> ConfigurationError:
     """Why one version is not watched in two ways: its series would be neither."""
     name, version = refused.identity[:2]
     if present.binned_attributes != refused.binned_attributes:
-        other, mend = "another baseline", "use one baseline for each version: give the second another version=, or pass the same file"
+        mend = "use one baseline for each version: give the second another version=, or the same file"
+        other, mend = "another baseline", f"{mend}; in a notebook, del the old function first"
     elif present.role != refused.role:
         other, mend = f"the role {present.role!r}", f"give the {refused.role} another version=, or both the same role="
     else:

@@ -87,7 +87,7 @@ class _Runner:
         faults = [
             Fault(name, f"is {value!r}", "give a number greater than 0")
             for name, value in (("workers", workers), ("queue", queue), ("timeout", timeout))
-            if not value > 0
+            if not (isinstance(value, int if name != "timeout" else int | float) and value > 0)
         ]
         if monitor is None or monitor.role != names.ROLE_SHADOW:
             faults.append(Fault("candidate", "is not monitored as a shadow", 'wrap it: Monitor(..., role="shadow").wrap(candidate)'))

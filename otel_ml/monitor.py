@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
@@ -32,6 +32,7 @@ from otel_ml._identity import faults_of_role, identity
 from otel_ml._ids import Given, IdPicker, id_picker
 from otel_ml._ids import Source as IdSource
 from otel_ml._layout import Layout
+from otel_ml._option_types import type_faults
 from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._reading import AnswerReader, Kept
 from otel_ml._segment import Place, Segments, Source
@@ -103,7 +104,11 @@ class Monitor:
         logger_provider: LoggerProvider | None = None,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
-        self._options = {name: value for name, value in locals().items() if name not in _OF_THIS_PROCESS}
+        options = dict(locals())
+        faults = list(type_faults(options))
+        if faults:
+            raise ConfigurationError("the monitor", faults)
+        self._options = {name: value for name, value in options.items() if name not in _OF_THIS_PROCESS}
         settings = Settings.from_environment()
         self.baseline = Baseline.load(baseline) if isinstance(baseline, str | Path) else baseline
         faults = [
@@ -165,6 +170,10 @@ class Monitor:
             return function
         if isinstance(function, staticmethod | classmethod):
             return type(function)(self.wrap(function.__func__))
+        given: object = function
+        if not callable(given):
+            mend = "give the function or method that predicts, such as model.predict_proba"
+            raise ConfigurationError("Monitor.wrap", [Fault("function", f"is {type(given).__name__}, which cannot be called", mend)])
         begin = partial(self._call, input_picker(function, self._inputs), id_picker(self._ids, function))
         wrapper = wrapper_of(function, begin)
         functools.update_wrapper(wrapper, function).__otel_ml_monitor__ = self  # type: ignore[attr-defined]
@@ -290,6 +299,15 @@ class Monitor:
         return None
 
 
+Options = ParamSpec("Options")
+
+
+def _takes_options_of(_: Callable[Options, Monitor]) -> Callable[[Callable[..., Any]], Callable[Options, Callable[[Function], Function]]]:
+    """Lets type checkers and editors know the options of a function that hands them on."""
+    return lambda function: function
+
+
+@_takes_options_of(Monitor)
 def monitor(baseline: str | Path | Baseline | None = None, **options: Any) -> Callable[[Function], Function]:
     """Decorate a `predict` function: `@otel_ml.monitor("churn-3.json")`; the options are those of `Monitor`.
 

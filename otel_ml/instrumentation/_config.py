@@ -18,9 +18,10 @@ from otel_ml.monitor import Monitor
 MODELS: Final = "OTEL_ML_MODELS"
 BASELINE: Final = "OTEL_ML_BASELINE"
 
+_FRAMEWORKS: Final = ("sklearn", "xgboost", "lightgbm", "onnxruntime", "torch", "keras", "mlflow")
 _CONDITIONS: Final = ("framework", "class", "features")
 _IDENTITY: Final = ("baseline", "model", "version", "match", "method")
-_OF_THE_CALL: Final = ("inputs", "prediction_ids", "abstain", "fallback")
+_OF_THE_CALL: Final = ("inputs", "output", "prediction_ids", "abstain", "fallback")
 """Options about a function's arguments and its answer, which an instrumentor knows and never changes."""
 
 _OPTIONS: Final = tuple(
@@ -104,6 +105,7 @@ def _entries(path: Path, faults: list[Fault]) -> Iterator[Entry]:
     if not isinstance(listed, list) or not listed:
         faults.append(Fault("models", "is no list with an entry", 'write {"models": [{"baseline": "churn-3.json"}]}'))
         return
+    faults += [Fault(str(key), "is unknown", "the file takes models, a list") for key in content if key != "models"]
     for index, raw in enumerate(listed):
         place = f"models[{index}]"
         if not isinstance(raw, Mapping):
@@ -123,6 +125,9 @@ def _entry(raw: Mapping[str, Any], place: str, folder: Path, faults: list[Fault]
         faults.append(Fault(f"{place}.match", "is no mapping", f"it takes {', '.join(_CONDITIONS)}"))
         match = {}
     faults += [Fault(f"{place}.match.{key}", "is unknown", f"it takes {', '.join(_CONDITIONS)}") for key in match if key not in _CONDITIONS]
+    framework = match.get("framework", _FRAMEWORKS[0])
+    if framework not in _FRAMEWORKS:
+        faults.append(Fault(f"{place}.match.framework", f"is {framework!r}", f"give one of {', '.join(_FRAMEWORKS)}"))
     features = match.get("features", 0)
     if not (isinstance(features, int) or (isinstance(features, list) and all(isinstance(name, str) for name in features))):
         faults.append(Fault(f"{place}.match.features", f"is {features!r}", "give their number, or the list of their names"))

@@ -45,6 +45,8 @@ class Models:
         if known is not None and known[0]() is model:
             return known[1]
         watch = self._find(getattr(model, TAG, None), facts())
+        if watch.method is not None and not hasattr(model, watch.method):
+            logger.warning("%s has no method %r, which its entry says to count: it is not watched", type(model).__name__, watch.method)
         try:
             number, models = id(model), self._known
             self._known[number] = (weakref.ref(model, lambda _: models.pop(number, None)), watch)

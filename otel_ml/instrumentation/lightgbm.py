@@ -7,7 +7,7 @@ from typing import Any, Final
 from otel_ml.instrumentation._hooks import Features, Framework, Hooks, descendants
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
-_EXPLANATIONS: Final = ("pred_leaf", "pred_contrib")
+_EXPLANATIONS: Final = ("pred_leaf", "pred_contrib", "raw_score")
 
 
 def _features(model: Any) -> Features:
@@ -22,7 +22,7 @@ def _data(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 class LightGBMInstrumentor(Instrumentor):
-    """Counts `Booster.predict`, and `predict` and `predict_proba` of the estimators; explanations (`pred_contrib`) are no predictions."""
+    """Counts `Booster.predict`, and `predict` and `predict_proba` of the estimators, unless they explain or give a `raw_score`."""
 
     framework = Framework("lightgbm", frozenset({"predict", "predict_proba"}), _features, library=("lightgbm.", "sklearn."), data=_data)
     module = "lightgbm"

@@ -10,7 +10,7 @@ from otel_ml.instrumentation import sklearn
 from otel_ml.instrumentation._hooks import Features, Framework, Hooks, descendants
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
-_EXPLANATIONS: Final = ("pred_leaf", "pred_contribs", "pred_interactions")
+_EXPLANATIONS: Final = ("pred_leaf", "pred_contribs", "pred_interactions", "output_margin")
 
 
 def _features(model: Any) -> Features:
@@ -37,7 +37,7 @@ def _read(data: Any) -> Any:
 
 
 class XGBoostInstrumentor(Instrumentor):
-    """Counts `Booster.predict` and `inplace_predict`, `predict` and `predict_proba`; explanations (`pred_contribs`) are no predictions."""
+    """Counts `Booster.predict` and `inplace_predict`, `predict` and `predict_proba`, unless they explain or give margins."""
 
     framework = Framework(
         "xgboost",

@@ -87,7 +87,7 @@ LEVELS = [
         "_rules",
         "_runs",
     },
-    {"_abstain", "_event_features", "_fold", "_gate", "_identity", "_numeric"},
+    {"_abstain", "_event_features", "_fold", "_gate", "_identity", "_numeric", "_option_types"},
     {"_counts"},
     {"_emit"},
     {"monitor", "_calls", "_events", "_telling", "_wrappers"},

@@ -65,7 +65,7 @@ def test_all_conditions_of_an_entry_must_hold_and_the_first_that_fits_wins(watch
 def test_a_word_on_the_model_goes_before_everything(watch, problem, models):
     entries = [
         {"baseline": "churn.json"},
-        {"model": "churn", "version": "4", "role": "canary", "match": {"framework": "none"}},
+        {"model": "churn", "version": "4", "role": "canary", "match": {"framework": "keras"}},
         {"baseline": "risk.json"},
     ]
     watched = watch(SklearnInstrumentor, models=entries)
@@ -75,6 +75,13 @@ def test_a_word_on_the_model_goes_before_everything(watch, problem, models):
     models[1].predict(problem.X[:, :2])
     assert watched["churn"].features == {}
     assert (watched["churn"].rows, watched["risk"].rows, watched["somebody's"].rows) == (200, 0, 200)
+
+
+def test_a_method_that_a_model_lacks_is_told(watch, problem, models, caplog):
+    watched = watch(SklearnInstrumentor, models=[{"baseline": "churn.json", "method": "predict_probba"}])
+    models[0].predict(problem.X)
+    assert watched["churn"].rows == 0
+    assert "has no method 'predict_probba'" in caplog.text
 
 
 def test_a_model_is_forgotten_when_it_is_gone(watch, problem):
@@ -113,6 +120,12 @@ BROKEN = {
     "no models": ("{}", "models: is no list"),
     "an unknown key": ('{"models": [{"baseline": "churn.json", "rolle": "canary"}]}', "models[0].rolle: is unknown"),
     "an option about answers": ('{"models": [{"baseline": "churn.json", "abstain": 1}]}', "models[0].abstain: is unknown"),
+    "an option about what is returned": ('{"models": [{"baseline": "churn.json", "output": "x"}]}', "models[0].output: is unknown"),
+    "an unknown framework": (
+        '{"models": [{"baseline": "churn.json", "match": {"framework": "sklaern"}}]}',
+        "models[0].match.framework: is 'sklaern'",
+    ),
+    "an unknown list": ('{"models": [{"baseline": "churn.json"}], "modles": []}', "modles: is unknown"),
     "an unknown condition": ('{"models": [{"baseline": "churn.json", "match": {"clas": "A"}}]}', "models[0].match.clas: is unknown"),
     "a condition of a wrong type": ('{"models": [{"baseline": "churn.json", "match": {"features": "4"}}]}', "models[0].match.features"),
     "no baseline there": ('{"models": [{"baseline": "nowhere.json"}]}', "models[0].baseline: "),
@@ -120,7 +133,7 @@ BROKEN = {
     "a broken option": ('{"models": [{"baseline": "churn.json", "events": 7}]}', "models[0].events: is 7"),
     "an option of a wrong type": (
         '{"models": [{"baseline": "churn.json", "events": "many"}]}',
-        "models[0]: has an option of a wrong value",
+        "models[0].events: is 'many'",
     ),
     "another version than the baseline's": ('{"models": [{"baseline": "churn.json", "model": "c"}]}', "models[0].model: is 'c'"),
 }

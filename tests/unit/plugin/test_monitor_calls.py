@@ -259,6 +259,17 @@ def test_options_must_agree_with_the_baseline(numeric):
     assert Monitor(model="zero", version=0).version == "0"
 
 
+def test_options_of_wrong_types_are_refused_all_at_once_with_the_mend(numeric):
+    with pytest.raises(ConfigurationError) as caught:
+        Monitor(5, events="yes", inputs=3, output="score", invalid="missing", segment=5, meter_provider="x")
+    places = {fault.place for fault in caught.value.faults}
+    assert places == {"baseline", "events", "inputs", "output", "invalid", "segment", "meter_provider"}
+    with pytest.raises(ConfigurationError, match=r"model\.predict_proba"):
+        Monitor(numeric).wrap(3)
+    with pytest.raises(ConfigurationError, match=r"abstain\.confidence_below: is 60"):
+        Monitor(numeric, abstain=otel_ml.Abstain(confidence_below=60), fallback=0)
+
+
 def test_a_decorator_without_arguments_is_refused_with_the_mend():
     with pytest.raises(ConfigurationError, match=r'write @otel_ml.monitor\("baseline.json"\)'):
         otel_ml.monitor(lambda X: X)
