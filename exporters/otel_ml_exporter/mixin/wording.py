@@ -55,10 +55,11 @@ def top_three(query: str, *labels: str, by: str, form: str) -> str:
 
 
 def listed(query: str, *labels: str, by: str) -> str:
-    """The names of up to three results of `query`, each its label `by`."""
+    """The names of up to three results of `query`, each its label `by`, in the order of the alphabet."""
     separator = _print("if $index") + ", " + _print("end")
     each = _print(f"$result.Labels.{by}")
-    return _print(f"range $index, $result := {_filled(f'topk(3, {query})', labels)} | query") + separator + each + _UNKNOWN
+    found = f'{_filled(f"topk(3, {query})", labels)} | query | sortByLabel "{by}"'
+    return _print(f"range $index, $result := {found}") + separator + each + _UNKNOWN
 
 
 def of(*labels: str) -> tuple[str, ...]:
