@@ -20,9 +20,12 @@ def _features(model: Any) -> Features:
     return None, shape[1] if len(shape) == 2 else None
 
 
-def _data(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """None while a graph is built or traced, and in training."""
+def _data(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """None while a graph is built or traced, and in training; several inputs in a list go by the names that the model has for them."""
     data = args[0] if args else kwargs.get("x", kwargs.get("inputs"))
+    names = [each.name for each in getattr(model, "inputs", None) or ()]
+    if isinstance(data, list | tuple) and len(data) == len(names) > 1:
+        data = dict(zip(names, data, strict=True))
     first = next(iter(data.values()), None) if isinstance(data, Mapping) else data
     if kwargs.get("training") or any(mark in type(first).__name__ for mark in _SYMBOLIC):
         return None

@@ -43,11 +43,15 @@ def test_training_and_evaluation_count_nothing(watch, problem, model):
     assert watched.models() | watched_torch.models() == set()
 
 
-def test_inputs_by_name_are_matched_with_the_baseline(watch, problem, baseline):
+@pytest.mark.parametrize("form", [dict, lambda columns: list(columns.values())[::-1]], ids=["by name", "in a list"])
+def test_several_inputs_are_matched_with_the_baseline(watch, problem, baseline, form):
     inputs = {name: keras.Input((1,), name=name) for name in problem.names[::-1]}
-    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(keras.layers.Concatenate()(list(inputs.values()))))
+    model = keras.Model(
+        inputs if form is dict else list(inputs.values()),
+        keras.layers.Dense(1, activation="sigmoid")(keras.layers.Concatenate()(list(inputs.values()))),
+    )
     watched = watch(KerasInstrumentor, baseline)
-    model.predict({name: problem.X[:, i : i + 1] for i, name in enumerate(problem.names)}, verbose=0)
+    model.predict(form({name: problem.X[:, i : i + 1] for i, name in enumerate(problem.names)}), verbose=0)
     histograms = {feature.name: dict(zip(feature.histogram.labels, feature.histogram.counts, strict=True)) for feature in baseline.features}
     assert watched["churn"].features == {name: {bin_: n for bin_, n in bins.items() if n} for name, bins in histograms.items()}
 
