@@ -207,6 +207,24 @@ def test_the_walk_is_printed_for_people(stack, capsys):
     assert "broken: fingerprint; start with the first" in told
 
 
+def test_one_environment_of_a_model_is_looked_at_by_itself(stack, capsys):
+    twins = [("prod", 3), ("staging", 4)]
+    stack.extra = [f'ml_model_info{{ml_model_name="twin",ml_model_version="{version}",namespace="{place}"}} 1' for place, version in twins]
+
+    def arrived(*options):
+        return stack.visit(capsys, *options, model="twin")["metrics arrive"]["found"]
+
+    eventually(lambda: arrived() == "series of version 3 (1), version 4 (1)", arrived)
+    assert arrived("--selector", "namespace=prod") == "series of version 3 (1)"
+    assert arrived("--selector", 'namespace!~"prod|dev"') == "series of version 4 (1)"
+    assert stack.visit(capsys, "--selector", "namespace=prod", model="twin")["Watchdog"]["state"] == "ok"
+    with pytest.raises(SystemExit) as caught:
+        main(["doctor", "--model=twin", "--selector", "namespace"])
+    assert caught.value.code == 2
+    assert "is no matcher" in capsys.readouterr().err
+    stack.extra = []
+
+
 def test_a_model_under_a_prefix_of_the_collector_is_found(stack, capsys):
     stack.extra = ['shop_ml_model_info{ml_model_name="shop",ml_model_version="1"} 1']
     eventually(lambda: stack.visit(capsys, model="shop")["metrics arrive"]["found"].startswith("the model is there"), lambda: "no series")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from otel_ml_exporter.shape import is_header
 
 if TYPE_CHECKING:
-    from otel_ml_exporter.alertmanager import Alertmanager
+    from otel_ml_exporter.alertmanager import Alertmanager, Matcher
     from otel_ml_exporter.prometheus import Prometheus
     from otel_ml_exporter.remote import Access
 
@@ -25,8 +25,11 @@ _SERVERS: Final = {
 
 
 def add_prometheus(parser: argparse.ArgumentParser) -> None:
-    """Add `--prometheus`."""
+    """Add `--prometheus` and `--selector`."""
     _add(parser, "prometheus")
+    parser.add_argument(
+        "--selector", type=_selector, default=(), metavar="MATCHERS", help="of one environment among several, such as namespace=prod"
+    )
 
 
 def add_alertmanager(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +78,15 @@ def server_url(text: str) -> str:
     return text
 
 
+def _selector(text: str) -> list[Matcher]:
+    from otel_ml_exporter.routing import RoutingError, parse_matchers
+
+    try:
+        return parse_matchers(text)
+    except RoutingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _header(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not is_header(name, value):
@@ -91,6 +103,8 @@ def given(options: argparse.Namespace, *servers: str) -> list[str]:
         if url != (os.environ.get(variable) or default):
             parts = urlsplit(url)
             words += [f"--{name}", parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()]
+    if "prometheus" in servers and options.selector:
+        words += ["--selector", ", ".join(map(str, options.selector))]
     if options.http_config and str(options.http_config) != os.environ.get(HTTP_CONFIG):
         words += ["--http-config", str(options.http_config)]
     words += [word for name, value in options.headers for word in ("--header", f"{name}={value}")]
@@ -99,8 +113,11 @@ def given(options: argparse.Namespace, *servers: str) -> list[str]:
 
 def prometheus(options: argparse.Namespace) -> Prometheus:
     """The Prometheus of the options."""
+    from otel_ml_exporter.cli.narrowed import Narrowed
     from otel_ml_exporter.prometheus import Prometheus
 
+    if options.selector:
+        return Narrowed(options.prometheus, access(options), options.selector)
     return Prometheus("Prometheus", options.prometheus, access(options))
 
 
