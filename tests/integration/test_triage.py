@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import time
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -14,8 +15,11 @@ from otel_ml import Baseline
 from otel_ml_exporter.alertmanager import Alertmanager, Matcher
 from otel_ml_exporter.cli import main
 from otel_ml_exporter.cli.backtest import scratch
+from otel_ml_exporter.cli.triage.forms import headline
+from otel_ml_exporter.cli.triage.gather import gather
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
+from otel_ml_exporter.prometheus import Prometheus
 from support import eventually, free_port, running_alertmanager, running_prometheus
 
 pytestmark = pytest.mark.e2e
@@ -203,6 +207,21 @@ def test_a_command_that_is_printed_runs_as_it_is_pasted(servers, capsys):
         assert made.state == "active"
         assert main(words) == 0
         assert server.silences([Matcher("ml_model_name", GONE)])[0].state == "expired"
+
+
+def test_severities_are_counted_by_the_words_that_the_site_has_for_them(servers):
+    """The rules are those of the pack; a ticket is one whatever it is called."""
+
+    def called(each):
+        own = each.labels.get("severity") == "warning"
+        return replace(each, labels={**each.labels, "severity": "sev2"}) if own else each
+
+    with Prometheus("Prometheus", servers[0][0].partition("=")[2]) as server, Alertmanager("Alertmanager", servers[1]) as other:
+        rules, alerts = [called(rule) for rule in server.rules()], [called(alert) for alert in server.alerts()]
+        server.rules, server.alerts = lambda: rules, lambda: alerts
+        report = gather(server, other, model="churn", window=None, now=time.time(), back=86_400.0, top=5, baseline=None)
+    assert headline(report).startswith("LOOK: 0 pages, 1 ticket, 1 score")
+    assert [(alert.severity, alert.level) for alert in report.alerts if alert.name == "ModelFeatureDrift"] == [("sev2", "warning")]
 
 
 def test_a_name_that_nobody_knows_is_a_no_with_the_names_that_are_known(servers, capsys):

@@ -16,7 +16,7 @@ _MOVED = ("", "version", "value", "limit", "noise floor", "samples", "is it real
 def headline(report: Report) -> str:
     """The state of the model in a line."""
     firing = [alert for alert in report.alerts if alert.state == "firing"]
-    pages, tickets = (sum(alert.severity == severity for alert in firing) for severity in (names.CRITICAL, names.WARNING))
+    pages, tickets = (sum(alert.level == severity for alert in firing) for severity in (names.CRITICAL, names.WARNING))
     word = "ACT" if pages else "SILENT" if report.silent else "LOOK" if report.wrong else "OK"
     fires = f"{counted(pages, 'page')}, {counted(tickets, 'ticket')}" if report.watched else "what fires is unknown"
     real = sum(moved.real for moved in report.moved)

@@ -14,7 +14,7 @@ from otel_ml.catalogue import Metric
 from otel_ml_exporter.alertmanager import Alertmanager
 from otel_ml_exporter.cli import models
 from otel_ml_exporter.cli.alerts.listing import about, state
-from otel_ml_exporter.cli.pack import own
+from otel_ml_exporter.cli.pack import levels, own
 from otel_ml_exporter.cli.triage.report import Change, Firing, Moved, Report, Version
 from otel_ml_exporter.mixin.durations import is_duration, seconds
 from otel_ml_exporter.mixin.knobs import Knobs
@@ -33,7 +33,7 @@ from otel_ml_exporter.mixin.promql import (
     Queries,
     equal,
 )
-from otel_ml_exporter.prometheus import Labels, Line, Prometheus
+from otel_ml_exporter.prometheus import Labels, Line, Prometheus, Rule
 from otel_ml_exporter.remote import RemoteError
 
 _STEPS = 288
@@ -131,8 +131,8 @@ def gather(
     if not versions:
         models.check(server, model, now, back)
     gaps: list[str] = []
-    watched = _watched(server, gaps)
-    alerts = list(_alerts(asking, _muted(alertmanager, model, gaps))) if watched else []
+    rules = _rules(server, gaps)
+    alerts = list(_alerts(asking, levels(rules), _muted(alertmanager, model, gaps))) if rules else []
     moved = list(_moved(asking, top, baseline)) if asking.window else []
     if not moved:
         gaps.append("there are no scores: too few samples, or no exporter; `otel-ml doctor` knows")
@@ -143,7 +143,7 @@ def gather(
         back=back,
         window=asking.window,
         seen=seen,
-        watched=watched,
+        watched=bool(rules),
         versions=versions,
         serving=list(_serving(asking)),
         alerts=alerts,
@@ -153,15 +153,15 @@ def gather(
     )
 
 
-def _watched(server: Prometheus, gaps: list[str]) -> bool:
-    """Whether alerts of the pack are loaded; without them nothing fires, whatever happens."""
+def _rules(server: Prometheus, gaps: list[str]) -> list[Rule]:
+    """The alerts of the pack that are loaded; without them nothing fires, whatever happens."""
     try:
-        loaded = any(rule.alerting for rule in own(server.rules()))
+        loaded = [rule for rule in own(server.rules()) if rule.alerting]
     except RemoteError as error:
         if not error.status:
             raise
         gaps.append(f"what fires is unknown: {error}")
-        return False
+        return []
     if not loaded:
         gaps.append(f"no alert of the pack is loaded at {server.host}: nothing fires, whatever happens; `otel-ml doctor` knows more")
     return loaded
@@ -239,23 +239,28 @@ def _muted(alertmanager: Alertmanager, model: str, gaps: list[str]) -> Callable[
     return by
 
 
-def _alerts(asking: Asking, muted: Callable[[Labels], str]) -> Iterator[Firing]:
+def _alerts(asking: Asking, words: Mapping[str, str], muted: Callable[[Labels], str]) -> Iterator[Firing]:
     """The alerts about the model or about all, worst first, those that fire before those that are pending."""
 
+    def level(labels: Labels) -> str:
+        word = labels.get(names.SEVERITY, "")
+        return words.get(word, word)
+
     def rank(alert: Any) -> tuple[bool, int, float]:
-        severity = alert.labels.get(names.SEVERITY, "")
+        severity = level(alert.labels)
         return alert.state != "firing", (_ORDER.index(severity) if severity in _ORDER else len(_ORDER)), alert.since
 
     concern = [
         alert
         for alert in asking.server.alerts()
-        if alert.labels.get(MODEL) == asking.model or (alert.labels.get(MODEL) == ALL_MODELS and alert.labels.get(names.SEVERITY) in _ORDER)
+        if alert.labels.get(MODEL) == asking.model or (alert.labels.get(MODEL) == ALL_MODELS and level(alert.labels) in _ORDER)
     ]
     for alert in sorted(concern, key=rank):
         labels, notes = alert.labels, alert.annotations
         yield Firing(
             name=labels.get("alertname", ""),
             severity=labels.get(names.SEVERITY, ""),
+            level=level(labels),
             model=labels[MODEL],
             state=alert.state,
             since=alert.since,

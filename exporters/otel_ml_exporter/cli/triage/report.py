@@ -19,10 +19,14 @@ class Version:
 
 @dataclass(frozen=True)
 class Firing:
-    """An alert about the model; `muted` says by what, and is empty where somebody is told."""
+    """An alert about the model; `muted` says by what, and is empty where somebody is told.
+
+    `severity` is the site's word, `level` ours for it: `critical` pages, `warning` is a ticket.
+    """
 
     name: str
     severity: str
+    level: str
     model: str
     state: str
     since: float
