@@ -26,7 +26,7 @@ _OF_THE_CALL: Final = ("inputs", "output", "prediction_ids", "abstain", "fallbac
 
 _OPTIONS: Final = tuple(
     name
-    for name, parameter in inspect.signature(Monitor.__init__).parameters.items()
+    for name, parameter in inspect.signature(Monitor).parameters.items()
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in (*_IDENTITY, *_OF_THE_CALL) and not name.endswith("_provider")
 )
 _GENERIC = re.compile(r"(f|x|x_|Column_|feature_)?\d+")
