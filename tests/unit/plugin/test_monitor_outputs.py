@@ -152,14 +152,16 @@ def test_labels_with_scores_and_named_probabilities_are_understood(prediction, e
     assert sum(found.confidences.values()) == sum(expected.values())
 
 
-@pytest.mark.parametrize("prediction", [{"risk": 0.7, "reason": "age"}, ("yes", 0.9, {"more": 1}), object()], ids=repr)
+@pytest.mark.parametrize(
+    "prediction", [{"risk": 0.7, "reason": "age"}, ("yes", 0.9, {"more": 1}), object()], ids=["mapping", "tuple", "object"]
+)
 def test_an_answer_that_means_nothing_is_dropped_and_told_with_the_mend(numeric, prediction, counted, caplog):
     found = counted(numeric, DATA[:1], prediction)
     assert (found.rows, nonzero(found.predictions), found.dropped["unsupported"]) == (1, {}, 1 if not isinstance(prediction, tuple) else 3)
     assert "give output=" in caplog.text
 
 
-@pytest.mark.parametrize("change", [lambda answer: answer.update(label="no"), lambda answer: answer.clear()])
+@pytest.mark.parametrize("change", [lambda answer: answer.update(label="no"), lambda answer: answer.clear()], ids=["changed", "emptied"])
 def test_an_answer_is_counted_as_it_was_when_it_was_given(numeric, change):
     monitor = Monitor(numeric)
     change(monitor.wrap(lambda _: {"label": "yes", "score": 0.9})(DATA[:1]))
