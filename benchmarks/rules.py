@@ -261,8 +261,7 @@ def measured(rules: Rules, lines: Sequence[Line], fleet: tuple[int, int], rounds
     """The groups with the least seconds of their rules, and the CPU seconds of all their evaluations but the first."""
     with running() as server:
         now = time.time()
-        fill(server, [line for line in lines if line.reach > SPAN], fleet, now)
-        fill(server, [line for line in lines if line.reach <= SPAN], fleet, now)
+        fill(server, lines, fleet, now)
         print(f"written in {time.time() - now:.0f} s", file=sys.stderr)
         server.load(rules.hurried(every))
         evaluated(server, 2)
