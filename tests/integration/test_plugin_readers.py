@@ -23,6 +23,15 @@ def make_baseline(model, rows=300, **columns):
 
 
 ROW = {"age": 40.0, "income": 0.5, "plan": "pro"}
+NOT_ALWAYS = (
+    catalogue.INFERENCE_DURATION,
+    catalogue.MONITOR_ERRORS,
+    catalogue.SHADOW_COMPARISONS,
+    catalogue.OUTPUT_OBSERVATIONS,
+    catalogue.ENERGY_OBSERVATIONS,
+    catalogue.VERIFICATION_RECORDS,
+)
+"""Metrics of what has not happened yet, or of what a baseline of one output without logits does not have."""
 
 
 @pytest.fixture
@@ -51,8 +60,7 @@ def test_every_binned_series_is_there_at_zero_before_the_first_call():
     baseline, reader = make_baseline("zeros"), InMemoryMetricReader()
     kept = Monitor(baseline, meter_provider=MeterProvider([reader]))
     found = points(reader)
-    later = {"ml.inference.duration", "ml.monitor.errors", "ml.shadow.comparisons", "ml.output.observations"}
-    assert set(found) == {metric.name for metric in catalogue.PLUGIN_METRICS} - later
+    assert set(found) == {metric.name for metric in catalogue.PLUGIN_METRICS} - {metric.name for metric in NOT_ALWAYS}
     assert {point.value for name, series in found.items() if name != "ml.model.info" for _, point in series} == {0}
     labels = [(a["ml.feature.name"], a["ml.bin"]) for a, _ in found["ml.feature.observations"]]
     assert labels == [(feature.name, label) for feature in baseline.features for label in feature.histogram.labels]
@@ -67,18 +75,23 @@ def test_attributes_are_those_of_the_catalogue():
     monitor.wrap(lambda _: [0.9])("unreadable")
     with pytest.raises(ZeroDivisionError):
         monitor.wrap(lambda _: 1 / 0)([ROW])
+    monitor.verify(lambda rows: [0.9 for _ in rows])
     found = points(reader)
     two = Baseline.from_data(
         {"age": np.arange(50.0)}, model="two", version="1", predictions={"sold": np.arange(50.0), "price": np.arange(50.0)}
     )
     several = Monitor(two, meter_provider=MeterProvider([further := InMemoryMetricReader()]))
     found["ml.output.observations"] = points(further)["ml.output.observations"]
+    logits = np.random.default_rng(0).normal(size=(50, 2))
+    net = Baseline.from_data({"age": np.arange(50.0)}, model="net", version="1", predictions=logits, labels=logits[:, 1] > 0, logits=True)
+    energetic = Monitor(net, meter_provider=MeterProvider([further := InMemoryMetricReader()]))
+    found["ml.energy.observations"] = points(further)["ml.energy.observations"]
     for metric in catalogue.PLUGIN_METRICS:
         union = set().union(*(attributes for attributes, _ in found[metric.name]))
         assert union == set(metric.attributes), metric.name
     ((info, _),) = found["ml.model.info"]
     assert (info["ml.model.role"], info["ml.model.task"], info["ml.baseline.id"]) == ("shadow", "binary", baseline.fingerprint)
-    assert several.baseline is two
+    assert (several.baseline, energetic.baseline) == (two, net)
 
 
 def test_a_failing_call_is_timed_with_the_type_of_its_error_and_its_rows():
@@ -147,8 +160,7 @@ def test_several_models_are_labelled_right_in_one_exposition(prometheus):
     assert sum(values("ml_prediction_observations_total", ml_model_name="first", ml_bin="True", ml_segment="")) == 2
     assert len(values("ml_prediction_observations_total", ml_model_name="second", ml_bin="True", ml_segment="pro")) == 1
     names = {sample.name for sample in samples if sample.name.startswith("ml_")}
-    counters = {metric.prometheus for metric in catalogue.PLUGIN_METRICS}
-    counters -= {"ml_inference_duration_seconds", "ml_monitor_errors_total", "ml_shadow_comparisons_total", "ml_output_observations_total"}
+    counters = {metric.prometheus for metric in catalogue.PLUGIN_METRICS} - {metric.prometheus for metric in NOT_ALWAYS}
     histogram = {f"ml_inference_duration_seconds_{suffix}" for suffix in ("bucket", "sum", "count")}
     assert names == counters | histogram
 
