@@ -39,7 +39,11 @@ def _from_torch(tensor: Any) -> npt.NDArray[Any]:
 
 def is_tensor(data: Any) -> bool:
     """Whether a framework of tensors made this, and neither numpy nor a library of tables."""
-    return hasattr(data, "__array__") and not hasattr(data, "to_numpy") and not isinstance(data, np.ndarray | np.generic)
+    return (
+        hasattr(data, "__array__")
+        and not (hasattr(data, "to_numpy") or hasattr(data, "columns"))
+        and not isinstance(data, np.ndarray | np.generic)
+    )
 
 
 def is_sparse(data: Any) -> bool:

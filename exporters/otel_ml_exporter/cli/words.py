@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import shlex
 import unicodedata
+from typing import TYPE_CHECKING
 
-from otel_ml_exporter.routing import Reached
+if TYPE_CHECKING:
+    from otel_ml_exporter.routing import Reached
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -79,6 +81,7 @@ def command(*words: str) -> str:
 def told(way: Reached, delay: str = "") -> str:
     """A receiver, how it tells somebody, and when; `delay` where that is not the usual wait of a new group.
 
+    >>> from otel_ml_exporter.routing import Reached
     >>> told(Reached("pager", ("webhook",), 30.0, 300.0, {}, ("outside office-hours",)))
     'pager (webhook) after 30s, never outside office-hours'
     """
