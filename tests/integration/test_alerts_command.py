@@ -117,7 +117,7 @@ def test_a_drill_rings_says_that_it_is_one_and_resolves(url, pager, capsys):
 
 def test_a_drill_that_joins_a_group_waits_for_its_turn_and_rings_again_each_time(pager, tmp_path, capsys, monkeypatch):
     """Without group_by all alerts are one group: it tells new ones at its next turn, even when those before are over."""
-    monkeypatch.setattr(drill, "_MARGIN", 2.0)
+    monkeypatch.setattr(drill, "_MARGIN", 20.0)
     route = {"receiver": "one", "group_wait": "100ms", "group_interval": "4s"}
     with running_alertmanager(tmp_path, {"route": route, "receivers": [webhook("one", f"{pager.url}/one")]}) as url:
         code, out, _ = run(capsys, url, "test", "--model=first")
