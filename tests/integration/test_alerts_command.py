@@ -10,7 +10,6 @@ import pytest
 
 from otel_ml_exporter.alertmanager import Alertmanager
 from otel_ml_exporter.cli import main
-from otel_ml_exporter.cli.alerts import drill
 from otel_ml_exporter.demo.receiver import Receiver
 from support import eventually, free_port, running_alertmanager
 
@@ -115,9 +114,8 @@ def test_a_drill_rings_says_that_it_is_one_and_resolves(url, pager, capsys):
     assert first["annotations"]["summary"] == "DRILL, nothing is wrong"
 
 
-def test_a_drill_that_joins_a_group_waits_for_its_turn_and_rings_again_each_time(pager, tmp_path, capsys, monkeypatch):
+def test_a_drill_that_joins_a_group_waits_for_its_turn_and_rings_again_each_time(pager, tmp_path, capsys):
     """Without group_by all alerts are one group: it tells new ones at its next turn, even when those before are over."""
-    monkeypatch.setattr(drill, "_MARGIN", 20.0)
     route = {"receiver": "one", "group_wait": "100ms", "group_interval": "4s"}
     with running_alertmanager(tmp_path, {"route": route, "receivers": [webhook("one", f"{pager.url}/one")]}) as url:
         code, out, _ = run(capsys, url, "test", "--model=first")

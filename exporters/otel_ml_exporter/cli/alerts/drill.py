@@ -115,7 +115,7 @@ def drill(model: str, severity: str, extra: Mapping[str, str]) -> dict[str, str]
 
     `drill` tells it from the last one: Alertmanager tells nobody again of an alert that fires again before its group's next turn.
     """
-    return {"alertname": ALERT, MODEL: model, names.SEVERITY: severity, "category": "drill", "drill": f"{time.time():.0f}", **extra}
+    return {"alertname": ALERT, MODEL: model, names.SEVERITY: severity, "category": "drill", "drill": f"{time.time():.3f}", **extra}
 
 
 def _behind(ways: Iterable[Reached], hint: str) -> list[str]:
