@@ -81,7 +81,7 @@ def test_a_provider_that_is_shut_down_takes_its_counts_with_it(baseline):
 
 
 MILLION = """
-import resource, sys
+from pathlib import Path
 import numpy as np
 from otel_ml import Baseline, Monitor, testing
 
@@ -93,11 +93,12 @@ for calls in (50_000, 950_000):
     for _ in range(calls):
         predict(row)
     testing.collect(monitor)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    print(next(line.split()[1] for line in Path("/proc/self/status").open() if line.startswith("VmHWM")))
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the largest size of a process alone, not of its parent too, is in /proc")
 def test_a_million_calls_take_no_more_memory_than_the_first_ones():
     done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True, timeout=200, check=False)
     warm, million = map(int, done.stdout.split())
-    assert million - warm < 5_000_000, done.stderr
+    assert million - warm < 5_000, done.stderr
