@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import limit
+from otel_ml_exporter.mixin.groups.verdicts import answering
 from otel_ml_exporter.mixin.pack import Recording
-from otel_ml_exporter.mixin.promql import MODEL_VERSION, ROLE, Queries, equal
+from otel_ml_exporter.mixin.promql import MODEL_VERSION, Queries
 
 FAST: Final = 14.4
 SLOW: Final = 6
@@ -63,20 +63,11 @@ class Budget:
                 yield Recording(self.ratio(window), f"{bad}\n/ on ({MODEL_VERSION})\n  ({calls} > 0)")
 
     def burning(self) -> str:
-        """The share of bad calls over the short or the middle window, where the budget burns too fast and calls are enough.
-
-        Nobody gets the answers of a shadow, so none pages; but a version that answers elsewhere does.
-        """
+        """The share of bad calls over the short or the middle window, where the budget burns too fast and calls are enough."""
         knobs = self.queries.knobs
         fast = self._both(FAST, knobs.short_window, knobs.rate_window)
         slow = self._both(SLOW, knobs.middle_window, knobs.slow_burn_window)
-        shadow, answering = (
-            self.queries.series(names.MODEL_INFO, matcher) for matcher in (equal(ROLE, names.ROLE_SHADOW), f'{ROLE}!="{names.ROLE_SHADOW}"')
-        )
-        return (
-            f"(\n{fast}\n  or on ({MODEL_VERSION})\n{slow}\n)\n"
-            f"unless on ({MODEL_VERSION}) (\n    {shadow}\n  unless on ({MODEL_VERSION})\n    {answering}\n)"
-        )
+        return f"(\n{fast}\n  or on ({MODEL_VERSION})\n{slow}\n)\n{answering(self.queries)}"
 
     def _both(self, factor: float, long: str, short: str) -> str:
         """Too many bad calls in both windows, and enough calls in the long one."""

@@ -6,10 +6,11 @@ from textwrap import indent
 from typing import Final
 
 from otel_ml import catalogue as names
+from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import limit, thresholds
 from otel_ml_exporter.mixin.pack import Alert, Recording, about_the_pack
 from otel_ml_exporter.mixin.promql import MODEL, Queries
-from otel_ml_exporter.mixin.wording import COUNT, PERCENT, label, listed, look_up, of, value
+from otel_ml_exporter.mixin.wording import AGE, COUNT, PERCENT, label, listed, look_up, of, value
 
 _SCRAPED: Final = 'exported_job=""'
 _COLLECTED: Final = 'exported_job!=""'
@@ -60,6 +61,7 @@ def _down(queries: Queries, category: str) -> Alert:
         name="ModelServiceDown",
         expr=f"sum by ({MODEL}) (\n    {_replicas(queries)}\n) == 0",
         hold="2m",
+        keep="5m",
         severity=names.CRITICAL,
         category=category,
         summary="The model is down",
@@ -80,23 +82,31 @@ def _cut_off(queries: Queries) -> str:
 
 
 def _absent(queries: Queries, category: str) -> Alert:
-    """Not behind a Collector that is down, which is told once; nor within the time that the owner lets the model be away."""
-    info = queries.series(names.MODEL_INFO)
-    window = queries.knobs.absence_window
-    away = f"time() - last_over_time({_LAST_SEEN}[{window}])"
+    """Not behind a Collector that is down, which is told once; nor within the time that the owner lets the model be away.
+
+    It is missed for as long after that time as any other model from the beginning.
+    """
+    info, knobs = queries.series(names.MODEL_INFO), queries.knobs
+    window = knobs.absence_window
+    last = f"time() - last_over_time({_LAST_SEEN}"
+    away = f"{last}[{knobs.memory_window}])"
+    since = look_up(f"{last}{{{', '.join(of(MODEL))}}}[{knobs.memory_window}])", MODEL, form=AGE)
     allowed = f"max by ({MODEL}) ({limit(names.SIGNAL_ABSENCE)})"
+    lately = f"group by ({MODEL}) (last_over_time({info}[{window}]))"
+    longer = f"group by ({MODEL}) ({away} < on ({MODEL}) {seconds(window):g} + {allowed})"
     return Alert(
         name="ModelMetricsAbsent",
         expr=(
-            f"group by ({MODEL}) (last_over_time({info}[{window}]))\nunless on ({MODEL})\n  group by ({MODEL}) ({info})\n"
+            f"(\n    {lately}\n  or on ({MODEL})\n    {longer}\n)\nunless on ({MODEL})\n  group by ({MODEL}) ({info})\n"
             f"unless on ({MODEL}) {_cut_off(queries)}\nunless on ({MODEL}) (\n  {away} < on ({MODEL}) {allowed}\n)"
         ),
         hold="5m",
+        keep="5m",
         severity=names.CRITICAL,
         category=category,
         summary="The model reports nothing",
         description=(
-            f"Model {label(MODEL)} reported within the last {window} and reports no metrics now. "
+            f"Model {label(MODEL)} has reported no metrics for {since}. "
             "Either it runs unseen, or it does not run; no other alert about it can fire."
         ),
         action="Ask the model server itself for a prediction: if it answers, mend the scrape or the Collector; if not, treat it as down.",
@@ -114,6 +124,7 @@ def _unseen(queries: Queries, category: str) -> Alert:
         name="ModelCollectorDown",
         expr=f"count by (job, instance) (\n{indent(unseen, '    ')}\n  {reporting}\n)",
         hold="5m",
+        keep="5m",
         severity=names.CRITICAL,
         category=category,
         labels=about_the_pack(),
@@ -134,6 +145,7 @@ def _replicas_down(queries: Queries, category: str) -> Alert:
         name="ModelReplicasDown",
         expr=f"(\n  avg by ({MODEL}) (\n    {_replicas(queries)}\n  ) < {least}\n) > 0",
         hold="5m",
+        keep="5m",
         severity=names.WARNING,
         category=category,
         summary="Replicas of the model are down",

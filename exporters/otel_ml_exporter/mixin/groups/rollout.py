@@ -7,7 +7,7 @@ from typing import Final
 from otel_ml import catalogue as names
 from otel_ml.catalogue import prometheus
 from otel_ml_exporter.mixin.groups.shares import Share
-from otel_ml_exporter.mixin.groups.verdicts import both, enough
+from otel_ml_exporter.mixin.groups.verdicts import answering, both, enough
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import (
     ACCEPTED,
@@ -109,17 +109,14 @@ def _worse(queries: Queries) -> Alert:
 
 
 def _failing(queries: Queries) -> Alert:
-    """Each process says what came of the records the last time; nobody gets the answers of a shadow."""
+    """Each process says what came of the records the last time."""
     model = (MODEL, VERSION)
     wrong = f'{VERIFIED}=~"{names.VERIFICATION_MISMATCH}|{names.VERIFICATION_ERROR}"'
-    shadow = queries.series(names.MODEL_INFO, equal(ROLE, names.ROLE_SHADOW))
     records = queries.series(names.VERIFICATION_RECORDS, *of(*model))
     results = f"sum by ({VERIFIED}) ({records}) > 0"
     return Alert(
         name="ModelVerificationFailed",
-        expr=(
-            f"sum by ({MODEL_VERSION}) ({queries.series(names.VERIFICATION_RECORDS, wrong)}) > 0\nunless on ({MODEL_VERSION})\n  {shadow}"
-        ),
+        expr=f"sum by ({MODEL_VERSION}) ({queries.series(names.VERIFICATION_RECORDS, wrong)}) > 0\n{answering(queries)}",
         hold="1m",
         severity=names.CRITICAL,
         category=CATEGORY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
-from otel_ml_exporter.mixin.promql import MODEL_VERSION, Queries
+from otel_ml_exporter.mixin.promql import MODEL_VERSION, ROLE, Queries, equal
 
 
 def over(queries: Queries, score: Metric, floor: Metric, signal: str, window: str) -> str:
@@ -23,6 +23,14 @@ def past(score: str, sign: str, limit: str) -> str:
 def served(queries: Queries) -> str:
     """The models and versions that are served now: nobody mends what is retired."""
     return f"  {queries.series(names.MODEL_INFO)}"
+
+
+def answering(queries: Queries) -> str:
+    """Leaves out versions that only run as a shadow, whose answers nobody gets."""
+    shadow, others = (
+        queries.series(names.MODEL_INFO, matcher) for matcher in (equal(ROLE, names.ROLE_SHADOW), f'{ROLE}!="{names.ROLE_SHADOW}"')
+    )
+    return f"unless on ({MODEL_VERSION}) (\n    {shadow}\n  unless on ({MODEL_VERSION})\n    {others}\n)"
 
 
 def enough(queries: Queries, signal: str, window: str, minimum: int) -> str:
