@@ -19,6 +19,9 @@ PROBLEM: Final = "ml_problem"
 WATCHDOG: Final = "Watchdog"
 """The alert that always fires."""
 
+RESTART: Final = "5m"
+"""How long an alert outlasts its cause, for a server or an exporter that starts anew would resolve and repeat it."""
+
 ALL_MODELS: Final = "all"
 """The model label of alerts about the pack itself; Alertmanager takes labels that both sides lack for equal."""
 

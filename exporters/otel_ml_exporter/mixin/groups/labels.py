@@ -5,7 +5,7 @@ from __future__ import annotations
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import milliseconds, seconds, written
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past, served
-from otel_ml_exporter.mixin.pack import PROBLEM, Alert, Group
+from otel_ml_exporter.mixin.pack import PROBLEM, RESTART, Alert, Group, Recording
 from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SIGNAL, VERSION, WINDOW, Queries, equal
 from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, label, look_up, of, value
 
@@ -13,6 +13,7 @@ CATEGORY = "labels"
 DASHBOARD = "otel-ml-quality?model&version"
 UNMATCHED = "unmatched"
 LATE = equal(names.QUANTILE, "0.9")
+LAST = f"model:{names.OUTCOME_LAST_TIMESTAMP.prometheus}:max"
 
 
 def labels(queries: Queries) -> Group:
@@ -20,7 +21,7 @@ def labels(queries: Queries) -> Group:
     return Group(
         CATEGORY,
         "Do outcomes arrive, in time and for enough predictions?",
-        (_stale(queries), _late(queries), _few(queries), _unmatched(queries)),
+        (_last(queries), _stale(queries), _late(queries), _few(queries), _unmatched(queries)),
     )
 
 
@@ -28,22 +29,32 @@ def _delay(queries: Queries, *matchers: str) -> str:
     return queries.limit(names.SIGNAL_LABEL_DELAY, names.WARNING, *matchers)
 
 
+def _last(queries: Queries) -> Recording:
+    """When the last outcome of any version came; remembered, for the exporter forgets a version whose baseline is taken away."""
+    return Recording(LAST, f"max by ({MODEL}) ({queries.series(names.OUTCOME_LAST_TIMESTAMP)})")
+
+
 def _stale(queries: Queries) -> Alert:
-    """Of a model that had outcomes once: one that never had any waits for none."""
+    """Of a model that had outcomes once: one that never had any waits for none.
+
+    Of all its versions: a new one would end the alert else, and one that is rolled back to would fire it for the time it was away.
+    """
     model = (MODEL, VERSION)
-    age = f"(time() - max by ({MODEL_VERSION}) ({queries.series(names.OUTCOME_LAST_TIMESTAMP)}))"
+    age = f"(time() - last_over_time({LAST}[{queries.knobs.memory_window}]))"
+    late = f"(\n    {age}\n  > on ({MODEL}) group_right ()\n    2 * {_delay(queries)}\n)"
     samples = queries.samples(names.SIGNAL_PREDICTION, queries.knobs.long_window, *of(*model))
     return Alert(
         name="ModelLabelsStale",
-        expr=both(past(age, ">", f"2 * {_delay(queries)}"), served(queries)),
+        expr=both(late, served(queries)),
         hold="30m",
+        keep=RESTART,
         severity=names.WARNING,
         category=CATEGORY,
         summary="No labels arrive for the model",
         description=(
-            f"The last outcome of {MODEL_AND_VERSION} arrived {value(AGE)} ago (limit twice the expected delay "
-            f"of {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} predictions in "
-            f"{queries.knobs.long_window}). Accuracy and calibration are blind."
+            f"The last outcome of model {label(MODEL)} arrived {value(AGE)} ago (limit twice the expected delay "
+            f"of {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} predictions of "
+            f"version {label(VERSION)} in {queries.knobs.long_window}). Accuracy and calibration are blind."
         ),
         action=(
             "Look at the job that brings labels, then at the exporter's answer to it; bring what is missing with `otel-ml outcomes import`."

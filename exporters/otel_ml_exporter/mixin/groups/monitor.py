@@ -8,7 +8,7 @@ from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import or_default
 from otel_ml_exporter.mixin.groups.serving import WITHIN, objective, spelled
 from otel_ml_exporter.mixin.groups.verdicts import both, past, served
-from otel_ml_exporter.mixin.pack import PROBLEM, WATCHDOG, Alert, Group, about_the_pack
+from otel_ml_exporter.mixin.pack import PROBLEM, RESTART, WATCHDOG, Alert, Group, about_the_pack
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
 from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
@@ -46,6 +46,7 @@ def _baseline(queries: Queries) -> Alert:
         name="ModelBaselineMissing",
         expr=f"{served}\nunless on ({MODEL_VERSION})\n  {loaded}\nand on ()\n  {exporter}",
         hold="15m",
+        keep=RESTART,
         severity=names.WARNING,
         category=CATEGORY,
         summary="The model is served without a baseline",
@@ -68,6 +69,7 @@ def _old(queries: Queries) -> Alert:
         name="ModelBaselineStale",
         expr=both(past(age, ">", limit), served(queries)),
         hold="1h",
+        keep=RESTART,
         severity=names.WARNING,
         category=CATEGORY,
         summary="The baseline of the model is old",
@@ -100,12 +102,13 @@ def _overflow(queries: Queries) -> Alert:
     )
 
 
-def _problem(problem: str, *, expr: str, summary: str, description: str, action: str, of_pack: bool = False) -> Alert:
+def _problem(problem: str, *, expr: str, summary: str, description: str, action: str, of_pack: bool = False, keep: str = "0s") -> Alert:
     """One way in which the monitor is unhealthy; what belongs to no model carries the label of all."""
     return Alert(
         name="ModelMonitorUnhealthy",
         expr=expr,
         hold="10m",
+        keep=keep,
         severity=names.WARNING,
         category=CATEGORY,
         labels={**(about_the_pack() if of_pack else {}), PROBLEM: problem},
@@ -159,6 +162,7 @@ def _mismatch(queries: Queries) -> Alert:
     return _problem(
         "baseline_mismatch",
         expr=f"max by ({MODEL_VERSION}) ({mismatches}) > 0",
+        keep=RESTART,
         summary="The model counts with another baseline than the exporter's",
         description=(
             f"{SUBJECT} is served with {value(COUNT)} baseline that the exporter has not loaded "
@@ -177,6 +181,7 @@ def _objective(queries: Queries) -> Alert:
     shown = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), suffix="_bucket")
     return _problem(
         "latency_objective",
+        keep=RESTART,
         expr=f"{asked}\nunless on ({MODEL_VERSION}) (\n      {found}\n)\nand on ({MODEL_VERSION})\n  {calls}",
         summary="The latency objective of the model cannot be judged",
         description=(
@@ -229,6 +234,7 @@ def _source(queries: Queries) -> Alert:
     return _problem(
         "source_down",
         expr=f"max by ({names.SOURCE}) ({queries.series(names.EXPORTER_SOURCE_UP)}) == 0",
+        keep=RESTART,
         summary="The exporter cannot read its source of counts",
         description=f"The source of counts {label(names.SOURCE)} answers no replica of the exporter. No new scores are made.",
         action="Ask the source from the exporter's machine, with the address in its configuration; then look at its log.",
@@ -240,6 +246,7 @@ def _unusable(queries: Queries) -> Alert:
     return _problem(
         "baseline_unusable",
         expr=f"max by ({names.FILE}) ({queries.series(names.EXPORTER_BASELINE_MISSING)}) > 0",
+        keep=RESTART,
         summary="The exporter cannot use a baseline",
         description=f"The baseline file {label(names.FILE)} of the exporter's configuration cannot be used. Its model has no scores.",
         action="Run `otel-ml baseline validate` on the file where the exporter runs; it says what to mend.",
@@ -279,6 +286,7 @@ def _full(queries: Queries) -> Alert:
     return _problem(
         "store_full",
         expr=f"{rows} / {most} > {queries.knobs.store_ratio}",
+        keep=RESTART,
         summary="The exporter's store is nearly full",
         description=(
             f"The store holds {look_up(rows, form=COUNT)} predictions and outcomes, {value(PERCENT)} of what it may "

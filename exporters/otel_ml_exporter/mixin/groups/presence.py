@@ -8,7 +8,7 @@ from typing import Final
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.groups.limits import limit, thresholds
-from otel_ml_exporter.mixin.pack import Alert, Recording, about_the_pack
+from otel_ml_exporter.mixin.pack import RESTART, Alert, Recording, about_the_pack
 from otel_ml_exporter.mixin.promql import MODEL, Queries
 from otel_ml_exporter.mixin.wording import AGE, COUNT, PERCENT, label, listed, look_up, of, value
 
@@ -61,7 +61,7 @@ def _down(queries: Queries, category: str) -> Alert:
         name="ModelServiceDown",
         expr=f"sum by ({MODEL}) (\n    {_replicas(queries)}\n) == 0",
         hold="2m",
-        keep="5m",
+        keep=RESTART,
         severity=names.CRITICAL,
         category=category,
         summary="The model is down",
@@ -101,7 +101,7 @@ def _absent(queries: Queries, category: str) -> Alert:
             f"unless on ({MODEL}) {_cut_off(queries)}\nunless on ({MODEL}) (\n  {away} < on ({MODEL}) {allowed}\n)"
         ),
         hold="5m",
-        keep="5m",
+        keep=RESTART,
         severity=names.CRITICAL,
         category=category,
         summary="The model reports nothing",
@@ -124,7 +124,7 @@ def _unseen(queries: Queries, category: str) -> Alert:
         name="ModelCollectorDown",
         expr=f"count by (job, instance) (\n{indent(unseen, '    ')}\n  {reporting}\n)",
         hold="5m",
-        keep="5m",
+        keep=RESTART,
         severity=names.CRITICAL,
         category=category,
         labels=about_the_pack(),
@@ -145,7 +145,7 @@ def _replicas_down(queries: Queries, category: str) -> Alert:
         name="ModelReplicasDown",
         expr=f"(\n  avg by ({MODEL}) (\n    {_replicas(queries)}\n  ) < {least}\n) > 0",
         hold="5m",
-        keep="5m",
+        keep=RESTART,
         severity=names.WARNING,
         category=category,
         summary="Replicas of the model are down",
