@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,23 @@ def test_chat_gathers_the_warnings_of_a_model_by_category(alertmanager, recorder
     assert not recorder.pages("chatty")
 
 
+def test_chat_leads_each_alert_to_its_runbook_shows_classes_as_they_are_and_says_what_is_over(alertmanager, recorder):
+    shifted = alert("ModelPredictionShift", "census")
+    shifted["annotations"]["description"] = "Answers: <=50K 120, >50K 3 & more."
+    post(alertmanager, shifted, alert("ModelConfidenceDropped", "census"))
+    eventually(lambda: recorder.chats("census"), lambda: recorder.received)
+    post(alertmanager, alert("ModelConfidenceDropped", "census", ended=True))
+    eventually(lambda: len(recorder.chats("census")) == 2, lambda: recorder.chats("census"))
+    fired, mixed = recorder.chats("census")
+    assert (fired["title"], mixed["title"]) == ("FIRING census: output (2)", "FIRING census: output (1, 1 resolved)")
+    runbooks = Knobs().runbook_url
+    assert (
+        f"<{runbooks}ModelPredictionShift.md|ModelPredictionShift>: Answers: &lt;=50K 120, &gt;50K 3 &amp; more. Compare" in fired["text"]
+    )
+    assert f"\n<{runbooks}ModelConfidenceDropped.md|ModelConfidenceDropped>: " in f"\n{fired['text']}"
+    assert f"\nresolved: <{runbooks}ModelConfidenceDropped.md|ModelConfidenceDropped>: " in f"\n{mixed['text']}"
+
+
 def test_labels_go_out_by_mail_and_resolve(alertmanager, recorder, mailbox):
     post(alertmanager, alert("ModelLabelsStale", "mailed"), alert("ModelLabelDelayHigh", "mailed"))
     eventually(lambda: mailbox.about("mailed"), lambda: mailbox.received)
@@ -246,7 +264,7 @@ def test_labels_go_out_by_mail_and_resolve(alertmanager, recorder, mailbox):
     assert fired["To"] == Knobs().email_to
     text = fired.get_body(("plain",)).get_content()
     assert "Look at the job that brings labels" in text
-    assert "/runbooks/ModelLabel" in text
+    assert all(f"/runbooks/{name}.md" in text for name in ("ModelLabelsStale", "ModelLabelDelayHigh"))
     assert not recorder.pages("mailed")
     assert not recorder.chats("mailed")
 
@@ -332,7 +350,8 @@ def test_the_replay_tells_the_same_in_the_same_order(alertmanager, recorder):
     assert (chats, pages) == ([1, 2, 2], ["trigger", "resolve"])
 
     def told():
-        return [int(chat["title"][-2]) for chat in recorder.chats("told")], [page["event_action"] for page in recorder.pages("told")]
+        counted = [sum(map(int, re.findall(r"\d+", chat["title"]))) for chat in recorder.chats("told")]
+        return counted, [page["event_action"] for page in recorder.pages("told")]
 
     eventually(lambda: told() == (chats, pages), told)
 

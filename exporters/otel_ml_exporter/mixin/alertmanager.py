@@ -22,6 +22,14 @@ _GUESSES = "ModelConfidenceDropped|ModelOutliersRising|ModelEstimatedAccuracyLow
 _SCORES = f"{_DRIFT}|{_ANSWERS}|ModelConfidenceDropped|ModelOutliersRising|ModelEstimatedAccuracyLow|ModelMiscalibrated"
 _BUSINESS_HOURS = "business-hours"
 
+_NAME = "{{ $alert.Labels.alertname }}"
+_SAID = "{{ $alert.Annotations.description }} {{ $alert.Annotations.action }}"
+_RUNBOOK = "$alert.Annotations.runbook_url"
+_OVER = '{{ if eq $alert.Status "resolved" }}resolved: {{ end }}'
+_HOW_MANY = (
+    "{{ with .Alerts.Firing }}{{ len . }}{{ with $.Alerts.Resolved }}, {{ len . }} resolved{{ end }}{{ else }}{{ len .Alerts }}{{ end }}"
+)
+
 
 def alertmanager(knobs: Knobs) -> dict[str, Any]:
     """The content of an Alertmanager configuration; secrets stay in files beside it."""
@@ -156,12 +164,14 @@ def _details(knobs: Knobs) -> Mapping[str, str]:
         "model": _first(f"Labels.{MODEL}"),
         **{label: _first(f"Labels.{label}") for label in knobs.group_labels},
         "what_to_do": _first("Annotations.action"),
-        "firing": _listed(".Alerts.Firing"),
-        "resolved": _listed(".Alerts.Resolved"),
+        "firing": _listed(".Alerts.Firing", f"{_NAME}: {_SAID}"),
+        "resolved": _listed(".Alerts.Resolved", f"{_NAME}: {_SAID}"),
     }
 
 
 def _slack(knobs: Knobs) -> dict[str, Any]:
+    """Slack reads `<`, `>` and `&` as marks of its own, and classes are called `<=50K`."""
+    runbook = f"{{{{ with {_RUNBOOK} }}}}<{{{{ . }}}}|{{{{ $alert.Labels.alertname }}}}>{{{{ else }}}}{_NAME}{{{{ end }}}}"
     return {
         "api_url_file": knobs.slack_url_file,
         "channel": knobs.slack_channel,
@@ -169,7 +179,7 @@ def _slack(knobs: Knobs) -> dict[str, Any]:
         "color": '{{ if eq .Status "firing" }}#D55E00{{ else }}#009E73{{ end }}',
         "title": _title(knobs),
         "title_link": _first("Annotations.dashboard_url"),
-        "text": _listed(".Alerts"),
+        "text": _listed(".Alerts", f"{_OVER}{runbook}: {_plain(_SAID)}"),
         "actions": [
             {"type": "button", "text": "Runbook", "url": _first("Annotations.runbook_url")},
             {"type": "button", "text": "Dashboard", "url": _first("Annotations.dashboard_url")},
@@ -187,23 +197,27 @@ def _email(knobs: Knobs) -> dict[str, Any]:
         "send_resolved": True,
         "headers": {"Subject": _title(knobs)},
         "html": "",
-        "text": f"{_listed('.Alerts')}\nRunbook: {_first('Annotations.runbook_url')}\nDashboard: {_first('Annotations.dashboard_url')}",
+        "text": f"{_listed('.Alerts', f'{_OVER}{_NAME}: {_SAID} {{{{ {_RUNBOOK} }}}}')}\nDashboard: {_first('Annotations.dashboard_url')}",
     }
 
 
 def _title(knobs: Knobs) -> str:
     places = ", ".join(f"{{{{ .GroupLabels.{label} }}}}" for label in knobs.group_labels)
     about = f"{{{{ .GroupLabels.{MODEL} }}}}" + (f" ({places})" if places else "")
-    return f"{{{{ .Status | toUpper }}}} {about}: {{{{ .GroupLabels.{CATEGORY} }}}} ({{{{ len .Alerts }}}})"
+    return f"{{{{ .Status | toUpper }}}} {about}: {{{{ .GroupLabels.{CATEGORY} }}}} ({_HOW_MANY})"
 
 
 def _first(what: str) -> str:
     return "{{ (index .Alerts 0)." + what + " }}"
 
 
-def _listed(alerts: str) -> str:
+def _plain(template: str) -> str:
+    """The template with what it prints escaped for Slack."""
+    return template.replace(" }}", ' | reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;" }}')
+
+
+def _listed(alerts: str, line: str) -> str:
     """One line an alert, at most `MOST_ALERTS`, then how many there are."""
-    line = "{{ $alert.Labels.alertname }}: {{ $alert.Annotations.description }} {{ $alert.Annotations.action }}\n"
-    few = "{{ range $index, $alert := ALERTS }}{{ if lt $index MOST }}" + line + "{{ end }}{{ end }}"
+    few = "{{ range $index, $alert := ALERTS }}{{ if lt $index MOST }}" + line + "\n{{ end }}{{ end }}"
     more = "{{ if gt (len ALERTS) MOST }}All {{ len ALERTS }} are in Alertmanager.{{ end }}"
     return (few + more).replace("ALERTS", alerts).replace("MOST", str(MOST_ALERTS))
