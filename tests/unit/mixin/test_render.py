@@ -176,6 +176,16 @@ def test_dashboards_import_unchanged_and_explain_themselves(path):
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_names_of_models_and_features_may_hold_any_character(path):
+    """Grafana escapes a value as a pattern only where several may be chosen, and in a link only when asked to."""
+    text = path.read_text(encoding="utf-8")
+    for variable in json.loads(text)["templating"]["list"]:
+        assert variable.get("multi") or f'=~\\"${variable["name"]}' not in text, variable["name"]
+    assert set(re.findall(r"\$\{__data\.fields\.\w+(.*?)\}", text)) <= {":percentencode"}
+    assert "__all_variables" not in text
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_panels_stay_on_the_grid_and_do_not_overlap(path):
     assert_no_overlap(json.loads(path.read_text(encoding="utf-8"))["panels"])
 

@@ -133,10 +133,12 @@ def test_the_overview_keeps_environments_apart_and_leads_to_the_chosen_one():
     for expr in asked(dashboard):
         for labels in re.findall(r"\b(?:by|on) \(([^)]*ml_model_name[^)]*)\)", expr):
             assert "namespace" in labels.split(", "), expr
-    assert "var-namespace=${__data.fields.namespace}&var-model=" in text
+    assert "var-namespace=${__data.fields.namespace:percentencode}&var-model=" in text
     table = next(panel for panel in panels(dashboard) if panel["title"] == "Models")
     order = next(step["options"]["indexByName"] for step in table["transformations"] if step["id"] == "organize")
     assert sorted(order, key=order.get)[:4] == ["Value #A", "namespace", "ml_model_name", "ml_model_version"]
+    drift = render("dashboards", Knobs(group_labels=["namespace"]))["grafana_dashboards/otel-ml-drift.json"]
+    assert "&${namespace:queryparam}&${model:queryparam}&" in drift
 
 
 def test_gates_compare_within_the_environment():

@@ -122,7 +122,8 @@ def _table(queries: Queries) -> Panel:
     panel = panel.sort_by([common.TableSortByFieldState().display_name("PSI").desc(True)])
     for title in ("Missing", "Unseen", "Fullest bin", "Out of range"):
         panel = panel.override_by_name(title, [DynamicConfigValue(id_val="unit", value=parts.SHARE)])
-    url = "/d/otel-ml-drift?${__url_time_range}&${__all_variables}&var-feature=${__data.fields.Feature}"
+    chosen = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "model", "version", "window"))
+    url = f"/d/otel-ml-drift?${{__url_time_range}}&{chosen}&var-feature=${{__data.fields.Feature:percentencode}}"
     panel = panel.override_by_name("Feature", [DynamicConfigValue(id_val="links", value=[{"title": "Show it below", "url": url}])])
     return panel.override_by_name("Verdict", parts.colored())
 

@@ -13,7 +13,9 @@ from otel_ml_exporter.mixin.promql import MODEL, Queries, equal
 
 _VALUES: Final = re.compile(r"label_values\((.*), (\w+)\)")
 _LEGEND: Final = f"{{{{{MODEL}}}}}"
-_LINK: Final = "var-model=${__data.fields.Model}"
+_LINK: Final = "var-model=${__data.fields.Model:percentencode}"
+_SAME: Final = "${model:queryparam}"
+"""The model in the links of a table of models, and in those of a dashboard of one model to itself."""
 
 Dashboard = dict[str, Any]
 
@@ -44,8 +46,9 @@ def with_groups(dashboard: Dashboard, queries: Queries) -> Dashboard:
         for step in panel.get("transformations", []):
             _beside_model(step["options"].get("indexByName", {}), labels)
     variables[1:1] = choosers
-    kept = "".join(f"var-{label}=${{__data.fields.{label}}}&" for label in labels)
-    linked: Dashboard = json.loads(json.dumps(dashboard).replace(_LINK, kept + _LINK))
+    kept = "".join(f"var-{label}=${{__data.fields.{label}:percentencode}}&" for label in labels)
+    same = "".join(f"${{{label}:queryparam}}&" for label in labels)
+    linked: Dashboard = json.loads(json.dumps(dashboard).replace(_LINK, kept + _LINK).replace(_SAME, same + _SAME))
     return linked
 
 

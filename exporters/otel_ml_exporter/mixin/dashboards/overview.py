@@ -119,7 +119,7 @@ def _models(queries: Queries) -> Panel:
 
 
 def _link(uid: str, title: str) -> DynamicConfigValue:
-    chosen = "var-model=${__data.fields.Model}&var-version=${__data.fields.Version}"
+    chosen = "var-model=${__data.fields.Model:percentencode}&var-version=${__data.fields.Version:percentencode}"
     url = f"/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}&{chosen}"
     return DynamicConfigValue(id_val="links", value=[{"title": title, "url": url}])
 

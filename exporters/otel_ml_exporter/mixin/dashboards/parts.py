@@ -246,24 +246,28 @@ def window_chooser(queries: Queries) -> dashboard.CustomVariable:
 
 
 def frame(uid: str, title: str, description: str, *, carry: bool = True) -> dashboard.Dashboard:
-    """A dashboard with its data source, its links to the others, which `carry` the variables, and firing alerts as marks."""
+    """A dashboard with its data source, its links to the others, and firing alerts as marks.
+
+    One of a single model has links that `carry` it. Its name is no pattern: Grafana escapes only what may be several.
+    """
+    of_model = equal(MODEL, "$model") if carry else f'{MODEL}=~"$model"'
     built = dashboard.Dashboard(title).uid(uid).description(f"{description} {MARK}").tags(["otel-ml"]).time("now-6h", "now").refresh("1m")
     built = built.tooltip(DashboardCursorSync.CROSSHAIR).editable().timezone("browser")
     links = dashboard.DashboardLink("Model dashboards").type(DashboardLinkType.DASHBOARDS).tags(["otel-ml"])
     built = built.link(links.include_vars(carry).keep_time(True))
     built = built.with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-    return built.annotation(_alert_marks()).annotation(_deployments())
+    return built.annotation(_alert_marks(of_model)).annotation(_deployments(of_model))
 
 
-def _alert_marks() -> dashboard.AnnotationQuery:
-    firing = f'ALERTS{{alertstate="firing", {MODEL}=~"$model"}}'
+def _alert_marks(of_model: str) -> dashboard.AnnotationQuery:
+    firing = f'ALERTS{{alertstate="firing", {of_model}}}'
     marks = dashboard.AnnotationQuery().name("Firing alerts").enable(True).datasource(DATASOURCE).icon_color(VERMILION)
     return marks.expr(firing)
 
 
-def _deployments() -> dashboard.AnnotationQuery:
+def _deployments(of_model: str) -> dashboard.AnnotationQuery:
     """A version that reports, and did not a moment ago."""
-    info = f'{names.MODEL_INFO.prometheus}{{{MODEL}=~"$model"}}'
+    info = f"{names.MODEL_INFO.prometheus}{{{of_model}}}"
     new = f"group by ({MODEL}, {VERSION}) ({info}) unless on ({MODEL}, {VERSION}) group by ({MODEL}, {VERSION}) ({info} offset 5m)"
     marks = dashboard.AnnotationQuery().name("Deployments").enable(True).datasource(DATASOURCE).icon_color(SKY)
     return marks.expr(new)

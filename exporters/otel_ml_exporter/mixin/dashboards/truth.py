@@ -35,14 +35,14 @@ def _arriving(queries: Queries) -> list[Panel]:
             "Outcomes a second: matched, waiting for their prediction, repeated, corrected, or of no use (unfit, unknown_model, invalid).",
             parts.PER_SECOND,
             Place(0, 0, 8, 7),
-            Line(_rate(queries, names.OUTCOME_RECEIVED, RESULT, f'{MODEL}=~"$model|"'), f"{{{{{RESULT}}}}}"),
+            Line(_received(queries, names.OUTCOME_RECEIVED), f"{{{{{RESULT}}}}}"),
         ),
         parts.lines(
             "What became of predictions",
             "Events of predictions a second; a repetition changes nothing.",
             parts.PER_SECOND,
             Place(8, 0, 8, 7),
-            Line(_rate(queries, names.PREDICTION_RECEIVED, RESULT, f'{MODEL}=~"$model|"'), f"{{{{{RESULT}}}}}"),
+            Line(_received(queries, names.PREDICTION_RECEIVED), f"{{{{{RESULT}}}}}"),
         ),
         parts.lines(
             "Outcomes without a prediction",
@@ -176,6 +176,12 @@ def _labelled(queries: Queries, metric: Metric) -> str:
 
 def _of_model(queries: Queries, metric: Metric, by: str = MODEL) -> str:
     return f"max by ({by}) ({queries.windowed(metric, WINDOW, equal(MODEL, '$model'))})"
+
+
+def _received(queries: Queries, metric: Metric) -> str:
+    """What came for the model, and what names no model that the exporter knows."""
+    rates = (f"rate({queries.series(metric, equal(MODEL, name))}[$__rate_interval])" for name in ("$model", ""))
+    return f"sum by ({RESULT}) ({' or '.join(rates)})"
 
 
 def _rate(queries: Queries, metric: Metric, label: str, *matchers: str) -> str:
