@@ -34,7 +34,9 @@ def test_the_story_of_the_alert_is_true(story):
 def test_rules_with_other_knobs_load_too(form, tmp_path):
     knobs = {
         "selectors": Knobs(selector='namespace="prod", job=~"a|b"', exporter_selector='namespace="mon"', labels={"team": "risk"}),
-        "windows": Knobs(short_window="30s", long_window="30s", rate_window="10s", absence_window="1m", interval="2s", pace=0.005),
+        "windows": Knobs(
+            short_window="30s", long_window="30s", rate_window="10s", absence_window="1m", interval="2s", scrape_interval="1s", pace=0.005
+        ),
     }[form]
     for name, text in render("rules", knobs).items():
         (tmp_path / Path(name).name).write_text(text, encoding="utf-8")

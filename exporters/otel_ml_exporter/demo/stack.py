@@ -25,6 +25,7 @@ from otel_ml_exporter.programs import find, free_ports
 
 WINDOW: Final = "30s"
 INTERVAL: Final = "2s"
+SCRAPE: Final = "1s"
 WORKERS: Final = 2
 PROMETHEUS = ("prometheus",)
 ALERTMANAGER = ("prometheus-alertmanager", "alertmanager")
@@ -182,6 +183,7 @@ class Stack:
             rate_window="10s",
             absence_window="1m",
             interval=INTERVAL,
+            scrape_interval=SCRAPE,
             stale_after="20s",
             pace=0.005,
             pagerduty_url=f"{self.receiver.url}{PAGERDUTY}",
@@ -212,7 +214,7 @@ class Stack:
             return {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
 
         return {
-            "global": {"scrape_interval": "1s", "evaluation_interval": INTERVAL},
+            "global": {"scrape_interval": SCRAPE, "evaluation_interval": INTERVAL},
             "rule_files": [str(self.directory / "alert_rules" / "*.yaml")],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [self.alertmanager_url.removeprefix("http://")]}]}]},
             "scrape_configs": [job("flights", *self.metrics_ports), job("otel-ml-exporter", self._ports["exporter"])],

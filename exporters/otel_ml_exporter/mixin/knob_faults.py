@@ -30,6 +30,8 @@ _WORD: Final = re.compile(r"[a-zA-Z][\w-]*", re.ASCII)
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _RESOURCE_VALUE: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _RESOURCE_KEY: Final = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_OFTEN: Final = "4m"
+"""Results of rules are forgotten after five minutes."""
 _LONGER: Final = ("middle_window", "long_window")
 """What is never shorter than the short window."""
 
@@ -49,6 +51,9 @@ def faults(knobs: Knobs) -> Iterator[Fault]:
         short, length = knobs.short_window, getattr(knobs, longer)
         if wrong.isdisjoint((longer, "short_window")) and milliseconds(length) < milliseconds(short):
             yield Fault(longer, f"{length} is shorter than the short window, {short}", "write at least that")
+    if wrong.isdisjoint(("rate_window", "scrape_interval")) and milliseconds(knobs.rate_window) < 2 * milliseconds(knobs.scrape_interval):
+        few = f"{knobs.rate_window} holds no two scrapes, so that nothing has a rate"
+        yield Fault("rate_window", few, f"write at least four times the scrape interval, {knobs.scrape_interval}, or give the true one")
 
 
 def _mistyped(knobs: Knobs) -> Iterator[Fault]:
@@ -80,6 +85,12 @@ def _duration(name: str, text: str) -> Iterator[Fault]:
         yield Fault(name, f"{text!r} is no duration", "write one such as 30s, 5m or 1h30m")
     elif not milliseconds(text):
         yield Fault(name, f"{text!r} is no time at all", "write a duration above 0")
+
+
+def _interval(name: str, text: str) -> Iterator[Fault]:
+    yield from _duration(name, text)
+    if is_duration(text) and milliseconds(text) > milliseconds(_OFTEN):
+        yield Fault(name, f"{text} is longer than Prometheus remembers a sample", f"write at most {_OFTEN}")
 
 
 def _share(name: str, value: float) -> Iterator[Fault]:
@@ -205,7 +216,6 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Iterator[Fault]]]] = {
             "absence_window",
             "memory_window",
             "season",
-            "interval",
             "score_interval",
             "scrape_interval",
             "stale_after",
@@ -232,6 +242,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Iterator[Fault]]]] = {
     **dict.fromkeys(("minimum_calls", "minimum_samples", "minimum_outcomes"), _count),
     **dict.fromkeys(("selector", "exporter_selector"), _matchers),
     **dict.fromkeys(("runbook_url", "prometheus_url", "grafana_url", "pagerduty_url", "webhook_url", "watchdog_url"), _url),
+    "interval": _interval,
     "pace": _pace,
     "latency_objective": _objective,
     "smtp_smarthost": _address,

@@ -74,6 +74,8 @@ def test_every_fault_is_named_at_once():
         ({"season": "1h1w"}, "season"),
         ({"short_window": "5m", "middle_window": "5m", "long_window": "1m"}, "long_window"),
         ({"short_window": "12h"}, "middle_window"),
+        ({"scrape_interval": "3m"}, "rate_window"),
+        ({"interval": "5m"}, "interval"),
         ({"pace": float("nan")}, "pace"),
         ({"minimum_calls": float("inf")}, "minimum_calls"),
         ({"business_zone": "Mars/Phobos"}, "business_zone"),
