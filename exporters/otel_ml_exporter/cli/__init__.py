@@ -12,6 +12,7 @@ from otel_ml_exporter.cli import alerts, backtest, baseline, demo, doctor, expor
 from otel_ml_exporter.cli.words import plain
 
 NO, USAGE, PIPE = 1, 2, 141
+_EPILOG = "Exit codes: 0 done; 1 the answer is no (invalid, unhealthy, drifted); 2 wrong usage."
 _COMMANDS = {
     demo: "demo",
     baseline: "data",
@@ -32,13 +33,15 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="otel-ml",
         description="Watch machine-learning models in production with the observability stack you already run.",
-        epilog="Exit codes: 0 done, 1 the answer is no (invalid, unhealthy, drifted), 2 wrong usage.",
+        epilog=_EPILOG,
     )
     root.add_argument("--version", action="version", version=f"otel-ml {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command, extra in _COMMANDS.items():
         command.add_parser(commands)
-        list(commands.choices.values())[-1].set_defaults(extra=extra, invalid=USAGE)
+        added = list(commands.choices.values())[-1]
+        added.set_defaults(extra=extra, invalid=USAGE)
+        added.epilog = added.epilog or _EPILOG
     return root
 
 

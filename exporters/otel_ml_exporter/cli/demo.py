@@ -9,7 +9,11 @@ from tempfile import mkdtemp
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `demo`."""
-    parser = commands.add_parser("demo", help="the whole loop on this machine: train, serve, drift, evaluate, page; ends by itself")
+    parser = commands.add_parser(
+        "demo",
+        help="the whole loop on this machine: train, serve, drift, evaluate, page; ends by itself",
+        epilog="Exit codes: 0 every step of the loop did what it should; 1 one did not; 2 wrong usage.",
+    )
     parser.add_argument("-d", "--directory", type=Path, metavar="DIR", help="where files and logs go (default: a new temporary directory)")
     parser.set_defaults(run=_run)
 

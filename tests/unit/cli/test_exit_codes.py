@@ -1,12 +1,14 @@
 """Exit codes are those of the help: 2 is wrong usage in every command, and 1 is an answer."""
 
+import argparse
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
-from otel_ml_exporter.cli import main
+from otel_ml_exporter.cli import main, parser
 from support import free_port
 
 NOWHERE = f"http://127.0.0.1:{free_port()}"
@@ -18,6 +20,19 @@ def ended(words):
         return main(words)
     except SystemExit as end:
         return end.code
+
+
+def commands(one):
+    """A command and all its actions."""
+    yield one
+    for action in one._actions:
+        for each in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            yield from commands(each)
+
+
+@pytest.mark.parametrize("command", list(commands(parser())), ids=lambda command: command.prog)
+def test_the_help_of_every_command_says_what_its_exit_codes_mean(command):
+    assert re.search(r"Exit codes: 0 .+; 1 .+; 2 wrong usage", " ".join(command.format_help().split()))
 
 
 @pytest.fixture

@@ -17,22 +17,36 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("baseline", help="make, show, compare and check the baseline of a model")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_build(
-        actions.add_parser("build", help="make a baseline from held-out data in CSV or Parquet files, or from what Prometheus counted")
+        actions.add_parser(
+            "build",
+            help="make a baseline from held-out data in CSV or Parquet files, or from what Prometheus counted",
+            epilog="Exit codes: 0 written; 1 the data make no baseline, or Prometheus does not answer; 2 wrong usage.",
+        )
     )
 
-    show = actions.add_parser("show", help="print a baseline as a table, with the number of series it will cost")
+    show = actions.add_parser(
+        "show",
+        help="print a baseline as a table, with the number of series it will cost",
+        epilog="Exit codes: 0 printed; 1 the file is no baseline, or has no such feature; 2 wrong usage.",
+    )
     show.add_argument("file", type=Path, metavar="FILE")
     show.add_argument("--feature", metavar="NAME", help="the bins of one feature, with bars")
     show.add_argument("--json", action="store_true", help="for programs")
     show.set_defaults(run=_show)
 
-    diff = actions.add_parser("diff", help="what changed from one baseline to another; exit code 1 when it matters")
-    diff.add_argument("before", type=Path, metavar="A")
-    diff.add_argument("after", type=Path, metavar="B")
+    diff = actions.add_parser(
+        "diff",
+        help="what changed from one baseline to another; exit code 1 when it matters",
+        epilog="Exit codes: 0 nothing that matters changed; 1 something did, or a file is no baseline; 2 wrong usage.",
+    )
+    diff.add_argument("before", type=Path, metavar="A", help="the older baseline")
+    diff.add_argument("after", type=Path, metavar="B", help="the newer one")
     diff.add_argument("--json", action="store_true", help="for programs")
     diff.set_defaults(run=_diff)
 
-    validate = actions.add_parser("validate", help="check a baseline file; names every fault")
+    validate = actions.add_parser(
+        "validate", help="check a baseline file; names every fault", epilog="Exit codes: 0 valid; 1 not, with every fault; 2 wrong usage."
+    )
     validate.add_argument("file", type=Path, metavar="FILE")
     validate.add_argument("--json", action="store_true", help="for programs")
     validate.set_defaults(run=_validate)
