@@ -47,11 +47,11 @@ def look_up(query: str, *labels: str, form: str) -> str:
     return _print(f"with {_filled(query, labels)} | query") + first + _UNKNOWN
 
 
-def top_three(query: str, *labels: str, by: str, form: str) -> str:
-    """The three largest results of `query` as `name number`, each named by its label `by`."""
+def top_three(query: str, *labels: str, by: str, form: str, pick: str = "topk") -> str:
+    """The three largest results of `query` as `name number`, each named by its label `by`; the smallest where `pick` is `bottomk`."""
     separator = _print("if $index") + ", " + _print("end")
     each = _print(f"$result.Labels.{by}") + " " + _print(f"$result.Value | {form}")
-    return _print(f"range $index, $result := {_filled(f'topk(3, {query})', labels)} | query") + separator + each + _UNKNOWN
+    return _print(f"range $index, $result := {_filled(f'{pick}(3, {query})', labels)} | query") + separator + each + _UNKNOWN
 
 
 def listed(query: str, *labels: str, by: str) -> str:

@@ -32,9 +32,11 @@ class Floor:
     form: str = NUMBER
 
 
+_ACCURACY: Final = Floor("accuracy", names.PERFORMANCE_HIGH, "<", names.SIGNAL_PERFORMANCE, "accuracy", PERCENT)
+_MAE: Final = Floor("mae", names.PERFORMANCE_LOW, ">", names.SIGNAL_PERFORMANCE_MAE, "mean absolute error")
 FLOORS: Final = (
-    Floor("accuracy", names.PERFORMANCE_HIGH, "<", names.SIGNAL_PERFORMANCE, "accuracy", PERCENT),
-    Floor("mae", names.PERFORMANCE_LOW, ">", names.SIGNAL_PERFORMANCE_MAE, "mean absolute error"),
+    _ACCURACY,
+    _MAE,
     Floor("rmse", names.PERFORMANCE, ">", names.SIGNAL_PERFORMANCE_RMSE, "root mean squared error"),
     Floor("r2", names.PERFORMANCE, "<", names.SIGNAL_PERFORMANCE_R2, "share of explained variance", PERCENT),
 )
@@ -76,9 +78,14 @@ def below_floor(queries: Queries, floor: Floor) -> Alert:
 
 
 def _segments(queries: Queries, floor: Floor) -> str:
-    """The segments that are hurt most."""
-    score, sign, said, form = ("accuracy", "1 - ", "Share of wrong answers", PERCENT)
-    if floor.score != score:
-        score, sign, said, form = ("mae", "", "Mean absolute error", NUMBER)
+    """The worst by accuracy, or by the mean absolute error, which stands for every error of a regression."""
+    shown = floor if floor is _ACCURACY else _MAE
+    return worst_segments(queries, shown.score, shown.sign, shown.said, shown.form)
+
+
+def worst_segments(queries: Queries, score: str, sign: str, said: str, form: str) -> str:
+    """The three segments with the worst of a score; `sign` tells which side of a limit is worse."""
     of_segment = queries.windowed(names.SEGMENT_PERFORMANCE, queries.knobs.long_window, equal(METRIC, score), *of(MODEL, VERSION))
-    return f"{said} by segment: {top_three(f'max by ({SEGMENT}) ({sign}{of_segment})', MODEL, VERSION, by=SEGMENT, form=form)}"
+    extreme, order = ("min", "bottomk") if sign == "<" else ("max", "topk")
+    three = top_three(f"{extreme} by ({SEGMENT}) ({of_segment})", MODEL, VERSION, by=SEGMENT, form=form, pick=order)
+    return f"{said.capitalize()} by segment, worst first: {three}"

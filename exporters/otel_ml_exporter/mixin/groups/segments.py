@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
-from otel_ml_exporter.mixin.groups.floors import CATEGORY, DASHBOARD, ESTIMATE, METRIC
+from otel_ml_exporter.mixin.groups.floors import CATEGORY, DASHBOARD, ESTIMATE, METRIC, worst_segments
 from otel_ml_exporter.mixin.groups.verdicts import both, enough, past
 from otel_ml_exporter.mixin.pack import Alert
 from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SEGMENT, VERSION, Queries, equal
@@ -61,7 +61,8 @@ def degraded(queries: Queries, gap: Gap) -> Alert:
         description=(
             f"{SUBJECT}: {gap.said} {look_up(measured, *model, SEGMENT, form=gap.form)} in segment {label(SEGMENT)} over {long}, at best "
             f"{value(gap.form)}; {look_up(whole, *model, form=gap.form)} in all (limit {look_up(stated, *model, form=gap.form)} "
-            f"{gap.limit}; {look_up(outcomes, *model, form=COUNT)} outcomes in all)."
+            f"{gap.limit}; {look_up(outcomes, *model, form=COUNT)} outcomes in all). "
+            f"{worst_segments(queries, gap.score, gap.sign, gap.said, gap.form)}."
         ),
         action="Look for a feature that is broken or new for this segment only; serve the segment's fallback while it is hurt.",
         dashboard=DASHBOARD,
