@@ -44,9 +44,9 @@ class Rule:
     name: str
     alerting: bool
     labels: Labels
-    health: str
-    error: str
-    evaluated: float
+    health: str = "unknown"
+    error: str = ""
+    evaluated: float = 0.0
 
 
 @dataclass(frozen=True)

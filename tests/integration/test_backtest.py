@@ -26,18 +26,20 @@ def failing(minute):
     return 0.3 if 120 <= minute < 180 else 0.08 if 360 <= minute < 390 else 0.0
 
 
-def history():
-    """Twelve hours of a model that answers 100 calls a minute; the Prometheus saw no rules then."""
+def history(models=(MODEL,), *, stated=True):
+    """Twelve hours of models that answer 100 calls a minute; the Prometheus saw no rules then, and has a threshold where it is `stated`."""
     calls = errors = 0.0
     lines = {"ml_model_info": [], "ml_threshold": [], "ml_inference_duration_seconds_count": []}
     for minute in range(HOURS * 60 + 1):
         at = START + 60 * minute
         failed = 100 * failing(minute)
         calls, errors = calls + 100 - failed, errors + failed
-        lines["ml_model_info"].append(f'ml_model_info{{{MODEL},ml_baseline_id="b1"}} 1 {at}')
-        lines["ml_threshold"].append(f'ml_threshold{{{MODEL},ml_signal="error_budget",severity="critical"}} 0.01 {at}')
         count = "ml_inference_duration_seconds_count"
-        lines[count] += [f"{count}{{{MODEL}}} {calls} {at}", f'{count}{{{MODEL},error_type="ValueError"}} {errors} {at}']
+        for model in models:
+            lines["ml_model_info"].append(f'ml_model_info{{{model},ml_baseline_id="b1"}} 1 {at}')
+            lines[count] += [f"{count}{{{model}}} {calls} {at}", f'{count}{{{model},error_type="ValueError"}} {errors} {at}']
+            if stated:
+                lines["ml_threshold"].append(f'ml_threshold{{{model},ml_signal="error_budget",severity="critical"}} 0.01 {at}')
     for name, samples in lines.items():
         yield f"# TYPE {name} {'unknown' if name.endswith('_count') else 'gauge'}"
         yield from sorted(samples, key=lambda line: line.rpartition("}")[0])
@@ -247,3 +249,43 @@ def test_what_is_told_is_counted_beside_what_fires(past, tmp_path, capsys):
     code, _, err = run(capsys, *words)
     assert code == 2
     assert "amtool check-config" in err
+
+
+def test_a_site_is_judged_in_each_of_its_environments_and_by_its_own_words(tmp_path, capsys):
+    """No threshold is published; the knobs say what tells environments apart, and that pages are called so."""
+    (tmp_path / "past.om").write_text(
+        "\n".join(history([f'{MODEL},namespace="{place}"' for place in ("prod", "dev")], stated=False)) + "\n"
+    )
+    (tmp_path / "knobs.yaml").write_text("group_labels: [namespace]\nseverities: {critical: page}\n")
+    route = {"receiver": "chat", "group_by": ["namespace"], "routes": [{"matchers": ["severity=page"], "receiver": "pager"}]}
+    (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump({"route": {**route, "repeat_interval": "1d"}}))
+    asked = [f"--history={tmp_path / 'past.om'}", f"--knobs={tmp_path / 'knobs.yaml'}", "--alert=ModelErrorBudgetBurn"]
+    code, out, _ = run(capsys, *asked, "--set=error_budget=0.5", "--set=error_budget=0.004", "--json")
+    assert code == 0
+    found = {
+        variant["name"]: [(each["places"], each["severity"], len(each["incidents"])) for each in variant["outcomes"]]
+        for variant in json.loads(out)["variants"]
+    }
+    assert found == {
+        "as is": [(["dev"], "critical", 1), (["prod"], "critical", 1)],
+        "error_budget=0.5": [],
+        "error_budget=0.004": [(["dev"], "critical", 2), (["prod"], "critical", 2)],
+    }
+    code, out, err = run(capsys, *asked, f"--alertmanager-config={tmp_path / 'alertmanager.yml'}", "--most-pages=27")
+    assert code == 1
+    assert "28.0 pages a week are more than 27" in err
+    assert re.search(r"pages a week +28\.0", out)
+    assert "critical  ModelErrorBudgetBurn  churn (prod)" in out
+
+
+def test_a_severity_that_nobody_explained_is_counted_by_its_name_and_never_passes_for_no_pages(past, tmp_path, capsys):
+    rule = {"alert": "Own", "expr": 'rate(ml_inference_duration_seconds_count{error_type!=""}[2m]) > 0', "labels": {"severity": "page"}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"groups": [{"name": "own", "rules": [rule]}]}))
+    (tmp_path / "knobs.yaml").write_text("severities: {critical: page}\n")
+    words = [tmp_path / "own.yaml", f"--history={past}"]
+    _, out, _ = run(capsys, *words)
+    assert re.search(r"pages a week +0\.0\n.*\nof severity page a week +28\.0", out)
+    code, _, err = run(capsys, *words, "--most-pages=2")
+    assert code == 2
+    assert "none of them has severity critical; name this site's word for it in --knobs" in err
+    assert run(capsys, *words, "--most-pages=2", f"--knobs={tmp_path / 'knobs.yaml'}")[0] == 1

@@ -43,13 +43,14 @@ def usual_names(rules: Sequence[Rule]) -> frozenset[str]:
     return frozenset(_usual(rule.name, start) for rule in own(rules) if rule.alerting) & alert_names()
 
 
-def levels(rules: Sequence[Rule]) -> dict[str, str]:
-    """The pack's severities by this site's words for them: those that most alerts of a severity have."""
+def levels(rules: Sequence[Rule], knobs: Knobs | None = None) -> dict[str, str]:
+    """The pack's severities by this site's words for them: those that most alerts of a severity have, else those of the knobs."""
     usual = {alert.name: alert.severity for alert in _alerts()}
     start = _prefix(rules)
     found = [(usual.get(_usual(rule.name, start), ""), rule.labels.get(names.SEVERITY, "")) for rule in own(rules) if rule.alerting]
     words = {level: Counter(word for each, word in found if each == level) for level in (names.WARNING, names.CRITICAL)}
-    return {(count.most_common(1)[0][0] if count else level): level for level, count in words.items()}
+    loaded = {count.most_common(1)[0][0]: level for level, count in words.items() if count}
+    return {**loaded, **{(knobs or Knobs()).severity(level): level for level, count in words.items() if not count}}
 
 
 def _prefix(rules: Sequence[Rule]) -> str:

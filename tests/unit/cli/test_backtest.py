@@ -1,6 +1,7 @@
 """Replaying alerts: the text of expressions, and the states of an alert."""
 
 import random
+import re
 
 import promql_parser
 import pytest
@@ -52,6 +53,17 @@ def test_every_threshold_of_the_pack_can_be_replaced_and_the_rules_still_parse(s
     for alert in rules.alerts:
         promql_parser.parse(alert.expr)
         assert ":ml_" not in alert.expr
+
+
+@pytest.mark.parametrize("signal", ["error_budget", "prediction_psi"])
+def test_a_threshold_is_replaced_for_each_environment_by_itself(signal):
+    rules = of_pack(Knobs(group_labels=["namespace"])).limited({signal: 0.123}).inlined()
+    replaced = [alert.expr for alert in rules.alerts if "0.123" in alert.expr]
+    assert replaced
+    for expr in replaced:
+        clauses = re.findall(r"or on \(([^)]*)\) 0\.123 \* group by \(([^)]*)\) \(ml_model_info", expr)
+        assert set(clauses) == {("namespace, ml_model_name, ml_model_version",) * 2}
+        promql_parser.parse(expr)
 
 
 def test_a_threshold_of_another_signal_stays():
@@ -109,10 +121,17 @@ def test_rules_of_one_name_are_one_alert_and_a_rule_may_name_its_model():
         (AlertRule("Bad", "one", 0, 0, 60, critical), AlertRule("Bad", "two", 0, 0, 60, {**critical, "ml_model_name": "churn"})), {}
     )
     past = {"one": {(("ml_model_name", "churn"),): [0, 60], (("ml_model_name", "other"),): [0]}, "two": {(): [60, 120, 600]}}
-    found = outcomes(fired(rules, Span(0, 1_200), None, lambda expr, step: past[expr]))
+    found = outcomes(fired(rules, Span(0, 1_200), None, lambda expr, step: past[expr]), rules)
     incidents = {(each.model, each.series): [tuple(interval)[:2] for interval in each.incidents] for each in found}
     assert incidents == {("churn", 2): [(0, 180), (600, 660)], ("other", 1): [(0, 60)]}
-    assert [each.model for each in outcomes(fired(rules, Span(0, 1_200), "other", lambda expr, step: past[expr]))] == ["other"]
+    assert [each.model for each in outcomes(fired(rules, Span(0, 1_200), "other", lambda expr, step: past[expr]), rules)] == ["other"]
+
+
+def test_what_fires_in_two_environments_is_two_incidents_by_the_words_of_the_pack():
+    rules = Rules((AlertRule("Bad", "one", 0, 0, 60, {"severity": "page"}),), {}, {"page": "critical"}, ["namespace"])
+    past = {(("ml_model_name", "churn"), ("namespace", place)): [0] for place in ("prod", "dev")}
+    found = outcomes(fired(rules, Span(0, 1_200), None, lambda expr, step: past), rules)
+    assert [(each.row, each.series) for each in found] == [(("critical", "Bad", f"churn ({place})"), 1) for place in ("prod", "dev")]
 
 
 def test_what_is_told_is_grouped_and_muted_as_the_configuration_says():

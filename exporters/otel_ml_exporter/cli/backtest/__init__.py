@@ -34,7 +34,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="NAME=VALUE,...",
         help="a variant beside the rules as they are: thresholds (error_budget=0.02) and, without RULES, knobs; repeatable",
     )
-    parser.add_argument("--knobs", type=Path, metavar="FILE", help="the knobs that this site renders the pack with")
+    parser.add_argument(
+        "--knobs", type=Path, metavar="FILE", help="the knobs that this site renders the pack with: its limits, its words, its environments"
+    )
     parser.add_argument(
         "--alertmanager-config", type=Path, metavar="FILE", help="count what Alertmanager would tell with this configuration, too"
     )

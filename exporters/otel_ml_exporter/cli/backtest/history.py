@@ -20,6 +20,7 @@ POINTS = 1_000
 
 ALERT: Final = "alertname"
 Active = Mapping[Labels, Sequence[float]]
+Row = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,22 @@ class Span:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one alert would have done for one model: when it told somebody, and over how many series."""
+    """What one alert would have done for one model in one place: when it told somebody, and over how many series.
+
+    `places` are the values of the labels that tell environments apart, `severity` is the pack's word where it has one.
+    """
 
     alert: str
     model: str
+    places: tuple[str, ...]
     severity: str
     incidents: tuple[Interval, ...]
     series: int
+
+    @property
+    def row(self) -> Row:
+        """Severity, alert, and the model with its place, as pages have it."""
+        return self.severity, self.alert, f"{self.model} ({', '.join(self.places)})" if any(self.places) else self.model
 
 
 @dataclass(frozen=True)
@@ -68,12 +78,12 @@ def fired(rules: Rules, span: Span, model: str | None, ask: Callable[[str, float
     return found
 
 
-def outcomes(found: Sequence[Firing]) -> list[Outcome]:
-    """The outcome of each alert and model that fired. Rules of one name are one alert: Alertmanager tells them together."""
-    together: dict[tuple[str, str, str], list[Sequence[Interval]]] = defaultdict(list)
+def outcomes(found: Sequence[Firing], rules: Rules) -> list[Outcome]:
+    """The outcome of each alert, model and place that fired. Rules of one name are one alert: Alertmanager tells them together."""
+    together: dict[tuple[str, str, tuple[str, ...], str], list[Sequence[Interval]]] = defaultdict(list)
     for each in found:
-        alert, about, severity = (each.labels.get(name, "") for name in (ALERT, MODEL, names.SEVERITY))
-        together[alert, about, severity].append(each.intervals)
+        alert, model, severity, *places = (each.labels.get(name, "") for name in (ALERT, MODEL, names.SEVERITY, *rules.places))
+        together[alert, model, tuple(places), rules.levels.get(severity, severity)].append(each.intervals)
     return [
         Outcome(*key, tuple(incidents(interval for intervals in several for interval in intervals)), len(several))
         for key, several in together.items()

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.cli.backtest.history import Span
-from otel_ml_exporter.cli.backtest.report import Row, Variant, rows
+from otel_ml_exporter.cli.backtest.history import Row, Span
+from otel_ml_exporter.cli.backtest.report import Variant, rows
 from otel_ml_exporter.cli.words import clock
 
 _LEFT, _WIDTH, _LANE, _HEAD = 320, 900, 18, 56
@@ -45,15 +45,15 @@ def _axis(span: Span, height: int) -> Iterator[str]:
 
 
 def _row(row: Row, index: int, variants: Sequence[Variant], span: Span) -> Iterator[str]:
-    severity, alert, model = row
+    severity, alert, about = row
     top = _HEAD + index * (len(variants) * _LANE + 10)
-    yield f'<text x="10" y="{top + 13}">{escape(f"{alert} {model}")}</text>'
+    yield f'<text x="10" y="{top + 13}">{escape(f"{alert} {about}")}</text>'
     for lane, variant in enumerate(variants):
         y = top + lane * _LANE
         if len(variants) > 1:
             yield f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end" fill="#555555">{escape(variant.name)}</text>'
         yield f'<rect x="{_LEFT}" y="{y}" width="{_WIDTH}" height="{_LANE - 4}" fill="#f2f2f2"/>'
-        outcome = variant.of(alert, model)
+        outcome = variant.of(row)
         for each in outcome.incidents if outcome else ():
             x, width = (_WIDTH * seconds / (span.end - span.start) for seconds in (each.start - span.start, each.seconds))
             title = f"{clock(each.start)} to {clock(each.end)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from otel_ml import catalogue as names
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter.alertmanager import Matcher
-from otel_ml_exporter.mixin.promql import MODEL_VERSION, SIGNAL, quoted
+from otel_ml_exporter.mixin.promql import MODEL, MODEL_VERSION, SIGNAL, quoted
 from otel_ml_exporter.routing import parse_matchers
 
 _TOKEN = re.compile(
@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     r"""|(?P<labels>\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\))"""
     r"""|(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"""
 )
+_CLAUSE = re.compile(r"(?:by|on)\s*\(([^)]*)\)")
 _BRACES = re.compile(r"""\s*\{((?:[^"'`}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*)\}""")
 _RANGE = re.compile(r"\s*\[([^\]:]+)(:[^\]]*)?\]")
 _OFFSET = re.compile(r"\s+offset\s+(-?(?:\d+(?:ms|[smhdwy]))+)")
@@ -41,7 +42,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Selector:
-    """A selector as it stands in an expression."""
+    """A selector as it stands in an expression; `clause` holds the labels of the last `by` or `on` before it."""
 
     name: str
     matchers: str
@@ -49,6 +50,7 @@ class Selector:
     resolution: str
     offset: str
     pinned: bool
+    clause: str
 
 
 def inline(expr: str, recordings: Mapping[str, Sequence[Recorded]], *, step: str, inside: tuple[str, ...] = ()) -> str:
@@ -80,16 +82,19 @@ def inline(expr: str, recordings: Mapping[str, Sequence[Recorded]], *, step: str
 def with_limit(expr: str, signal: str, limit: float) -> str:
     """The expression with a threshold replaced, for the models that have one and for those that only serve.
 
-    >>> with_limit('x > on (m) ml_threshold{ml_signal="psi"}', "psi", 0.2)
-    'x > on (m) (clamp(ml_threshold{ml_signal="psi"}, 0.2, 0.2) or 0.2 * group by (ml_model_name, ml_model_version) (ml_model_info))'
+    The models are told apart by the labels that the expression tells them apart by, a site's own among them.
+
+    >>> with_limit('x > on (ml_model_name) ml_threshold{ml_signal="psi"}', "psi", 0.2).partition("(clamp")[2]
+    '(ml_threshold{ml_signal="psi"}, 0.2, 0.2) or on (ml_model_name) 0.2 * group by (ml_model_name) (ml_model_info))'
     """
 
     def replaced(found: Selector) -> str | None:
         own = found.name == names.THRESHOLD.prometheus and Matcher(SIGNAL, signal) in parse_matchers(found.matchers)
         if not own:
             return None
-        served = f"{limit!r} * group by ({MODEL_VERSION}) ({names.MODEL_INFO.prometheus})"
-        return f"(clamp({found.name}{{{found.matchers}}}{_offset(found)}, {limit!r}, {limit!r}) or {served})"
+        apart = found.clause if MODEL in re.findall(r"\w+", found.clause) else MODEL_VERSION
+        served = f"{limit!r} * group by ({apart}) ({names.MODEL_INFO.prometheus})"
+        return f"(clamp({found.name}{{{found.matchers}}}{_offset(found)}, {limit!r}, {limit!r}) or on ({apart}) {served})"
 
     return _replace(expr, replaced)
 
@@ -100,18 +105,19 @@ def _replace(expr: str, replaced: Callable[[Selector], str | None]) -> str:
 
 def _pieces(expr: str, replaced: Callable[[Selector], str | None]) -> Iterator[str]:
     """The text, selector for selector; strings, comments and lists of labels stay as they are."""
-    position = 0
+    position, clause = 0, ""
     while found := _TOKEN.search(expr, position):
         yield expr[position : found.start()]
         position = found.end()
-        selector, end = _selector(expr, found) if found["name"] else (None, position)
+        clause = own[1] if (own := _CLAUSE.match(found[0])) else clause
+        selector, end = _selector(expr, found, clause) if found["name"] else (None, position)
         text = replaced(selector) if selector else None
         yield found[0] if text is None else text
         position = position if text is None else end
     yield expr[position:]
 
 
-def _selector(expr: str, found: re.Match[str]) -> tuple[Selector, int]:
+def _selector(expr: str, found: re.Match[str], clause: str) -> tuple[Selector, int]:
     end = found.end()
     braces = _BRACES.match(expr, end)
     end = braces.end() if braces else end
@@ -126,6 +132,7 @@ def _selector(expr: str, found: re.Match[str]) -> tuple[Selector, int]:
         (span[2] or "") if span else "",
         offset[1] if offset else "",
         bool(_AT.match(expr, end)),
+        clause,
     )
     return selector, end
 

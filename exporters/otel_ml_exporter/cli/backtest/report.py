@@ -9,8 +9,9 @@ from textwrap import fill
 from typing import Any
 
 from otel_ml import catalogue as names
-from otel_ml_exporter.cli.backtest.history import ALERT, Outcome, Span
+from otel_ml_exporter.cli.backtest.history import ALERT, Outcome, Row, Span
 from otel_ml_exporter.cli.backtest.notifications import Notification
+from otel_ml_exporter.cli.backtest.ruleset import Rules
 from otel_ml_exporter.cli.exporter import table
 from otel_ml_exporter.cli.words import clock
 from otel_ml_exporter.cli.words import span as length
@@ -26,6 +27,7 @@ class Variant:
     """The rules with some limits, and what they would have done."""
 
     name: str
+    rules: Rules
     outcomes: Sequence[Outcome]
     told: Sequence[Notification] | None = None
 
@@ -33,7 +35,8 @@ class Variant:
         """Pages in a week: what a receiver was told of something critical where the routing is known, else critical incidents."""
         if self.told is None:
             return self.weekly(names.CRITICAL, span)
-        return sum(any((names.SEVERITY, names.CRITICAL) in labels for labels in each.firing) for each in self.told) / span.weeks
+        critical = {(names.SEVERITY, word) for word, level in self.rules.levels.items() if level == names.CRITICAL}
+        return sum(any(critical & set(labels) for labels in each.firing) for each in self.told) / span.weeks
 
     def told_weekly(self, receiver: str, span: Span) -> float:
         """How often in a week a receiver was told that something fires; repetitions count."""
@@ -43,18 +46,15 @@ class Variant:
         """Incidents of a severity in a week."""
         return sum(len(outcome.incidents) for outcome in self.outcomes if outcome.severity == severity) / span.weeks
 
-    def of(self, alert: str, model: str) -> Outcome | None:
-        """What an alert did for a model."""
-        return next((outcome for outcome in self.outcomes if (outcome.alert, outcome.model) == (alert, model)), None)
-
-
-Row = tuple[str, str, str]
+    def of(self, row: Row) -> Outcome | None:
+        """What an alert did for a model in its place."""
+        return next((outcome for outcome in self.outcomes if outcome.row == row), None)
 
 
 def rows(variants: Sequence[Variant]) -> list[Row]:
-    """Severity, alert and model of whatever fired in any variant, worst first."""
+    """The rows of whatever fired in any variant, worst first."""
     order = {names.CRITICAL: 0, names.WARNING: 1}
-    found = {(outcome.severity, outcome.alert, outcome.model) for variant in variants for outcome in variant.outcomes}
+    found = {outcome.row for variant in variants for outcome in variant.outcomes}
     return sorted(found, key=lambda row: (order.get(row[0], 2), row))
 
 
@@ -77,8 +77,8 @@ def _left_out(variants: Sequence[Variant]) -> str:
 
 
 def _told(found: Sequence[Row], variants: Sequence[Variant]) -> Iterator[tuple[str, ...]]:
-    for severity, alert, model in found:
-        yield severity, alert, model, *(_cell(variant.of(alert, model)) for variant in variants)
+    for row in found:
+        yield *row, *(_cell(variant.of(row)) for variant in variants)
 
 
 def _cell(outcome: Outcome | None) -> str:
@@ -90,19 +90,22 @@ def _cell(outcome: Outcome | None) -> str:
 
 
 def _totals(variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]]:
-    """Pages and tickets in a week; in the past itself where that is too short to speak of weeks."""
+    """Pages, tickets and what is neither, in a week; in the past itself where that is too short to speak of weeks."""
     weeks, rate = (span.weeks, f"in {length(span.end - span.start)}") if span.end - span.start < LEAST else (1.0, "a week")
-    for word, severity in (("pages", names.CRITICAL), ("tickets", names.WARNING)):
+    words = {names.CRITICAL: "pages", names.WARNING: "tickets"}
+    others = sorted({outcome.severity for variant in variants for outcome in variant.outcomes} - set(words))
+    for severity, word in (*words.items(), *((each, f"of severity {each or 'none'}") for each in others)):
         yield f"{word} {rate}", *(f"{variant.weekly(severity, span) * weeks:.1f}" for variant in variants)
     for receiver in sorted({each.receiver for variant in variants for each in variant.told or ()}):
         yield f"told to {receiver} {rate}", *(f"{variant.told_weekly(receiver, span) * weeks:.1f}" for variant in variants)
 
 
 def _timeline(found: Sequence[Row], variants: Sequence[Variant], span: Span) -> Iterator[tuple[str, ...]]:
-    for _, alert, model in found:
+    for row in found:
         for variant in variants:
-            name = (f"{alert} {model}", variant.name) if len(variants) > 1 else (f"{alert} {model}",)
-            outcome = variant.of(alert, model)
+            _, alert, about = row
+            name = (f"{alert} {about}", variant.name) if len(variants) > 1 else (f"{alert} {about}",)
+            outcome = variant.of(row)
             yield *name, _bar(outcome, span) if outcome else _SILENT * WIDTH
 
 
@@ -120,6 +123,7 @@ def as_data(variants: Sequence[Variant], span: Span) -> Mapping[str, Any]:
         return {
             "alert": outcome.alert,
             "model": outcome.model,
+            "places": outcome.places,
             "severity": outcome.severity,
             "series": outcome.series,
             "incidents": intervals,

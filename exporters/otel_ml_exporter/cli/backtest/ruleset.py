@@ -12,10 +12,12 @@ import yaml
 from otel_ml import catalogue as names
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml_exporter.cli.backtest.promql_text import Recorded, inline, with_limit
+from otel_ml_exporter.cli.pack import levels
 from otel_ml_exporter.mixin.durations import is_duration, seconds
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.rules import groups, rule_file
+from otel_ml_exporter.prometheus import Rule
 from otel_ml_exporter.thresholds import DEFAULTS
 
 SIGNALS = frozenset(threshold.signal for threshold in DEFAULTS)
@@ -46,16 +48,20 @@ class AlertRule:
 
 @dataclass(frozen=True)
 class Rules:
-    """Alert rules, and what the recording rules beside them compute."""
+    """Alert rules, and what the recording rules beside them compute.
+
+    `levels` are the pack's severities by the words that the rules have for them, `places` the labels that tell environments apart.
+    """
 
     alerts: tuple[AlertRule, ...]
-    recordings: Mapping[str, Sequence[Recorded]]
+    recordings: Mapping[str, Sequence[Recorded]] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
+    places: Sequence[str] = ()
 
     def inlined(self) -> Rules:
         """The same alerts, read from series that were not recorded."""
-        return Rules(
-            tuple(replace(alert, expr=inline(alert.expr, self.recordings, step=f"{alert.interval:.0f}s")) for alert in self.alerts), {}
-        )
+        alerts = (replace(alert, expr=inline(alert.expr, self.recordings, step=f"{alert.interval:.0f}s")) for alert in self.alerts)
+        return replace(self, alerts=tuple(alerts), recordings={})
 
     def limited(self, limits: Mapping[str, float]) -> Rules:
         """The same rules with other thresholds. Raises `ConfigurationError` for one that no rule compares with."""
@@ -70,19 +76,17 @@ class Rules:
                 problem = f'is compared with {names.THRESHOLD.prometheus}{{ml_signal="{signal}"}} in none of these rules'
                 mend = "the exporter's verdict has it; change it there" if signal == names.SIGNAL_FEATURE_PSI else "name another threshold"
                 raise ConfigurationError("--set", [Fault(signal, problem, mend)])
-        return Rules(alerts, recordings)
+        return replace(self, alerts=alerts, recordings=recordings)
 
 
 def of_pack(knobs: Knobs) -> Rules:
-    """The rules of the pack, by the pack's words for severities."""
-    levels = (names.CRITICAL, names.WARNING)
-    plain = replace(knobs, severities={name: value for name, value in knobs.severities.items() if name not in levels})
-    return _rules((group for each in groups(plain) for group in rule_file(each, plain)["groups"]), "the pack")
+    """The rules of the pack."""
+    return _rules((group for each in groups(knobs) for group in rule_file(each, knobs)["groups"]), "the pack", knobs)
 
 
-def of_files(files: Sequence[Path]) -> Rules:
+def of_files(files: Sequence[Path], knobs: Knobs | None = None) -> Rules:
     """The rules of files: Prometheus' own, or PrometheusRule resources. Raises `ConfigurationError`."""
-    return _rules((group for file in files for group in _groups(file)), ", ".join(map(str, files)))
+    return _rules((group for file in files for group in _groups(file)), ", ".join(map(str, files)), knobs or Knobs())
 
 
 def with_knobs(knobs: Knobs, given: Mapping[str, str]) -> Knobs:
@@ -112,8 +116,9 @@ def _groups(file: Path) -> Iterator[Mapping[str, Any]]:
         yield from content["groups"]
 
 
-def _rules(rule_groups: Iterator[Mapping[str, Any]], subject: str) -> Rules:
+def _rules(rule_groups: Iterator[Mapping[str, Any]], subject: str, knobs: Knobs) -> Rules:
     alerts: list[AlertRule] = []
+    loaded: list[Rule] = []
     recordings: dict[str, list[Recorded]] = {}
     try:
         for group in rule_groups:
@@ -123,10 +128,11 @@ def _rules(rule_groups: Iterator[Mapping[str, Any]], subject: str) -> Rules:
                     recordings.setdefault(rule["record"], []).append(Recorded(rule["expr"], rule.get("labels", {})))
                 else:
                     alerts.append(_alert(rule, interval))
+                    loaded.append(Rule(str(group.get("name", "")), rule["alert"], alerting=True, labels=alerts[-1].labels))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         fault = Fault("rules", f"cannot be read ({type(error).__name__}: {error})", "check them with `promtool check rules`")
         raise ConfigurationError(subject, [fault]) from error
-    return Rules(tuple(alerts), recordings)
+    return Rules(tuple(alerts), recordings, levels(loaded, knobs), knobs.group_labels)
 
 
 def _alert(rule: Mapping[str, Any], interval: float) -> AlertRule:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from otel_ml import catalogue as names
 from otel_ml.errors import ConfigurationError, Fault, OtelMLError
 from otel_ml.files import write_text
 from otel_ml_exporter.cli import models
@@ -40,6 +41,8 @@ class NoPastError(OtelMLError):
 def run(options: argparse.Namespace) -> int:
     """Print what the alerts would have done; 1 when they would have paged more often than asked for."""
     named = {AS_IS: _chosen(options, {}), **{name: _chosen(options, changes) for name, changes in options.sets.items()}}
+    if options.most_pages is not None:
+        _check_pages(named[AS_IS])
     routing = _routing(options.alertmanager_config)
     with _past(options) as (server, asked), Progress("asking for the past") as progress:
         span = _with_models(server, asked, options)
@@ -52,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
 
         history = History(server, span, seen)
         found = {name: fired(rules, span, options.model, history.ask) for name, rules in named.items()}
-    variants = [Variant(name, outcomes(series), None if routing is None else told(routing, series, span)) for name, series in found.items()]
+    variants = [
+        Variant(name, named[name], outcomes(series, named[name]), None if routing is None else told(routing, series, span))
+        for name, series in found.items()
+    ]
     if options.svg:
         write_text(options.svg, draw(variants, span))
     if options.json:
@@ -84,16 +90,17 @@ def _chosen(options: argparse.Namespace, changes: dict[str, str]) -> Rules:
     """The rules with these thresholds and knobs, without those that nobody asked for."""
     limits = {signal: value for signal, value in changes.items() if signal in ruleset.SIGNALS}
     others = {name: value for name, value in changes.items() if name not in limits}
+    knobs = load(options.knobs, {})
     if options.files:
-        rules = ruleset.of_files(options.files)
+        rules = ruleset.of_files(options.files, knobs)
         if others:
             faults = [Fault(name, "is no threshold", f"use one of {', '.join(sorted(ruleset.SIGNALS))}") for name in others]
             raise ConfigurationError("--set", faults)
     else:
-        rules = ruleset.of_pack(ruleset.with_knobs(load(options.knobs, {}), others))
+        rules = ruleset.of_pack(ruleset.with_knobs(knobs, others))
     rules = rules.limited({signal: _number(signal, value) for signal, value in limits.items()})
     rules = rules if options.recorded else rules.inlined()
-    return Rules(tuple(_wanted([alert for alert in rules.alerts if alert.severity != "none"], options.alerts)), {})
+    return replace(rules, alerts=tuple(_wanted([alert for alert in rules.alerts if alert.severity != "none"], options.alerts)))
 
 
 def _wanted(alerts: list[AlertRule], chosen: list[str]) -> list[AlertRule]:
@@ -107,6 +114,14 @@ def _wanted(alerts: list[AlertRule], chosen: list[str]) -> list[AlertRule]:
     if faults:
         raise ConfigurationError("--alert" if known else "the rules", faults)
     return [alert for alert in alerts if not chosen or alert.name in chosen]
+
+
+def _check_pages(rules: Rules) -> None:
+    """Raises `ConfigurationError` for rules of which none could page: fewer pages than any number would say nothing."""
+    words = [word for word, level in rules.levels.items() if level == names.CRITICAL]
+    if not any(alert.severity in words for alert in rules.alerts):
+        mend = "name this site's word for it in --knobs, as in `severities: {critical: page}`"
+        raise ConfigurationError("--most-pages", [Fault("rules", f"none of them has severity {' or '.join(words)}", mend)])
 
 
 def _with_models(server: Prometheus, span: Span, options: argparse.Namespace) -> Span:
