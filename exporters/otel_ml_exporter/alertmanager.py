@@ -59,11 +59,12 @@ class Silence:
 
 @dataclass(frozen=True)
 class Status:
-    """The running Alertmanager; `config` is its configuration in YAML, with secrets blanked by the server."""
+    """The running Alertmanager; `config` is its configuration in YAML, with secrets blanked by the server, `started` a Unix time."""
 
     version: str
     config: str
     cluster: str
+    started: float
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,9 @@ def _filter(matchers: Iterable[Matcher]) -> dict[str, list[str]]:
 
 
 def _status(answer: Mapping[str, Any]) -> Status:
-    return Status(answer["versionInfo"]["version"], answer["config"]["original"], answer["cluster"]["status"])
+    return Status(
+        answer["versionInfo"]["version"], answer["config"]["original"], answer["cluster"]["status"], unix(answer.get("uptime", ""))
+    )
 
 
 _GROUPS = "alertmanager_dispatcher_aggregation_groups"

@@ -61,8 +61,16 @@ def of_exporter(*, age=1.0, source=1, missing=0):
     yield f'ml_exporter_baseline_missing{{file="churn-4.json"}} {missing}'
 
 
+def of_shard(**faults):
+    """A second exporter, with a model of its own."""
+    model = 'ml_model_name="far",ml_model_version="1"'
+    yield from of_exporter(**faults)
+    yield f'ml_baseline_info{{{model},ml_baseline_id="b2"}} 1'
+    yield f'ml_feature_psi{{{model},ml_feature_name="age",window="1h",reference="baseline"}} 0.01'
+
+
 class Exposition:
-    """A server whose metrics a test can break."""
+    """A server whose metrics a test can break, or take away."""
 
     def __init__(self, lines):
         self.lines = lines
@@ -70,7 +78,7 @@ class Exposition:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                ready = self.path != "/readyz"
+                ready = self.path != "/readyz" and exposition.lines is not None
                 body = "".join(f"{line}\n" for line in exposition.lines()).encode() if ready else b"no evaluation yet"
                 self.send_response(200 if ready else 503)
                 self.send_header("Content-Length", str(len(body)))
@@ -92,8 +100,9 @@ class Exposition:
 class Stack:
     """The servers, and the ways to break each."""
 
-    def __init__(self, directory, prometheus, alertmanager, service, gone):
-        self.directory, self.prometheus, self.alertmanager, self.service, self.gone = directory, prometheus, alertmanager, service, gone
+    def __init__(self, directory, prometheus, alertmanager, *servers):
+        self.directory, self.prometheus, self.alertmanager = directory, prometheus, alertmanager
+        self.service, self.gone, self.shard = servers
         self.exporter = {}
         self.extra = []
 
@@ -148,8 +157,11 @@ class Stack:
 def stack(tmp_path_factory):
     directory = tmp_path_factory.mktemp("doctor")
     write(render("rules", Knobs(interval="1s", rate_window="4s", score_interval="1s", scrape_interval="500ms", pace=0.001)), directory)
-    service, gone = Exposition(list), Exposition(lambda: of_model("gone"))
-    jobs = [{"job_name": job, "static_configs": [{"targets": [server.address]}]} for job, server in (("models", service), ("old", gone))]
+    servers = service, gone, shard = Exposition(list), Exposition(lambda: of_model("gone")), Exposition(of_shard)
+    jobs = [
+        {"job_name": job, "static_configs": [{"targets": [server.address for server in several]}]}
+        for job, several in (("models", (service, shard)), ("old", (gone,)))
+    ]
     route = {"receiver": "chat", "group_wait": "1s", "routes": [{"matchers": ['severity="critical"'], "receiver": "pager"}]}
     receivers = [{"name": name, "webhook_configs": [{"url": "http://127.0.0.1:9/x"}]} for name in ("chat", "pager")]
     with running_alertmanager(directory, {"route": route, "receivers": receivers}) as alertmanager:
@@ -160,7 +172,7 @@ def stack(tmp_path_factory):
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager[7:]]}]}]},
         }
         with running_prometheus(directory, settings, "--web.enable-lifecycle", "--rules.alert.resend-delay=1s") as client:
-            stack = Stack(directory, client, alertmanager, service, gone)
+            stack = Stack(directory, client, alertmanager, *servers)
             service.lines = stack.lines
             with Alertmanager("Alertmanager", alertmanager) as server:
                 eventually(lambda: server.alerts([Matcher("alertname", "Watchdog")]), lambda: "no Watchdog")
@@ -176,7 +188,7 @@ def stack(tmp_path_factory):
             )
             eventually(lambda: client.get("/api/v1/query", params={"query": grown}).json()["data"]["result"], lambda: "no counts")
             yield stack
-    for server in (service, gone):
+    for server in servers:
         server.close()
 
 
@@ -341,6 +353,29 @@ def test_an_exporter_that_does_not_work_is_named(stack, capsys, faults, link, fo
     eventually(lambda: not states(stack.visit(capsys), "BROKEN"), lambda: "not well again")
 
 
+def test_one_exporter_of_several_that_does_not_work_is_named(stack, capsys):
+    """It is a broken link for the model that it alone evaluates."""
+    service, shard = (f"models {server.address}" for server in (stack.service, stack.shard))
+    healthy = stack.shard.lines
+    stack.extra = ['ml_model_info{ml_model_name="far",ml_model_version="1",ml_baseline_id="b2"} 1']
+
+    def broken_for_far(link, found, lines):
+        """What is said of the model that the other exporter evaluates."""
+        stack.shard.lines = lines
+        broken_alone(stack, capsys, link, found, model="far")
+        told = stack.visit(capsys)[link]
+        assert told["state"] == "look"
+        assert told["found"].endswith(f"; the model is evaluated by {service}")
+
+    eventually(lambda: "fingerprint" not in states(stack.visit(capsys, model="far"), "BROKEN"), lambda: stack.visit(capsys, model="far"))
+    assert "of the slowest of 2 exporters" in stack.visit(capsys)["exporter evaluates"]["found"]
+    broken_for_far("exporter evaluates", f"{shard} evaluates nothing; its last evaluation ended 11m", lambda: of_shard(age=700.0))
+    broken_for_far("exporter reads", f"the source otlp does not answer the exporter {shard}", lambda: of_shard(source=0))
+    broken_for_far("exporter evaluates", f"{shard} does not answer its scrape; its last evaluation ended", None)
+    stack.shard.lines, stack.extra = healthy, []
+    eventually(lambda: not states(stack.visit(capsys), "look"), lambda: stack.visit(capsys))
+
+
 def test_a_baseline_file_that_the_exporter_cannot_use_is_worth_a_look(stack, capsys):
     stack.exporter = {"missing": 1}
     eventually(lambda: states(stack.visit(capsys), "look") == ["exporter reads"], lambda: stack.visit(capsys))
@@ -386,16 +421,35 @@ def test_a_rule_that_fails_is_named(stack, capsys):
 
 def test_a_prometheus_that_knows_no_alertmanager_is_named(stack, capsys):
     with stack.settings(alerting={}):
-        broken_alone(stack, capsys, "alerting", "knows no Alertmanager", also=["Watchdog"])
+        broken_alone(stack, capsys, "alerting", "knows no Alertmanager")
 
 
-def test_alerts_that_go_to_another_alertmanager_do_not_arrive(stack, capsys, tmp_path):
+def test_alerts_that_go_to_another_alertmanager_do_not_arrive_and_one_that_has_just_started_is_waited_for(
+    stack, capsys, tmp_path, monkeypatch
+):
     route = {"route": {"receiver": "chat"}, "receivers": [{"name": "chat"}]}
     with running_alertmanager(tmp_path, route) as other:
         links = stack.visit(capsys, f"--alertmanager={other}")
-    assert states(links, "look") == ["alerting"]
+        assert states(links, "look") == ["alerting"]
+        assert states(links, "BROKEN") == ["route, critical", "route, warning"]
+        assert links["Watchdog"]["state"] == "-"
+        assert links["Watchdog"]["found"].startswith("waiting: ")
+        assert links["Watchdog"]["mend"] == "ask again in two minutes"
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 200)
+        links = stack.visit(capsys, f"--alertmanager={other}")
     assert states(links, "BROKEN") == ["Watchdog", "route, critical", "route, warning"]
     assert "is not in Alertmanager" in links["Watchdog"]["found"]
+
+
+def test_rules_that_were_never_evaluated_are_waited_for(stack, capsys):
+    """Prometheus evaluates a group for the first time somewhere within its interval."""
+    rule = {"alert": "Watchdog", "expr": "vector(1)", "labels": {"severity": "none", "ml_model_name": "all"}}
+    (stack.directory / "late.yaml").write_text(yaml.safe_dump({"groups": [{"name": "late", "interval": "1d", "rules": [rule]}]}))
+    with stack.settings(rule_files=[str(stack.directory / "late.yaml")]):
+        waiting = "waiting: Prometheus has loaded it just now and not evaluated it yet"
+        eventually(lambda: stack.visit(capsys)["Watchdog"]["found"] == waiting, lambda: stack.visit(capsys)["Watchdog"])
+        assert stack.visit(capsys)["Watchdog"]["state"] == "-"
 
 
 def test_a_route_to_nobody_is_named(stack, capsys):

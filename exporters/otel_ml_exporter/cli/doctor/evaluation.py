@@ -13,6 +13,7 @@ from otel_ml_exporter.cli.words import ago, span
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import BASELINE, SIGNAL, VERSION, WINDOW
+from otel_ml_exporter.prometheus import Labels
 from otel_ml_exporter.remote import RemoteError
 
 _DAY = 86_400.0
@@ -77,27 +78,54 @@ def exporter(case: Case) -> Finding:
 
 
 def evaluations(case: Case) -> Finding:
-    """The exporter evaluates, and Prometheus sees it."""
-    last = case.prometheus.number(f"max({names.EXPORTER_LAST_EVALUATION.prometheus})")
-    if last is None:
+    """Every exporter evaluates, and Prometheus sees it; one of several that does not is another matter than the only one."""
+    last, limit = names.EXPORTER_LAST_EVALUATION.prometheus, seconds(Knobs().stale_after)
+    ever = f"last_over_time({last}[{Knobs().memory_window}])"
+    ended = f"max by (job, instance) ({ever} and on (job, instance) up) or on (job) max by (job) ({ever})"
+    times = {_place(sample.labels): sample.value for sample in case.prometheus.vector(ended)}
+    if not times:
         return broken("Prometheus has no metrics of the exporter", "start `otel-ml exporter run`, and name it in scrape_configs")
-    if case.now - last > seconds(Knobs().stale_after):
-        return broken(f"the last evaluation ended {ago(last, case.now)}", "look whether the exporter runs, then at its log")
-    return ok(f"the last evaluation ended {ago(last, case.now)}")
+    down = {_place(sample.labels) for sample in case.prometheus.vector(f"group by (job, instance) ({ever}) and on (job, instance) up == 0")}
+    bad = sorted(place for place, at in times.items() if place in down or case.now - at > limit)
+    if not bad:
+        which = "" if len(times) == 1 else f" of the slowest of {len(times)} exporters"
+        return ok(f"the last evaluation{which} ended {ago(min(times.values()), case.now)}")
+    told = "; ".join(
+        f"the exporter {place} {'does not answer its scrape' if place in down else 'evaluates nothing'}; "
+        f"its last evaluation ended {ago(times[place], case.now)}"
+        for place in bad
+    )
+    working = f"{names.BASELINE_INFO.prometheus}{{{case.matcher}}} and on (job, instance) (time() - {last} <= {limit:g})"
+    return _of_one(case, told, working, "look whether it runs, then at its log")
 
 
 def source(case: Case) -> Finding:
-    """The exporter reads its counts and its baselines."""
-    down = case.prometheus.vector(f"max by ({names.SOURCE}) ({names.EXPORTER_SOURCE_UP.prometheus}) == 0")
+    """Every exporter reads its counts and its baselines."""
+    up = names.EXPORTER_SOURCE_UP.prometheus
+    down = sorted(
+        f"the source {sample.labels.get(names.SOURCE, '')} does not answer the exporter {_place(sample.labels)}"
+        for sample in case.prometheus.vector(f"max by (job, instance, {names.SOURCE}) ({up}) == 0")
+    )
     if down:
-        return broken(
-            f"the source {down[0].labels.get(names.SOURCE, '')} does not answer the exporter", "mend `source` of its configuration"
-        )
+        working = f"{names.BASELINE_INFO.prometheus}{{{case.matcher}}} unless on (job, instance) ({up} == 0)"
+        return _of_one(case, "; ".join(down), working, "mend `source` of its configuration")
     missing = case.prometheus.vector(f"max by ({names.FILE}) ({names.EXPORTER_BASELINE_MISSING.prometheus}) == 1")
     if missing:
         files = ", ".join(sample.labels.get(names.FILE, "") for sample in missing)
         return look(f"the exporter cannot use {files}", "run `otel-ml baseline validate` on it where the exporter runs")
     return ok("counts and baselines are read")
+
+
+def _of_one(case: Case, found: str, working: str, mend: str) -> Finding:
+    """A fault of one exporter: worth a look where another that works has the model, by the query `working`."""
+    others = sorted({_place(sample.labels) for sample in case.prometheus.vector(f"group by (job, instance) ({working})")})
+    if others:
+        return look(f"{found}; the model is evaluated by {', '.join(others)}", mend)
+    return broken(found, mend)
+
+
+def _place(labels: Labels) -> str:
+    return " ".join(filter(None, (labels.get("job", ""), labels.get("instance", ""))))
 
 
 def scores(case: Case) -> Finding:

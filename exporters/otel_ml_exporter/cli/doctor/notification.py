@@ -7,12 +7,16 @@ from urllib.parse import urlsplit
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.alertmanager import Matcher
-from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok
+from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, unchecked
 from otel_ml_exporter.cli.pack import of_site
-from otel_ml_exporter.cli.words import clock, command, counted, told
+from otel_ml_exporter.cli.words import ago, clock, command, counted, told
 from otel_ml_exporter.mixin.pack import WATCHDOG
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.routing import mutes, reached
+
+_RESENT = 120.0
+"""Seconds in which Prometheus sends an alert again: its delay of a minute, and a minute until the next evaluation."""
+_WAIT = "ask again in two minutes"
 
 
 def known(case: Case) -> Finding:
@@ -39,11 +43,17 @@ def answers(case: Case) -> Finding:
 
 
 def watchdog(case: Case) -> Finding:
-    """The alert that always fires comes through to somebody: the path is whole."""
-    if not any(alert.labels.get("alertname") == WATCHDOG and alert.state == "firing" for alert in case.prometheus.alerts()):
+    """The alert that always fires comes through to somebody: the path is whole, or has only just begun."""
+    since = [alert.since for alert in case.prometheus.alerts() if alert.labels.get("alertname") == WATCHDOG and alert.state == "firing"]
+    if not since:
+        if any(rule.name == WATCHDOG and rule.alerting and not rule.evaluated for rule in case.rules):
+            return unchecked("waiting: Prometheus has loaded it just now and not evaluated it yet", _WAIT)
         return broken("it does not fire in Prometheus", "load alert_rules/monitor.yaml; rendered with --no-watchdog it has none")
     held = case.alertmanager.alerts([Matcher("alertname", WATCHDOG)])
     if not held:
+        for begun, what in ((min(since), "it began to fire"), (case.alertmanager.status().started, "Alertmanager started")):
+            if case.now - begun < _RESENT:
+                return unchecked(f"waiting: {what} {ago(begun, case.now)}, and Prometheus sends alerts again once a minute", _WAIT)
         return broken("it fires in Prometheus and is not in Alertmanager", "look for `Error sending alert` in Prometheus' log")
     ways = [way for alert in held for way in reached(case.alertmanager.status().config, alert.labels)]
     if not any(way.integrations for way in ways):
