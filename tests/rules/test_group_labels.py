@@ -17,13 +17,17 @@ LONG = {"ModelTrafficDropped", "ModelErrorBudgetBurn", "ModelOutputCollapsed", "
 STORIES = sorted(path for path in Path(__file__).parent.glob("*.yaml") if path.stem not in LONG)
 
 
-@pytest.fixture(scope="module")
-def rules(tmp_path_factory):
+def written(directory, **knobs):
     """The directory with the rules, grouped by namespace."""
-    directory = tmp_path_factory.mktemp("grouped")
-    for name, text in render("rules", Knobs(group_labels=["namespace"])).items():
+    for name, text in render("rules", Knobs(group_labels=["namespace"], **knobs)).items():
         (directory / Path(name).name).write_text(text, encoding="utf-8")
     return directory
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory):
+    """The rules for all namespaces."""
+    return written(tmp_path_factory.mktemp("grouped"))
 
 
 def placed(series):
@@ -96,15 +100,35 @@ BLIND = {
     ids=["down", "fails", "blind"],
 )
 def test_what_happens_in_one_environment_is_told_of_that_one_alone(series, at, told, rules, tmp_path):
+    groups = ("serving", "input", "output", "rollout", "monitor")
+    check_told(series, at, told, [rules / f"{group}.yaml" for group in groups], tmp_path)
+
+
+def test_two_environments_may_have_knobs_of_their_own(tmp_path_factory, tmp_path):
+    """Two renderings in one Prometheus record side by side, and each judges its own environment."""
+    failing = {
+        name if "error_type" in name else name.replace("_count{", '_count{error_type="E", '): values for name, values in FAILS.items()
+    }
+    failing |= {f'ml_threshold{{{place}, {MODEL}, ml_signal="error_budget", severity="critical"}}': "0.02x230" for place in (PROD, STAGING)}
+    severities = {"prod": "critical", "staging": "warning"}
+    renderings = [
+        written(tmp_path_factory.mktemp(place), selector=f'namespace="{place}"', severities={"ModelErrorBudgetBurn": severity})
+        for place, severity in severities.items()
+    ]
+    told = [("ModelErrorBudgetBurn", severity, place) for place, severity in severities.items()]
+    check_told(failing, "90m", told, [directory / "serving.yaml" for directory in renderings], tmp_path)
+
+
+def check_told(series, at, told, files, tmp_path):
+    """What fires of all that these rules say about the series."""
     firing = 'group by (alertname, severity, namespace) (ALERTS{alertstate="firing", alertname!="Watchdog"})'
     expected = [
         {"labels": f'{{alertname="{name}", severity="{severity}", namespace="{place}"}}', "value": 1} for name, severity, place in told
     ]
-    groups = ("serving", "input", "output", "rollout", "monitor")
     story = {
-        "rule_files": [str(rules / f"{group}.yaml") for group in groups],
+        "rule_files": [str(file) for file in files],
         "evaluation_interval": "1m",
-        "group_eval_order": [f"otel-ml-{group}" for group in groups],
+        "group_eval_order": list(dict.fromkeys(f"otel-ml-{file.stem}" for file in files)),
         "tests": [
             {
                 "interval": "1m",
@@ -151,6 +175,13 @@ def test_no_aggregation_and_no_join_forgets_the_label(rules):
     for rule in rendered(rules):
         for labels in aggregations_and_joins(rule["expr"]):
             assert "namespace" in labels, rule["expr"]
+
+
+def test_a_rendering_for_one_environment_records_that_one_alone(tmp_path):
+    recordings = [rule for rule in rendered(written(tmp_path, selector='namespace="prod"')) if "record" in rule]
+    assert len(recordings) > 50
+    for rule in recordings:
+        assert all("namespace" in labels for labels in matchers(rule["expr"])), rule["expr"]
 
 
 def test_every_query_of_a_page_asks_for_the_environment_of_the_alert(rules):

@@ -47,14 +47,16 @@ def grouped(expr: str, labels: Sequence[str], *, beside: str = "") -> str:
     return _changed(expr, change) if labels else expr
 
 
-def matched(expr: str, matchers: Sequence[str]) -> str:
-    """The expression with `matchers` in each of its selectors.
+def matched(expr: str, matchers: Sequence[str], *, of: str = "") -> str:
+    """The expression with `matchers` in each of its selectors, or only in those of names with `of` in them.
 
     >>> matched('rate(x{a="b"}[5m]) / on (job) y', ['namespace="prod"'])
     'rate(x{namespace="prod", a="b"}[5m]) / on (job) y{namespace="prod"}'
     """
 
     def change(found: re.Match[str]) -> str | None:
+        if of not in (found["name"] or found["word"] or ""):
+            return None
         if found["braces"]:
             return f"{found['name'] or ''}{{{', '.join([*matchers, *filter(None, [found['braces'][1:-1].strip()])])}}}"
         if found["word"] and not found["call"] and found["word"].lower() not in _WORDS:

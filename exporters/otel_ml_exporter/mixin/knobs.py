@@ -165,6 +165,17 @@ class Knobs:
         return _ALERT.sub(self.prefix, text)
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """The matchers of `selector` by which this rendering is for one of the environments that `group_labels` tell apart.
+
+        >>> Knobs(selector='namespace="prod", job=~"a|b"', group_labels=["namespace"]).place
+        ('namespace="prod"',)
+        """
+        from otel_ml_exporter.routing import parse_matchers  # noqa: PLC0415  its matchers are written with this package
+
+        return tuple(str(matcher) for matcher in parse_matchers(self.selector) if matcher.name in self.group_labels)
+
+    @property
     def rate_windows(self) -> tuple[str, ...]:
         """The windows over which counters are rated: what happens now, and the evidence for it."""
         return tuple(dict.fromkeys((self.rate_window, self.short_window)))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.durations import scaled
-from otel_ml_exporter.mixin.grouping import grouped, located
+from otel_ml_exporter.mixin.grouping import grouped, located, matched
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.wording import annotate
@@ -36,7 +36,7 @@ class Recording:
 
     def render(self, knobs: Knobs) -> dict[str, Any]:
         """The rule as Prometheus reads it."""
-        expr = grouped(self.expr, knobs.group_labels)
+        expr = _of_site(self.expr, knobs)
         return {"record": self.record, "expr": expr, **({"labels": dict(self.labels)} if self.labels else {})}
 
 
@@ -58,7 +58,7 @@ class Alert:
 
     def render(self, knobs: Knobs) -> dict[str, Any]:
         """The rule as Prometheus reads it."""
-        rule: dict[str, Any] = {"alert": knobs.named(self.name), "expr": grouped(self.expr, knobs.group_labels)}
+        rule: dict[str, Any] = {"alert": knobs.named(self.name), "expr": _of_site(self.expr, knobs)}
         for key, duration in (("for", self.hold), ("keep_firing_for", self.keep)):
             if duration != "0s":
                 rule[key] = scaled(duration, knobs.pace)
@@ -114,6 +114,11 @@ class Group:
             {"name": f"otel-ml-{name}", "interval": interval, "rules": [rule.render(knobs) for rule in rules]}
             for name, interval, rules in (own, *beside)
         ]
+
+
+def _of_site(expr: str, knobs: Knobs) -> str:
+    """The expression by the labels that tell environments apart; of what is recorded, a rendering for one of them reads its own."""
+    return grouped(matched(expr, knobs.place, of=":"), knobs.group_labels)
 
 
 def about_the_pack(labels: Mapping[str, str] | None = None) -> dict[str, str]:

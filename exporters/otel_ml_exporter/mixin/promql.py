@@ -59,8 +59,9 @@ class Queries:
 
     def series(self, metric: Metric, *matchers: str, suffix: str = "") -> str:
         """The selector of a metric; `suffix` is the `_bucket`, `_sum` or `_count` of a histogram."""
-        site = self.knobs.selector if metric in names.PLUGIN_METRICS else self.knobs.exporter_selector
-        inside = ", ".join(part for part in (*matchers, site) if part)
+        of_exporter = dict.fromkeys((self.knobs.exporter_selector, *self.knobs.place))
+        site = (self.knobs.selector,) if metric in names.PLUGIN_METRICS else of_exporter
+        inside = ", ".join(part for part in (*matchers, *site) if part)
         return f"{metric.prometheus}{suffix}" + (f"{{{inside}}}" if inside else "")
 
     def every(self, metrics: tuple[Metric, ...], *matchers: str) -> str:
