@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from otel_ml._option_types import is_number
 from otel_ml._outputs import Outputs
 from otel_ml.baseline import Baseline
 from otel_ml.errors import Fault
@@ -75,8 +76,8 @@ def faults_of(policy: Any, fallback: Any, baseline: Baseline | None) -> list[Fau
     """What is wrong with the options `abstain` and `fallback`."""
     if policy is None:
         return [] if fallback is None else [Fault("fallback", "is given without abstain", "say with abstain= when to use it")]
-    if not callable(policy):
-        return [Fault("abstain", f"is {type(policy).__name__}", "give otel_ml.Abstain(...), or a function of what was understood")]
+    if not callable(policy) or isinstance(policy, type):
+        return [Fault("abstain", f"is {policy!r}", "give otel_ml.Abstain(...), or a function of what was understood")]
     if not isinstance(policy, Abstain):
         return []
     faults = []
@@ -85,9 +86,9 @@ def faults_of(policy: Any, fallback: Any, baseline: Baseline | None) -> list[Fau
     faults += [
         Fault(f"abstain.{name}", f"is {limit!r}", "give a number")
         for name, limit in vars(policy).items()
-        if not isinstance(limit, int | float | None)
+        if limit is not None and not is_number(limit)
     ]
-    if isinstance(policy.confidence_below, int | float) and not 0 < policy.confidence_below <= 1:
+    if is_number(policy.confidence_below) and not 0 < policy.confidence_below <= 1:
         faults.append(Fault("abstain.confidence_below", f"is {policy.confidence_below}", "give a confidence, 0 to 1"))
     if policy.confidence_below is not None and (baseline is None or baseline.confidence is None):
         faults.append(Fault("abstain", "needs confidences", "build the baseline with predictions= that are probabilities"))

@@ -35,14 +35,13 @@ _PREDICTION = ""
 def build(
     batch: Batch,
     options: Options,
-    feature_names: Sequence[str] | None,
     predict: Callable[[Any], Any] | None,
     *,
     golden: int = 0,
     transform: Callable[[Any], Any] | None = None,
 ) -> Baseline:
     """See `Baseline.from_data`."""
-    rows = understand(batch, feature_names, logits=options.logits)
+    rows = understand(batch, options)
     tally = Tally(rows, options, len(rows))
     if predict is not None and not options.importance:
         tally.ask(predict, batch.data, rows)
@@ -63,7 +62,6 @@ def _golden(table: Any, rows: Rows, records: int, transform: Callable[[Any], Any
 def build_batches(
     read: Callable[[], Iterable[Batch]],
     options: Options,
-    feature_names: Sequence[str] | None,
     size: int,
     predict: Callable[[Any], Any] | None,
     *,
@@ -71,19 +69,34 @@ def build_batches(
     transform: Callable[[Any], Any] | None = None,
 ) -> Baseline:
     """See `Baseline.from_batches`."""
-    sample, total = sampled((complete(understand(batch, feature_names, logits=options.logits)) for batch in read()), size)
+    sample, total = sampled((complete(understand(batch, options)) for batch in _batches(read)), size)
     tally = Tally(sample, options, total)
-    first = next(iter(read())) if golden or predict is not None else Batch(None)
+    first = next(_batches(read)) if golden or predict is not None else Batch(None)
     if predict is not None and not options.importance:
-        tally.ask(predict, first.data, understand(first, feature_names, logits=options.logits))
+        tally.ask(predict, first.data, understand(first, options))
     records = _golden(first.data, sample, golden, transform)
     if total <= size:
         tally.add(sample)
     else:
         del sample
-        for batch in read():
-            tally.add(complete(understand(batch, feature_names, logits=options.logits)))
+        for batch in _batches(read):
+            tally.add(complete(understand(batch, options)))
     return replace(tally.baseline(), golden=records)
+
+
+def _batches(read: Callable[[], Iterable[Batch]]) -> Iterator[Batch]:
+    """One pass over the batches; raises `BaselineError` where there are none, as when a generator was spent in the pass before."""
+    found: Any = read()
+    empty = True
+    for batch in found if isinstance(found, Iterable) else [found]:
+        if not isinstance(batch, Batch):
+            mend = "give otel_ml.baseline.Batch(data, ...) for each part of the data"
+            raise BaselineError("the data", [Fault("read", f"gives {type(batch).__name__}", mend)])
+        empty = False
+        yield batch
+    if empty:
+        mend = "give the same ones at each call, as a generator function does"
+        raise BaselineError("the data", [Fault("read", "gives no batches", mend)])
 
 
 def sampled(batches: Iterator[Rows], size: int) -> tuple[Rows, int]:
@@ -99,8 +112,6 @@ def sampled(batches: Iterator[Rows], size: int) -> tuple[Rows, int]:
         if sum(len(draws) for draws, _ in kept) > 1.25 * size:
             bound = _smallest(kept, size)
             kept = [_below(bound, *part) for part in kept]
-    if not kept:
-        raise BaselineError("the data", [Fault("rows", "there are none", "give at least one row and one column")])
     if total > size:
         bound = _smallest(kept, size)
         kept = [_below(bound, *part) for part in kept]

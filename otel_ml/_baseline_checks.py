@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from otel_ml._baseline_derive import kind_of
 from otel_ml._certainty import MEASURES, Measure
 from otel_ml._frames import column_of, columns_of
 from otel_ml._logits import are_shares, table_of
+from otel_ml._option_types import OF_BASELINE, type_faults
 from otel_ml._outputs import TASKS, Task, as_array
 from otel_ml._rules import schema_faults
 from otel_ml._values import is_missing
@@ -28,15 +29,16 @@ class Options:
     model: str
     version: str
     task: Task | Mapping[str, Task] | None
+    feature_names: Sequence[str] | None
     categorical: frozenset[str]
     schema: Mapping[str, Mapping[str, Any]]
     importance: Mapping[str, float]
     classes: Sequence[Any] | None
     threshold: float
     bins: int
-    like: Baseline | None = None
-    confidence: Measure | None = None
-    logits: bool = False
+    like: Baseline | None
+    confidence: Measure | None
+    logits: bool
 
     @property
     def measure(self) -> Measure:
@@ -51,6 +53,20 @@ class Options:
     def like_feature(self, name: str) -> Feature | None:
         """What the other baseline knows under this name."""
         return None if self.like is None else next((feature for feature in self.like.features if feature.name == name), None)
+
+
+def options_of(arguments: Mapping[str, Any]) -> Options:
+    """The options among the arguments of `Baseline.from_data`, columns by their names as text; raises `BaselineError` for wrong types."""
+    faults = list(type_faults(arguments, OF_BASELINE))
+    if faults:
+        raise BaselineError("the options of the baseline", faults)
+    chosen = {option.name: arguments[option.name] for option in fields(Options)}
+    names = chosen["feature_names"]
+    chosen["feature_names"] = None if names is None else list(map(str, names))
+    chosen["categorical"] = frozenset(map(str, chosen["categorical"]))
+    for option in ("schema", "importance"):
+        chosen[option] = {str(column): given for column, given in (chosen[option] or {}).items()}
+    return Options(**chosen)
 
 
 @dataclass(frozen=True)
@@ -77,20 +93,17 @@ class Rows:
         return Rows(columns, predictions, labels, time, key, self.output, further)
 
 
-def understand(batch: Batch, feature_names: Sequence[str] | None, *, logits: bool = False) -> Rows:
-    """The parts of a batch, whose first output may be `logits`.
-
-    A time or key that names a column is taken from the data, and is no feature unless named as one.
-    """
-    output, answers = _answers(batch, logits=logits)
+def understand(batch: Batch, options: Options) -> Rows:
+    """The parts of a batch; a time or key that names a column is taken from the data, and is no feature unless named as one."""
+    output, answers = _answers(batch, logits=options.logits)
     (predictions, labels), *others = answers
     named = [given for given in (batch.time, batch.key) if isinstance(given, str)]
-    names = feature_names
+    names = options.feature_names
     if names is not None and not (isinstance(batch.data, np.ndarray) and batch.data.dtype.names is None):
         names = list(dict.fromkeys([*names, *named]))
     columns = columns_of(batch.data, names)
     time, key = (_beside(option, given, columns) for option, given in (("time", batch.time), ("key", batch.key)))
-    columns = {name: columns[name] for name in (feature_names or [name for name in columns if name not in named])}
+    columns = {name: columns[name] for name in (options.feature_names or [name for name in columns if name not in named])}
     if not columns:
         raise BaselineError("the data", [Fault("columns", "none is left as a feature", "give at least one beside time and key")])
     further = {name: Rows(columns, *answer, None, None) for name, answer in zip(output[1:], others, strict=True)}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from otel_ml import catalogue as names
 from otel_ml._event_features import EventFeatures
 from otel_ml._guard import logger
 from otel_ml._layout import Layout
+from otel_ml._option_types import is_number
 from otel_ml._outputs import Outputs
 from otel_ml._segment import Place
 from otel_ml._values import is_missing, label_of
@@ -140,10 +140,12 @@ def record_outcome(
     `label` is a class or a number, in the form that the training labels had; `source` says who found it out, and `value` what
     the decision was worth, below 0 what it cost. The event needs a `LoggerProvider` with an
     exporter that reaches the companion exporter, directly or through a Collector; where there is none, a warning says so.
-    Raises `ValueError` for an empty id or model, a missing label, or a value that is not finite.
+    Raises `ValueError` for an empty id or model, a missing label, several of either, or a value that is not finite.
     """
-    if value is not None and not math.isfinite(value):
-        raise ValueError(f"record_outcome needs a finite value or none, got {value}")
+    if any(isinstance(given, Collection) and not isinstance(given, str | bytes) for given in (prediction_id, label)):
+        raise ValueError("record_outcome takes one prediction's id and one label; call it for each of several")
+    if value is not None and not is_number(value):
+        raise ValueError(f"record_outcome needs a finite value or none, got {value!r}")
     if not prediction_id or not model or is_missing(label):
         raise ValueError("record_outcome needs the prediction's id, a label that is not missing, and the model's name")
     provider = logger_provider or get_logger_provider()
@@ -154,8 +156,8 @@ def record_outcome(
             prediction_id,
         )
         return
-    content: dict[str, Any] = {names.MODEL_NAME: model, names.PREDICTION_ID: str(prediction_id), names.OUTCOME_LABEL: label_of(label)}
-    content |= {names.OUTCOME_SOURCE: source} if source else {}
+    content: dict[str, Any] = {names.MODEL_NAME: str(model), names.PREDICTION_ID: str(prediction_id), names.OUTCOME_LABEL: label_of(label)}
+    content |= {names.OUTCOME_SOURCE: str(source)} if source else {}
     content |= {} if value is None else {names.OUTCOME_VALUE: float(value)}
     _emit(get_logger(names.SCOPE, __version__, provider, names.SCHEMA_URL), names.EVENT_OUTCOME, content, get_current())
 

@@ -18,6 +18,7 @@ from otel_ml._reading import AnswerReader, Kept
 from otel_ml._records import nested
 from otel_ml._values import is_missing, is_number, label_of
 from otel_ml.baseline import Golden
+from otel_ml.errors import BaselineError, Fault
 
 FORMS = ("pandas", "polars", "pyarrow", "numpy", "dicts", "nested")
 """What the rows are handed to the model as: the type that the baseline's data had."""
@@ -72,7 +73,11 @@ def golden_of(table: Any, columns: Mapping[str, Any], predictions: Any, records:
     )
     if transform is None:
         return golden
-    made = _matrix(transform(data_of(golden)))
+    try:
+        made = _matrix(transform(data_of(golden)))
+    except Exception as error:
+        mend = "it is called with rows like those of the data, and gives the model's features for each"
+        raise BaselineError("the data", [Fault("transform", f"raised {type(error).__name__}: {error}", mend)]) from error
     return replace(golden, transformed=tuple(map(tuple, made.tolist())))
 
 

@@ -79,7 +79,7 @@ def faults_of(source: Source | None, known: Sequence[str]) -> list[Fault]:
     """What is wrong with the options `segment` and `segments`."""
     if source is None:
         return [Fault("segments", "are given without segment", "say which column, or function of the input, has them")] if known else []
-    if isinstance(known, str) or not known:
+    if not known:
         return [Fault("segments", "are absent", 'name the values that segment may have, as in segments=["eu", "us"]')]
     labels = [label_of(value) for value in known]
     if len(set(labels)) < len(labels) or OTHER in labels:

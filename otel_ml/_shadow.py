@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from otel_ml import catalogue as names
 from otel_ml._answers import is_scored
+from otel_ml._option_types import OF_SHADOW, type_faults
 from otel_ml._pool import Pool
 from otel_ml._reading import rows_of
 from otel_ml._settings import Settings
@@ -84,11 +85,7 @@ class _Runner:
         self, primary: Callable[..., Any], candidate: Callable[..., Any], agree: Agree | None, *, workers: int, queue: int, timeout: float
     ) -> None:
         monitor, known = monitor_of(candidate), monitor_of(primary)
-        faults = [
-            Fault(name, f"is {value!r}", "give a number greater than 0")
-            for name, value in (("workers", workers), ("queue", queue), ("timeout", timeout))
-            if not (isinstance(value, int if name != "timeout" else int | float) and value > 0)
-        ]
+        faults = list(type_faults({"primary": primary, "agree": agree, "workers": workers, "queue": queue, "timeout": timeout}, OF_SHADOW))
         if monitor is None or monitor.role != names.ROLE_SHADOW:
             faults.append(Fault("candidate", "is not monitored as a shadow", 'wrap it: Monitor(..., role="shadow").wrap(candidate)'))
         if faults or monitor is None:

@@ -272,12 +272,12 @@ class Baseline:
         >>> dict(zip(baseline.feature("age").histogram.labels, baseline.feature("age").histogram.counts))
         {'00 (-inf, 44]': 25, '01 (44, inf]': 25, '__missing__': 0, '__other__': 0}
         """
+        given = dict(locals())
         from otel_ml._baseline_build import build
-        from otel_ml._baseline_checks import Options
+        from otel_ml._baseline_checks import options_of
 
-        kinds, declared, weights = frozenset(categorical), schema or {}, importance or {}
-        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence, logits)
-        return build(Batch(data, predictions, labels, time, key), options, feature_names, predict, golden=golden, transform=transform)
+        options = options_of(given)
+        return build(Batch(data, predictions, labels, time, key), options, predict, golden=golden, transform=transform)
 
     @classmethod
     def from_batches(
@@ -312,12 +312,11 @@ class Baseline:
         >>> Baseline.from_batches(lambda: tables, model="churn", version="3").samples
         4
         """
+        given = dict(locals())
         from otel_ml._baseline_build import build_batches
-        from otel_ml._baseline_checks import Options
+        from otel_ml._baseline_checks import options_of
 
-        kinds, declared, weights = frozenset(categorical), schema or {}, importance or {}
-        options = Options(model, version, task, kinds, declared, weights, classes, threshold, bins, like, confidence, logits)
-        return build_batches(read, options, feature_names, sample, predict, golden=golden, transform=transform)
+        return build_batches(read, options_of(given), sample, predict, golden=golden, transform=transform)
 
     @classmethod
     def load(cls, path: str | Path) -> Baseline:

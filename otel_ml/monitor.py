@@ -32,7 +32,7 @@ from otel_ml._identity import faults_of_role, identity
 from otel_ml._ids import Given, IdPicker, id_picker
 from otel_ml._ids import Source as IdSource
 from otel_ml._layout import Layout
-from otel_ml._option_types import type_faults
+from otel_ml._option_types import OF_MONITOR, OF_VERIFICATION, type_faults
 from otel_ml._pick import Inputs, Picker, input_picker
 from otel_ml._reading import AnswerReader, Kept
 from otel_ml._segment import Place, Segments, Source
@@ -105,7 +105,7 @@ class Monitor:
         tracer_provider: TracerProvider | None = None,
     ) -> None:
         options = dict(locals())
-        faults = list(type_faults(options))
+        faults = list(type_faults(options, OF_MONITOR))
         if faults:
             raise ConfigurationError("the monitor", faults)
         self._options = {name: value for name, value in options.items() if name not in _OF_THIS_PROCESS}
@@ -189,8 +189,11 @@ class Monitor:
         model is part of the result. Raises `ConfigurationError` when the baseline has no golden records.
         """
         golden = self.baseline.golden if self.baseline is not None else None
+        faults = list(type_faults(locals(), OF_VERIFICATION))
         if golden is None:
-            raise ConfigurationError("the monitor", [Fault("golden", "records are none", "build the baseline with golden=24")])
+            faults.append(Fault("golden", "records are none", "build the baseline with golden=24"))
+        if golden is None or faults:
+            raise ConfigurationError("Monitor.verify", faults)
         found = verify(golden, _unmonitored(predict), transform, tolerance, self.read_answer)
         failed = found.records if found.error is not None else 0
         mismatched = found.records - found.matches - failed

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from otel_ml import catalogue as names
 from otel_ml.catalogue import Metric
-from otel_ml.monitor import Monitor
+from otel_ml.errors import ConfigurationError, Fault
+from otel_ml.monitor import Monitor, monitor_of
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,10 @@ class Counted:
     verifications: Mapping[str, int]
 
 
-def collect(monitor: Monitor) -> Counted:
-    """Everything that `monitor` has counted; waiting rows are counted first.
+def collect(monitor: Monitor | Callable[..., Any]) -> Counted:
+    """Everything that a monitor, or that of a monitored function, has counted; waiting rows are counted first.
+
+    Raises `ConfigurationError` for what is neither.
 
     >>> import numpy as np, otel_ml
     >>> ages = np.arange(20.0, 70.0).reshape(-1, 1)
@@ -43,7 +47,11 @@ def collect(monitor: Monitor) -> Counted:
     >>> collect(monitor).features["age"]
     {'00 (-inf, 44]': 1, '01 (44, inf]': 0, '__missing__': 1, '__other__': 0}
     """
-    counts = monitor._counts  # noqa: SLF001
+    found = monitor if isinstance(monitor, Monitor) else monitor_of(monitor)
+    if found is None:
+        mend = "give a Monitor, or a function that one monitors"
+        raise ConfigurationError("otel_ml.testing.collect", [Fault("monitor", f"is {monitor!r:.80}", mend)])
+    counts = found._counts  # noqa: SLF001
     values = counts.read().tolist()
 
     def flat(metric: Metric, key: str) -> dict[str, int]:
@@ -74,5 +82,5 @@ def collect(monitor: Monitor) -> Counted:
         segments=flat(names.PREDICTION_OBSERVATIONS, names.SEGMENT) if counts.layout.segments else {},
         dropped=flat(names.MONITOR_DROPPED, names.DROP_REASON),
         errors=counts.guard.counts(),
-        verifications=monitor._owners.verified,  # noqa: SLF001
+        verifications=found._owners.verified,  # noqa: SLF001
     )

@@ -155,7 +155,7 @@ def test_an_answer_whose_rows_cannot_be_replaced_goes_out(numeric):
     ("options", "problem"),
     [
         ({"abstain": Abstain()}, "abstain: has no limit"),
-        ({"abstain": 0.7}, "abstain: is float"),
+        ({"abstain": 0.7}, "abstain: is 0.7"),
         ({"fallback": -1}, "fallback: is given without abstain"),
         ({"abstain": UNSURE}, "abstain: needs confidences"),
         ({"abstain": Abstain(outlier_above=3)}, "abstain: needs a baseline that knows outliers"),

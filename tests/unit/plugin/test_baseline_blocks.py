@@ -218,6 +218,13 @@ def test_a_regression_in_batches_has_the_scores_of_the_whole(random):
     assert smaller.prediction.samples == 3_000
 
 
-def test_no_batch_at_all_is_refused():
-    with pytest.raises(BaselineError, match="rows: there are none"):
-        Baseline.from_batches(list, model="m", version="1")
+def test_batches_that_cannot_be_read_again_or_are_none_are_refused():
+    spent = iter([Batch({"x": np.arange(50.0)})] * 3)
+    for read, problem in (
+        (list, "read: gives no batches; give the same ones at each call"),
+        (lambda: spent, "read: gives no batches; give the same ones at each call"),
+        (lambda: [{"x": [1.0]}], r"read: gives dict; give otel_ml\.baseline\.Batch"),
+        (lambda: 5, "read: gives int; give"),
+    ):
+        with pytest.raises(BaselineError, match=problem):
+            Baseline.from_batches(read, model="m", version="1", sample=20)

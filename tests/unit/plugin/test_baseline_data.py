@@ -255,6 +255,60 @@ def test_every_fault_is_named_at_once():
     assert places == ["model", "version", "task", "bins", "categorical", "importance", "predictions", "labels", "column 'a'", "column 'b'"]
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("model", None),
+        ("version", ["3"]),
+        ("feature_names", "ab"),
+        ("feature_names", 2),
+        ("categorical", "a"),
+        ("categorical", None),
+        ("schema", "a"),
+        ("importance", pd.Series([1.0], index=["a"])),
+        ("importance", {"a": "much"}),
+        ("importance", {"a": float("nan")}),
+        ("predict", "predict"),
+        ("classes", "yes"),
+        ("classes", {"no", "yes"}),
+        ("threshold", "0.5"),
+        ("threshold", 50),
+        ("bins", "x"),
+        ("bins", 5.5),
+        ("like", "churn-2.json"),
+        ("logits", "yes"),
+        ("golden", True),
+        ("golden", -1),
+        ("transform", 3),
+        ("read", [ROWS]),
+        ("sample", 0),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_refused_with_the_mend(option, value):
+    build, first = (Baseline.from_batches, "read") if option in ("read", "sample") else (Baseline.from_data, "data")
+    with pytest.raises(BaselineError) as caught:
+        build(**{first: list, "model": "m", "version": "1", option: value})
+    (fault,) = caught.value.faults
+    assert fault.place == option
+    assert fault.problem.startswith("is ")
+    assert fault.mend.startswith(("give ", "name "))
+
+
+@pytest.mark.parametrize("names", [np.array(["a", "b"]), pd.Index(["a", "b"]), {"a": 1, "b": 2}.keys()], ids=["array", "index", "keys"])
+def test_names_may_be_whatever_holds_several(names):
+    rows = np.arange(8.0).reshape(4, 2)
+    for data in (rows, pd.DataFrame(rows, columns=["a", "b"])):
+        assert build(data, feature_names=names, categorical=names).columns == ("a", "b")
+
+
+def test_columns_that_pandas_numbered_go_by_their_numbers():
+    baseline = build(
+        pd.DataFrame([[1, 2.0], [0, 3.0]]), feature_names=[0, 1], categorical=[0], importance={1: 1.0}, schema={1: {"minimum": 0}}
+    )
+    assert [feature.type for feature in baseline.features] == ["categorical", "numeric"]
+    assert (baseline.feature("1").importance, baseline.feature("1").rules.minimum) == (1.0, 0.0)
+
+
 def test_features_that_vary_together_have_a_reference_for_outliers():
     rng = np.random.default_rng(0)
     data = {"a": rng.normal(size=2_000), "b": rng.normal(size=2_000) * 1e6, "c": ["x"] * 2_000, "d": [1.0] * 2_000}

@@ -162,8 +162,15 @@ def test_an_outcome_says_who_found_it_out_and_what_the_decision_was_worth(logs):
     record_outcome("a", "yes", model="churn", source="anna", value=-12, logger_provider=provider)
     [(_, attributes)] = sent()
     assert (attributes["ml.outcome.source"], attributes["ml.outcome.value"]) == ("anna", -12.0)
-    with pytest.raises(ValueError, match="finite"):
-        record_outcome("a", "yes", model="churn", value=float("inf"))
+    for value in (float("inf"), "12"):
+        with pytest.raises(ValueError, match="finite"):
+            record_outcome("a", "yes", model="churn", value=value)
+
+
+@pytest.mark.parametrize(("prediction_id", "label"), [(("a", "b"), "yes"), ("a", ["yes"]), ("a", np.array([1]))])
+def test_several_outcomes_at_once_are_refused(prediction_id, label):
+    with pytest.raises(ValueError, match="call it for each"):
+        record_outcome(prediction_id, label, model="churn")
 
 
 @pytest.mark.parametrize("arguments", [("", "yes", "churn"), ("a", "yes", ""), ("a", None, "churn"), ("a", float("nan"), "churn")])

@@ -261,13 +261,24 @@ def test_options_must_agree_with_the_baseline(numeric):
 
 def test_options_of_wrong_types_are_refused_all_at_once_with_the_mend(numeric):
     with pytest.raises(ConfigurationError) as caught:
-        Monitor(5, events="yes", inputs=3, output="score", invalid="missing", segment=5, meter_provider="x")
+        Monitor(5, version=["3"], events="yes", inputs=[], output="score", invalid="missing", segment=5, segments="eu", meter_provider="x")
     places = {fault.place for fault in caught.value.faults}
-    assert places == {"baseline", "events", "inputs", "output", "invalid", "segment", "meter_provider"}
+    assert places == {"baseline", "version", "events", "inputs", "output", "invalid", "segment", "segments", "meter_provider"}
     with pytest.raises(ConfigurationError, match=r"model\.predict_proba"):
         Monitor(numeric).wrap(3)
-    with pytest.raises(ConfigurationError, match=r"abstain\.confidence_below: is 60"):
-        Monitor(numeric, abstain=otel_ml.Abstain(confidence_below=60), fallback=0)
+    for limit in (60, "0.6", True, float("nan")):
+        with pytest.raises(ConfigurationError, match=rf"abstain\.confidence_below: is {limit!r}"):
+            Monitor(numeric, abstain=otel_ml.Abstain(confidence_below=limit), fallback=0)
+    with pytest.raises(ConfigurationError, match=r"give otel_ml\.Abstain\(\.\.\.\)"):
+        Monitor(numeric, abstain=otel_ml.Abstain)
+
+
+def test_what_a_decorated_function_counted_can_be_read_back(numeric):
+    predict = otel_ml.monitor(numeric)(positional)
+    predict([ROW])
+    assert testing.collect(predict).rows == 1
+    with pytest.raises(ConfigurationError, match="give a Monitor, or a function that one monitors"):
+        testing.collect(positional)
 
 
 def test_a_decorator_without_arguments_is_refused_with_the_mend():

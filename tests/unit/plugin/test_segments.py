@@ -132,7 +132,7 @@ def test_segments_of_another_number_than_rows_drop_the_predictions(numeric):
     [
         ({"segments": ["eu"]}, "segments: are given without segment"),
         ({"segment": "country"}, "segments: are absent"),
-        ({"segment": "country", "segments": "eu"}, "segments: are absent"),
+        ({"segment": "country", "segments": "eu"}, "segments: is 'eu'; name the values"),
         ({"segment": "country", "segments": ["eu", "eu"]}, "name each once"),
         ({"segment": "country", "segments": ["__other__"]}, "name each once"),
         ({"segment": country, "segments": range(101)}, "name at most 100"),

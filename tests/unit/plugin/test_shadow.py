@@ -201,10 +201,12 @@ def test_a_candidate_must_be_monitored_as_a_shadow(numeric):
             shadow(lambda _: [0.1], candidate)
 
 
-@pytest.mark.parametrize("limit", ["workers", "queue", "timeout"])
-def test_limits_are_positive(watching, limit):
-    with pytest.raises(ConfigurationError, match=f"{limit}: is 0"):
-        shadow(lambda _: [0.1], watching.wrap(lambda _: [0.1]), **{limit: 0})
+@pytest.mark.parametrize(
+    ("option", "value"), [("workers", 0), ("queue", True), ("timeout", 0), ("timeout", "5"), ("agree", 3), ("primary", 3)]
+)
+def test_options_that_cannot_be_are_refused_by_name(watching, option, value):
+    with pytest.raises(ConfigurationError, match=f"{option}: is {value!r}; give "):
+        shadow(**{"primary": lambda _: [0.1], "candidate": watching.wrap(lambda _: [0.1]), option: value})
 
 
 def test_a_disabled_sdk_leaves_the_primary_alone(monkeypatch):

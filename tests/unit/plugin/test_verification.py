@@ -236,6 +236,17 @@ def test_no_row_is_stored_unless_it_is_asked_for(wine):
         Baseline.from_data(wine, model="private", version="1", golden=5)
 
 
+@pytest.mark.parametrize(("option", "value"), [("predict", "model"), ("transform", 3), ("tolerance", "1%"), ("tolerance", -1)])
+def test_options_that_cannot_be_are_refused_by_name(baseline, option, value):
+    with pytest.raises(ConfigurationError, match=f"{option}: is {value!r}; give "):
+        Monitor(baseline).verify(**{"predict": len, option: value})
+
+
+def test_a_transformation_that_fails_gives_no_baseline(wine):
+    with pytest.raises(BaselineError, match="transform: raised ZeroDivisionError"):
+        Baseline.from_data(wine, model="m", version="1", predictions=wine["hue"].to_numpy(), golden=4, transform=lambda _: 1 / 0)
+
+
 def test_a_golden_record_that_lacks_a_value_is_refused(baseline, tmp_path):
     document = json.loads(json.dumps(baseline.to_dict()))
     document["golden"]["records"]["3"]["row"].pop()
