@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.ma import MaskedArray, getmaskarray
 
 from otel_ml._arrays import DENSE, as_numpy, is_sparse, is_tensor
 from otel_ml._frames import frame_columns, names_of
@@ -181,8 +180,8 @@ class Capture:
         return Captured(size, columns={name: _column(value, size) for name, value in columns.items()}, extra=size * more)
 
     def _from_array(self, array: npt.NDArray[Any]) -> Captured:
-        if isinstance(array, MaskedArray):
-            hidden, array = getmaskarray(array), np.array(array, dtype=object)
+        if hasattr(type(array), "mask"):  # numpy.ma, which takes long to import: who has a masked array has it already
+            hidden, array = np.ma.getmaskarray(array), np.array(array, dtype=object)
             array[hidden] = None
         fields = array.dtype.names
         if fields:

@@ -40,6 +40,12 @@ def test_importing_the_plugin_brings_in_nothing_heavy():
     assert [module for module in modules if any(within(module, foreign) for foreign in FOREIGN)] == []
 
 
+def test_what_few_need_and_takes_long_is_imported_by_those_who_have_it():
+    code = "import sys, numpy; before = set(sys.modules); import otel_ml; print('\\n'.join(set(sys.modules) - before))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"asyncio", "numpy.ma"}.isdisjoint(modules)
+
+
 @pytest.mark.parametrize("path", PLUGIN, ids=name_of)
 def test_the_plugin_never_imports_what_it_must_not_need(path):
     assert [module for module in imported(path) if any(within(module, foreign) for foreign in FOREIGN)] == []
