@@ -13,15 +13,14 @@ Picker = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
 def input_picker(function: Callable[..., Any], inputs: Inputs | None) -> Picker:
-    """What reads the input of `function` from the arguments of a call: its first after `self`, or what `inputs` says.
+    """What reads the input of `function` from the arguments of a call: its first after the object of a method, or what `inputs` says.
 
     One name picks that argument, several a mapping of them; a function is given all arguments. Raises `ConfigurationError` for a
     name that is no parameter.
     """
     parameters = _parameters(function)
     if inputs is None:
-        first = 1 if parameters[:1] and parameters[0].name in ("self", "cls") else 0
-        return _argument(parameters[first] if len(parameters) > first else None, first)
+        return _first_argument(function, parameters)
     if callable(inputs):
         return lambda args, kwargs: inputs(*args, **kwargs)
     places = {parameter.name: (parameter, index) for index, parameter in enumerate(parameters)}
@@ -35,6 +34,21 @@ def input_picker(function: Callable[..., Any], inputs: Inputs | None) -> Picker:
     if isinstance(inputs, str):
         return pickers[inputs]
     return lambda args, kwargs: {name: pick(args, kwargs) for name, pick in pickers.items()}
+
+
+def _first_argument(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> Picker:
+    """The first argument, or the second where the first is `self` or `cls`, or by whatever name an object of the class around it."""
+    of_object = bool(parameters) and parameters[0].name in ("self", "cls")
+    first, second = (_argument(parameters[place] if len(parameters) > place else None, place) for place in (0, 1))
+    around = function.__qualname__.rpartition(".")[0] if inspect.isfunction(function) else ""
+    if of_object or len(parameters) < 2 or around.endswith("<locals>") or not around:
+        return second if of_object else first
+    return lambda args, kwargs: (second if args and _is_of(around, args[0]) else first)(args, kwargs)
+
+
+def _is_of(name: str, given: Any) -> bool:
+    """Whether something is of a class of this qualified name, or such a class itself."""
+    return any(kind.__qualname__ == name for kind in (given if isinstance(given, type) else type(given)).__mro__)
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

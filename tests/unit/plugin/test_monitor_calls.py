@@ -177,6 +177,35 @@ def test_self_and_cls_are_passed_over(monitor):
     assert rows(monitor) == 7
 
 
+def test_the_object_of_a_method_is_passed_over_by_whatever_name(monitor):
+    class Service:
+        @monitor.wrap
+        def method(_, X):  # noqa: N805
+            return [0.5]
+
+        @classmethod
+        @monitor.wrap
+        def of_class(kind, X):  # noqa: N804
+            return [0.5]
+
+        @staticmethod
+        @monitor.wrap
+        def static(X, y=None):
+            return [0.5]
+
+    class Child(Service):
+        def method(this, X):  # noqa: N805
+            return super().method(X)
+
+    Service().method([ROW])
+    Child().method(X=[ROW])
+    Service().of_class([ROW])
+    Child.of_class([ROW])
+    Service.static([ROW], 1)
+    found = testing.collect(monitor)
+    assert (found.rows, found.dropped["unsupported"], found.errors) == (5, 0, {})
+
+
 def test_observe_counts_what_a_with_block_shows(monitor):
     with monitor.observe([ROW, ROW]) as call:
         call.prediction = [0.1, 0.9]
