@@ -96,7 +96,7 @@ class Fold:
         self._runs.add(counts, held, others, calls)
 
     def distances(self, captured: Captured) -> npt.NDArray[np.float64] | None:
-        """The squared Mahalanobis distance of each row from the baseline; None where the baseline knows no outliers."""
+        """The squared Mahalanobis distance of each row from the baseline; None where either is unknown."""
         distances = self._numbers.distances
         if distances is None:
             return None
@@ -106,10 +106,12 @@ class Fold:
             return distances(self._block_of(self._unpacked(captured.packed)))
         if captured.matrix is not None:
             return distances(self._block_of(captured.matrix))
-        columns = captured.columns or {}
-        listed: Sequence[Any] = [columns.get(name, ABSENT) for name in self._derive.columns]
         if captured.rows is not None:
-            listed = list(zip(*captured.rows, strict=True))
+            listed: Sequence[Any] = list(zip(*captured.rows, strict=True))
+        elif captured.columns is not None:
+            listed = [captured.columns.get(name, ABSENT) for name in self._derive.columns]
+        else:
+            return None
         if self._derive.any:
             listed = self._derive(listed, np.array([captured.moment]))
         scratch = np.zeros(self._layout.size, dtype=np.int64)

@@ -8,12 +8,14 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import FunctionType, MethodType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from otel_ml._at_work import models_at_work, set_at_work
 from otel_ml._calls import Call
+from otel_ml._capture import Captured
 from otel_ml._guard import Guard
 from otel_ml._settings import Settings
+from otel_ml._values import ABSENT
 from otel_ml.instrumentation._config import Facts
 from otel_ml.instrumentation._models import Models, columns_of
 from otel_ml.monitor import Monitor, monitor_of
@@ -22,6 +24,9 @@ _ANY: Final = (("", "", ""),)
 """Some model is at work; whatever it calls in turn is part of it."""
 
 _INHERITED: Final = object()
+
+Counted = Callable[[Callable[..., Any], str], Callable[..., Any]]
+"""From a method and its name to a function that counts its calls."""
 
 Features = tuple[tuple[str, ...] | None, int | None]
 """The names of a model's features, and their number, where it knows them."""
@@ -45,8 +50,8 @@ class Framework:
 
     `methods` count unless the configuration says which one does. `library` are prefixes of the modules whose calls of a model are
     no predictions for users: cross-validation, calibration, the threads of an ensemble. `data` finds the input in a call's
-    arguments, None where the call predicts nothing; `read` makes of it what a Monitor reads; `answer` does so for the result, given
-    the model and the call's arguments too.
+    arguments, None where the call predicts nothing, ABSENT where the framework does not show it: such a call has as many rows as its
+    answer. `read` makes of it what a Monitor reads; `answer` does so for the result, given the model and the call's arguments too.
     """
 
     name: str
@@ -69,6 +74,14 @@ class Framework:
         return Facts(self.name, (kind.__name__, f"{kind.__module__}.{kind.__qualname__}"), names, number)
 
 
+class Begun(NamedTuple):
+    """A call that is counted, and by whom."""
+
+    monitor: Monitor
+    call: Call
+    unread: bool
+
+
 class Hooks:
     """The changed methods of one framework's classes; classes are remembered weakly, what was there before by the change itself."""
 
@@ -88,15 +101,18 @@ class Hooks:
             if name in owner.__dict__:
                 self.method(owner, name)
 
-    def method(self, owner: type, name: str) -> None:
-        """Count the calls of a method that `owner` defines or inherits, unless a decorator does; one of some instances only stays so."""
+    def method(self, owner: type, name: str, counted: Counted | None = None) -> None:
+        """Count the calls of a method that `owner` defines or inherits, unless a decorator does; one of some instances only stays so.
+
+        `counted` makes another function of a method that does not return its result.
+        """
         original = owner.__dict__.get(name, _INHERITED)
         function = getattr(owner, name, None) if original is _INHERITED else original
         if self._change_of(function) is not None or monitor_of(function) is not None:
             return
         replacement: Any
         if isinstance(function, FunctionType):
-            replacement = self.counted(function, name)
+            replacement = (counted or self.counted)(function, name)
         elif hasattr(type(function), "__get__") and not isinstance(function, property | staticmethod | classmethod):
             replacement = _Conditional(self, function, name)
         else:
@@ -144,20 +160,21 @@ class Hooks:
             caller = str(sys._getframe(1).f_globals.get("__name__"))  # noqa: SLF001 - the documented way to know who calls
             set_at_work(_ANY)
             try:
-                begun = None if caller.startswith(self.framework.library) else self._begin(model, method, args, kwargs)
+                begun = None if caller.startswith(self.framework.library) else self.begin(model, method, args, kwargs)
                 if begun is None:
                     return function(model, *args, **kwargs)
-                with begun[1] as call:
+                with begun.call as call:
                     result = function(model, *args, **kwargs)
-                    if begun[0].baseline is not None:
-                        self._end(call, model, args, kwargs, result)
+                    if begun.unread or begun.monitor.baseline is not None:
+                        call.prediction = self.answer(begun, model, args, kwargs, result)
                 return result
             finally:
                 set_at_work(())
 
         return calling
 
-    def _begin(self, model: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Monitor, Call] | None:
+    def begin(self, model: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Begun | None:
+        """The call of a method, its input copied; None where it does not count."""
         framework = self.framework
         try:
             data = framework.data(model, args, kwargs) if self._active else None
@@ -168,16 +185,22 @@ class Hooks:
             if not counts:
                 return None
             monitor = watch.monitor
-            return monitor, monitor.observe(data if monitor.baseline is None else framework.read(data))
+            call = monitor.observe(data if monitor.baseline is None or data is ABSENT else framework.read(data))
+            return Begun(monitor, call, data is ABSENT)
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(error, "reading a call")
             return None
 
-    def _end(self, call: Call, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+    def answer(self, begun: Begun, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+        """What a call answered; None where that cannot be read."""
         try:
-            call.prediction = self.framework.answer(model, args, kwargs, result)
+            answer = self.framework.answer(model, args, kwargs, result)
+            if begun.unread:
+                begun.call.captured = Captured(len(answer))
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(error, "reading an answer")
+            return None
+        return answer
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """ONNX Runtime: a session counts its named inputs and its probabilities."""
 
+import threading
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -78,8 +80,67 @@ def test_an_input_for_each_feature_is_matched_by_name(watch, problem, baseline):
     session = session_of(dict.fromkeys(problem.names[::-1], column), [helper.make_node("Sum", problem.names, ["total"])], {"total": column})
     watched = watch(OnnxRuntimeInstrumentor, baseline)
     session.run(None, {name: problem.X[:, i : i + 1] for i, name in enumerate(problem.names)})
-    histograms = {feature.name: dict(zip(feature.histogram.labels, feature.histogram.counts, strict=True)) for feature in baseline.features}
-    assert watched["churn"].features == {name: {bin_: n for bin_, n in bins.items() if n} for name, bins in histograms.items()}
+    assert watched["churn"].features == histograms_of(baseline)
+
+
+def histograms_of(baseline):
+    found = {feature.name: dict(zip(feature.histogram.labels, feature.histogram.counts, strict=True)) for feature in baseline.features}
+    return {name: {bin_: n for bin_, n in bins.items() if n} for name, bins in found.items()}
+
+
+def later(session, feed):
+    """What `run_async` calls back with: results, the user's data and the error."""
+    came, found = threading.Event(), []
+    session.run_async(None, feed, lambda *given: (found.extend(given), came.set()), "mine")
+    assert came.wait(30)
+    return found
+
+
+def test_values_of_the_runtime_are_read_as_arrays_are(watch, problem, baseline, classifier):
+    session, model = classifier
+    watched = watch(OnnxRuntimeInstrumentor, baseline)
+    label, _ = session.run_with_ort_values(None, {"X": onnxruntime.OrtValue.ortvalue_from_numpy(problem.X)})
+    assert label.numpy().sum() == model.predict(problem.X).sum()
+    churn = watched["churn"]
+    assert (churn.calls, churn.rows, churn.dropped, churn.features) == (1, 200, {}, histograms_of(baseline))
+    assert churn.predictions["1"] == model.predict(problem.X).sum()
+
+
+def test_a_run_that_calls_back_counts_when_it_does(watch, problem, baseline, classifier):
+    session, model = classifier
+    watched = watch(OnnxRuntimeInstrumentor, baseline)
+    results, mine, error = later(session, {"X": problem.X})
+    assert (len(results), mine, error) == (2, "mine", "")
+    churn = watched["churn"]
+    assert (churn.calls, churn.failures, churn.rows, churn.features) == (1, 0, 200, histograms_of(baseline))
+    assert churn.predictions["1"] == model.predict(problem.X).sum()
+
+
+def test_a_run_with_a_binding_counts_the_rows_of_its_answer(watch, problem, baseline, classifier):
+    session, model = classifier
+    watched = watch(OnnxRuntimeInstrumentor, baseline)
+    binding = session.io_binding()
+    binding.bind_cpu_input("X", problem.X)
+    for output in session.get_outputs():
+        binding.bind_output(output.name)
+    session.run_with_iobinding(binding)
+    churn = watched["churn"]
+    assert (churn.calls, churn.rows, churn.dropped, churn.features) == (1, 200, {}, {})
+    assert churn.predictions["1"] == model.predict(problem.X).sum()
+
+
+def test_without_a_baseline_every_way_to_run_gives_calls_and_rows(watch, problem, classifier):
+    session, _ = classifier
+    watched = watch(OnnxRuntimeInstrumentor)
+    session.run(None, {"X": problem.X})
+    session.run_with_ort_values(["label"], {"X": onnxruntime.OrtValue.ortvalue_from_numpy(problem.X)})
+    later(session, {"X": problem.X})
+    binding = session.io_binding()
+    binding.bind_cpu_input("X", problem.X)
+    binding.bind_output("label")
+    session.run_with_iobinding(iobinding=binding)
+    found = watched["InferenceSession"]
+    assert (found.calls, found.failures, found.rows) == (4, 0, 800)
 
 
 def test_a_failing_run_is_an_error_of_an_unknown_model(watch, classifier):
@@ -87,8 +148,11 @@ def test_a_failing_run_is_an_error_of_an_unknown_model(watch, classifier):
     watched = watch(OnnxRuntimeInstrumentor)
     with pytest.raises(Exception, match="INVALID_ARGUMENT"):
         session.run(None, {"X": np.zeros((3, 9), dtype=np.float32)})
+    assert "invalid dimensions" in later(session, {"X": np.zeros((3, 9), dtype=np.float32)})[2]
+    with pytest.raises(ValueError, match="Required inputs"):
+        session.run_async(None, {}, print, None)
     found = watched["InferenceSession"]
-    assert (found.calls, found.failures, found.rows) == (1, 1, 3)
+    assert (found.calls, found.failures, found.rows) == (3, 3, 6)
 
 
 def test_uninstrument_puts_the_method_back(watch):
