@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from otel_ml._abstain import Rows
+from otel_ml._abstain import Floats, Rows
 from otel_ml._at_work import AtWork, Model, Models, models_at_work, set_at_work
 from otel_ml._capture import Captured
 from otel_ml._ids import Given
@@ -37,6 +37,7 @@ class Call:
     # Of the plugin itself; most calls set few of these
     given: Given = None
     captured: Captured | None = None
+    outlier: Floats | None = None
     data: Any = None
     segment: Place = 0
     meaning: Mapping[str, Any] = MappingProxyType({})
@@ -123,7 +124,7 @@ class Stream:
             monitor._answered(call)
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             monitor._guard.fault(fault, "recording a piece")
-        call.captured = None
+        call.captured = call.outlier = None
         return call.answer
 
     def end(self, error: BaseException | None) -> None:

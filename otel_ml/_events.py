@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumbe
 from opentelemetry.context import Context, get_current
 
 from otel_ml import catalogue as names
+from otel_ml._abstain import Floats
 from otel_ml._event_features import EventFeatures
 from otel_ml._guard import logger
 from otel_ml._layout import Layout
@@ -55,8 +56,10 @@ class PredictionEvents:
             return range(len(ids))
         return [row for row, prediction_id in enumerate(ids) if is_sampled(prediction_id, self._ratio)]
 
-    def send(self, ids: Sequence[str], rows: Sequence[int], outputs: Outputs, call: Call) -> None:
-        """Events of these rows; without features, many rows whose class is known share a record."""
+    def send(
+        self, ids: Sequence[str], rows: Sequence[int], outputs: Outputs, call: Call, distances: Callable[[Call], Floats | None]
+    ) -> None:
+        """Events of these rows; without features, many rows whose class is known share a record, others also tell how far out they lie."""
         context = get_current()
         together, alone = ([], rows) if self._features.any or len(rows) == 1 else _apart(rows, outputs, self._baseline)
         for start in range(0, len(together), ROWS_OF_RECORD):
@@ -67,8 +70,9 @@ class PredictionEvents:
             if call.withheld is not None and call.withheld[part].any():
                 content[names.PREDICTION_ABSTAINED] = call.withheld[part].tolist()
             _emit(self._logger, names.EVENT_PREDICTION, content, context)
+        outlier = distances(call) if alone else None
         for row in alone:
-            content = {**self._attributes, names.PREDICTION_ID: ids[row], **meaning_of(outputs, row, self._baseline)}
+            content = {**self._attributes, names.PREDICTION_ID: ids[row], **meaning_of(outputs, row, self._baseline, outlier)}
             if self._segments:
                 content[names.SEGMENT] = self._segments[call.segment if isinstance(call.segment, int) else call.segment[row]]
             if call.withheld is not None and call.withheld[row]:
@@ -103,8 +107,8 @@ def _meanings_of(outputs: Outputs, rows: npt.NDArray[np.int64], baseline: Baseli
     return content
 
 
-def meaning_of(outputs: Outputs, row: int, baseline: Baseline | None) -> dict[str, Any]:
-    """What was predicted for a row: its class or value, and its confidence."""
+def meaning_of(outputs: Outputs, row: int, baseline: Baseline | None, outlier: Floats | None) -> dict[str, Any]:
+    """What was predicted for a row: its class or value, its confidence and energy; and how far out it lies."""
     classes = baseline.classes if baseline is not None else ()
     content: dict[str, Any] = {}
     if outputs.position is not None and outputs.position[row] < len(classes):
@@ -113,6 +117,10 @@ def meaning_of(outputs: Outputs, row: int, baseline: Baseline | None) -> dict[st
         content[names.PREDICTION_VALUE] = float(outputs.value[row])
     if outputs.confidence is not None:
         content[names.PREDICTION_CONFIDENCE] = float(outputs.confidence[row])
+    if outputs.energy is not None:
+        content[names.PREDICTION_ENERGY] = float(outputs.energy[row])
+    if outlier is not None and row < len(outlier):
+        content[names.OUTLIER_DISTANCE] = float(outlier[row])
     return content
 
 

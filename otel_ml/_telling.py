@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otel_ml import catalogue as names
-from otel_ml._abstain import Policy, Understood, confidence_of, reads_answers, reads_outliers, replaced
+from otel_ml._abstain import Floats, Policy, Understood, confidence_of, reads_answers, reads_outliers, replaced
 from otel_ml._counts import Counts
 from otel_ml._events import PredictionEvents, meaning_of
 from otel_ml._ids import TRACE, Source, announce, current_prediction_ids, ids_of, of_trace
@@ -44,16 +44,25 @@ class Telling:
         if self._abstain is not None:
             self._withhold(call, outputs or Outputs(), rows)
         if traced and rows == 1 and outputs is not None:
-            call.meaning = meaning_of(outputs, 0, self._baseline)
+            call.meaning = meaning_of(outputs, 0, self._baseline, self._distances(call))
         if self._events is not None and kept is not None:
             call.prediction_ids = ids = self._ids_of(call, rows)
             announce(ids)
             sampled = self._events.sampled(ids)
             if sampled:
-                self._events.send(ids, sampled, outputs or self._understood(kept), call)
+                self._events.send(ids, sampled, outputs or self._understood(kept), call, self._distances)
 
     def _understood(self, kept: Kept | None) -> Outputs:
         return Outputs() if kept is None else next(iter(self._counts.meaning.understand([kept])), Outputs())
+
+    def _distances(self, call: Call) -> Floats | None:
+        """How far out each row lies; None where that is unknown."""
+        if call.outlier is None and call.captured is not None:
+            try:
+                call.outlier = self._counts.meaning.distances(call.captured)
+            except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+                self._counts.guard.fault(fault, "measuring how far out a row lies")
+        return call.outlier
 
     def _ids_of(self, call: Call, rows: int) -> list[str]:
         """Given, of the trace, or new ones; a shadow takes those of the primary, so that outcomes find both."""
@@ -67,8 +76,7 @@ class Telling:
     def _withhold(self, call: Call, outputs: Outputs, rows: int) -> None:
         assert self._abstain is not None
         try:
-            captured = call.captured if reads_outliers(self._abstain) else None
-            outlier = None if captured is None else self._counts.meaning.distances(captured)
+            outlier = self._distances(call) if reads_outliers(self._abstain) else None
             understood = Understood(confidence_of(outputs, self._baseline), outlier, outputs.energy)
             withheld = np.asarray(self._abstain(understood), dtype=bool)
             if withheld.any():

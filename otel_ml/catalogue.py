@@ -38,6 +38,8 @@ PREDICTION_CONFIDENCE: Final = "ml.prediction.confidence"
 PREDICTION_WEIGHT: Final = "ml.prediction.weight"
 PREDICTION_FEATURES: Final = "ml.prediction.features"
 PREDICTION_ABSTAINED: Final = "ml.prediction.abstained"
+PREDICTION_ENERGY: Final = "ml.prediction.energy"
+OUTLIER_DISTANCE: Final = "ml.outlier.distance"
 OUTCOME_LABEL: Final = "ml.outcome.label"
 OUTCOME_SOURCE: Final = "ml.outcome.source"
 OUTCOME_VALUE: Final = "ml.outcome.value"
@@ -343,6 +345,13 @@ ATTRIBUTES: Final = (
     Attribute(PREDICTION_WEIGHT, "How many predictions a sampled one stands for.", examples=(10.0,), type="double"),
     Attribute(PREDICTION_FEATURES, "The input: a map from feature to number or text. Sent only when switched on.", type="any"),
     Attribute(PREDICTION_ABSTAINED, "True where the caller got the fallback instead.", type="boolean"),
+    Attribute(PREDICTION_ENERGY, "The energy of the logits.", examples=(-4.1,), type="double"),
+    Attribute(
+        OUTLIER_DISTANCE,
+        "The squared Mahalanobis distance of the row from the baseline's.",
+        examples=(3.2,),
+        type="double",
+    ),
     Attribute(OUTCOME_LABEL, "What turned out to be true: a class, or a number as text.", examples=("yes", "38.0")),
     Attribute(OUTCOME_SOURCE, "Who says so: an annotator, a system; absent where nobody in particular.", examples=("anna",)),
     Attribute(OUTCOME_VALUE, "What the decision was worth; below 0 a cost.", examples=(12.5,), type="double"),
@@ -848,6 +857,8 @@ EVENTS: Final = (
             PREDICTION_WEIGHT,
             PREDICTION_FEATURES,
             PREDICTION_ABSTAINED,
+            PREDICTION_ENERGY,
+            OUTLIER_DISTANCE,
         ),
         (
             *_SEGMENTED,
@@ -857,6 +868,8 @@ EVENTS: Final = (
             (PREDICTION_WEIGHT, "Only a share of the predictions is sent."),
             (PREDICTION_FEATURES, "Switched on by the user."),
             (PREDICTION_ABSTAINED, "The prediction was withheld."),
+            (PREDICTION_ENERGY, "One prediction, of a model that answers with logits."),
+            (OUTLIER_DISTANCE, "One prediction, where the baseline knows how its rows lie."),
         ),
     ),
     Event(

@@ -265,10 +265,17 @@ class Monitor:
             else:
                 self._record_duration(seconds, {**self._attributes, names.ERROR_TYPE: error_type(error)})
                 self._counts.add(call.captured, None)
-            if self._spans is not None:
-                self._spans.end(call.span, call.meaning, error)
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(fault, "recording a call")
+        finally:
+            if self._spans is not None:
+                self._end_span(self._spans, call, error)
+
+    def _end_span(self, spans: Spans, call: Call, error: BaseException | None) -> None:
+        try:
+            spans.end(call.span, call.meaning, error)
+        except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._guard.fault(fault, "ending a span")
 
     def _watch(self, call: Call, watch: Watch) -> None:
         """The answer is a stream: the call ends with it."""

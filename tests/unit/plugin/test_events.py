@@ -107,6 +107,18 @@ def test_a_batch_is_few_records_of_arrays_that_every_exporter_can_encode(numeric
     assert encode_logs(records).resource_logs
 
 
+def test_a_record_of_one_prediction_tells_how_far_out_its_row_lies(numeric, logs):
+    provider, sent = logs
+    for features in (False, ["age"]):
+        predict = Monitor(numeric, events=True, event_features=features, logger_provider=provider).wrap(lambda rows: [0.5] * len(rows))
+        predict([ROW])
+        predict([ROW, ROW | {"age": 4_000.0}])
+    one, *batch, again, first, second = (attributes.get("ml.outlier.distance") for _, attributes in sent())
+    assert batch == [None, None]
+    assert one == again == first < 10
+    assert second > 1_000
+
+
 def test_without_the_switch_nothing_is_sent(numeric, logs):
     provider, sent = logs
     Monitor(numeric, logger_provider=provider).wrap(lambda _: [0.1])([ROW])

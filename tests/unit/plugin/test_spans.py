@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -9,11 +10,21 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from otel_ml import ConfigurationError, Monitor, testing
+from otel_ml import Baseline, ConfigurationError, Monitor, stats, testing
 
 ROW = {"age": 40.0, "visits": 1}
 MODEL = {"ml.model.name": "churn-numeric", "ml.model.version": "3"}
-SAID = {**MODEL, "ml.prediction.class": "yes", "ml.prediction.confidence": 0.9}
+PREDICTED = {**MODEL, "ml.prediction.class": "yes", "ml.prediction.confidence": 0.9}
+
+
+@pytest.fixture
+def said(numeric):
+    """What a span of the row and of this prediction tells."""
+    outliers = numeric.outliers
+    (distance,) = stats.mahalanobis(
+        (np.array([list(ROW.values())]) - outliers.mean) / outliers.scale, np.zeros(2), np.array(outliers.precision)
+    )
+    return {**PREDICTED, "ml.outlier.distance": pytest.approx(distance)}
 
 
 @pytest.fixture
@@ -34,9 +45,33 @@ def request_span(tracing):
         yield span
 
 
-def test_the_current_span_tells_what_was_predicted(numeric, request_span):
+def test_the_current_span_tells_what_was_predicted_and_how_far_out_the_row_lies(numeric, request_span, said):
     Monitor(numeric, spans="current").wrap(lambda _: [0.9])([ROW])
-    assert dict(request_span.attributes) == SAID
+    assert dict(request_span.attributes) == said
+
+
+def test_the_span_tells_the_energy_of_logits(request_span):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(300, 3))
+    rows, options = rng.normal(size=(300, 1)), {"predictions": logits, "logits": True, "task": "multiclass", "classes": ["a", "b", "c"]}
+    Monitor(Baseline.from_data(rows, model="logits", version="1", **options), spans="current").wrap(lambda _: logits[:1])(rows[:1])
+    assert request_span.attributes["ml.prediction.energy"] == pytest.approx(stats.energy(logits[:1])[0])
+
+
+def test_where_the_distance_cannot_be_told_the_rest_is(numeric, request_span, monkeypatch):
+    monitor = Monitor(numeric, spans="current")
+    monkeypatch.setattr(monitor._counts.meaning, "distances", lambda _: 1 / 0)
+    monitor.wrap(lambda _: [0.9])([ROW])
+    assert dict(request_span.attributes) == PREDICTED
+    assert testing.collect(monitor).errors == {"ZeroDivisionError": 1}
+
+
+def test_a_span_of_its_own_ends_whatever_becomes_of_the_events(numeric, tracing):
+    provider, ended = tracing
+    monitor = Monitor(numeric, spans="own", events=True, prediction_ids=lambda _: ["too", "many"], tracer_provider=provider)
+    monitor.wrap(lambda _: [0.9])([ROW])
+    assert [name for name, *_ in ended()] == ["predict churn-numeric"]
+    assert testing.collect(monitor).errors == {"ValueError": 1}
 
 
 def test_of_a_batch_the_span_tells_the_model(numeric, request_span):
@@ -58,7 +93,7 @@ def test_nothing_is_said_unasked(numeric, request_span):
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine", "observe"])
-def test_a_span_of_its_own_covers_the_call_and_is_current_in_it(numeric, tracing, request_span, kind):
+def test_a_span_of_its_own_covers_the_call_and_is_current_in_it(numeric, tracing, request_span, kind, said):
     provider, ended = tracing
     monitor = Monitor(numeric, spans="own", tracer_provider=provider)
     inside = []
@@ -79,7 +114,7 @@ def test_a_span_of_its_own_covers_the_call_and_is_current_in_it(numeric, tracing
             call.prediction = predict([ROW])
     assert inside == ["predict churn-numeric"]
     assert trace.get_current_span() is request_span
-    assert ended() == [("predict churn-numeric", SAID, request_span.context.span_id)]
+    assert ended() == [("predict churn-numeric", said, request_span.context.span_id)]
 
 
 def test_an_error_is_on_the_span(numeric, tracing):
