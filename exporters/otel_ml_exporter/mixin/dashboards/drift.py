@@ -23,7 +23,7 @@ SHOWN = 20
 
 def drift(queries: Queries) -> models.Dashboard:
     """Which features moved, how far, and where to."""
-    built = parts.frame("otel-ml-drift", "Models: drift", "The inputs of one version against its baseline.")
+    built = parts.frame("otel-ml-drift", "Models: drift", "The inputs of one version, compared with its baseline.")
     for variable in _variables(queries):
         built = built.with_variable(variable)
     return parts.assembled(
@@ -31,7 +31,7 @@ def drift(queries: Queries) -> models.Dashboard:
         Section("", [*_totals(queries), _share(queries), _table(queries)]),
         Section("Feature $feature", _feature(queries)),
         Section("Rows as a whole", _outliers(queries)),
-        Section("Sampled rows, where events carry features", sampled_rows(queries), folded=True),
+        Section("Sampled rows, if events carry features", sampled_rows(queries), folded=True),
     )
 
 
@@ -73,15 +73,15 @@ def _totals(queries: Queries) -> list[Panel]:
         ),
         parts.number(
             "Rows in the window",
-            "Rows that the scores are made of; under the exporter's minimum there is no score.",
+            "Rows behind the scores; below the exporter's minimum there is no score.",
             "short",
             Place(8, 0, 4, 4),
             queries.samples(names.SIGNAL_FEATURE, WINDOW, *CHOSEN),
         ),
-        parts.number("Age of the baseline", "How long ago it was made.", "s", Place(12, 0, 6, 4), created),
+        parts.number("Age of the baseline", "Time since it was built.", "s", Place(12, 0, 6, 4), created),
         parts.state(
             "Baselines of server and exporter",
-            "Where they differ, nothing can be compared.",
+            "When they differ, nothing can be compared.",
             Place(18, 0, 6, 4),
             f"({mismatch}) > bool 0",
             {"0": ("the same", parts.GREEN), "1": ("DIFFER", parts.VERMILION)},
@@ -92,7 +92,7 @@ def _totals(queries: Queries) -> list[Panel]:
 def _share(queries: Queries) -> Panel:
     return parts.lines(
         "Drifted features over time",
-        "Share of features whose verdict is drift; over the dashed line ModelDatasetDrift fires.",
+        "Share of features whose verdict is drift; above the dashed line, ModelDatasetDrift fires.",
         parts.SHARE,
         Place(0, 4, 9, 11),
         Line(_best(queries, names.DRIFTED_FEATURES_RATIO), "drifted", parts.BLUE),
@@ -135,7 +135,7 @@ def _feature(queries: Queries) -> list[Panel]:
     return [
         parts.distance(
             "PSI",
-            "Distance from the baseline. The verdict is drift over both dashed lines, or when values leave the range or the vocabulary.",
+            "Distance from the baseline. The verdict is drift above both dashed lines, or when values leave the range or the vocabulary.",
             Place(0, 0, 12, 7),
             Line(_best(queries, names.FEATURE_PSI, *THIS), "PSI", parts.BLUE),
             Line(queries.limit(names.SIGNAL_FEATURE_PSI, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
@@ -143,21 +143,21 @@ def _feature(queries: Queries) -> list[Panel]:
         ),
         parts.bars(
             "Live against baseline",
-            "Share of each bin in the window and in the baseline.",
+            "Share of values in each bin, in the window and in the baseline.",
             Place(12, 0, 12, 7),
             BIN,
             {"live": parts.shares(counts, WINDOW), "baseline": f"max by ({BIN}) ({baseline})"},
         ),
         parts.heat(
             "Bins over time",
-            "Share of each bin: a band that jumps shows when the change began.",
+            "Share of values in each bin: a band that jumps shows when the change began.",
             Place(0, 7, 12, 8),
             parts.shares(counts, "$__rate_interval"),
             f"{{{{{BIN}}}}}",
         ),
         parts.lines(
             "Missing, unseen, out of range",
-            "Shares of values that are missing, outside the baseline's vocabulary, or outside its range.",
+            "Share of values that are missing, outside the baseline's vocabulary, or outside its range.",
             parts.SHARE,
             Place(12, 7, 12, 8),
             Line(_best(queries, names.FEATURE_MISSING_RATIO, *THIS), "missing", parts.ORANGE),
@@ -166,14 +166,14 @@ def _feature(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Violations",
-            "Values a second that break the baseline's schema, by kind; as a share of all values they raise ModelInputDataBroken.",
+            "Values per second that violate the baseline's schema, by type; ModelInputDataBroken fires on their share of all values.",
             parts.PER_SECOND,
             Place(0, 15, 12, 7),
             Line(f"sum by ({VIOLATION}) (rate({violations}[$__rate_interval]))", f"{{{{{VIOLATION}}}}}"),
         ),
         parts.lines(
             "Other distances",
-            "The same counts measured otherwise, and the chance of such counts when nothing changed; none of these is the verdict.",
+            "The same counts by other measures, and the probability of such counts if nothing had changed; none of these is the verdict.",
             "short",
             Place(12, 15, 12, 7),
             Line(_best(queries, names.FEATURE_KS, *THIS), "KS", parts.BLUE),
@@ -189,15 +189,15 @@ def _outliers(queries: Queries) -> list[Panel]:
     return [
         parts.heat(
             "Outlier scores",
-            "Share of rows per bin of the squared Mahalanobis distance; mass that climbs means rows unlike any in the baseline.",
+            "Share of rows per bin of the squared Mahalanobis distance; mass that moves up means rows unlike any in the baseline.",
             Place(0, 0, 8, 8),
             parts.shares(counts, "$__rate_interval"),
             f"{{{{{BIN}}}}}",
         ),
         parts.distance(
             "Outlier scores: PSI",
-            "Distance of the scores from the baseline: it moves when features change together, even if none does alone. Energies are "
-            "those of models that answer with logits.",
+            "Distance of the scores from the baseline: it moves when features change together, even if none does alone. Only models "
+            "that return logits have energies.",
             Place(8, 0, 8, 8),
             Line(_best(queries, names.OUTLIER_PSI), "PSI", parts.BLUE),
             Line(_best(queries, names.OUTLIER_PSI_NOISE_FLOOR), "noise floor", parts.GREY, dashed=True),
@@ -206,7 +206,7 @@ def _outliers(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Rows unlike any in the baseline",
-            "Share of rows beyond 99.9 % of the baseline's, by distance or by energy; over the dashed line ModelOutliersRising fires.",
+            "Share of rows beyond 99.9 % of the baseline's, by distance or by energy; above the dashed line, ModelOutliersRising fires.",
             parts.SHARE,
             Place(16, 0, 8, 8),
             Line(f"model_version:ml_outliers:ratio{queries.knobs.rate_window}{{{OF_VERSION}}}", queries.knobs.rate_window, parts.SKY),

@@ -37,9 +37,9 @@ def _exporter(queries: Queries) -> list[Panel]:
     missing = f"sum({queries.series(names.EXPORTER_BASELINE_MISSING)})"
     dropped = f"sum by ({REASON}) (rate({queries.series(names.EXPORTER_POINTS_DROPPED)}[{INTERVAL}]))"
     return [
-        parts.number("Last evaluation", "How long ago the exporter ended its last evaluation.", "s", Place(0, 0, 6, 4), last),
+        parts.number("Last evaluation", "Time since the exporter completed its last evaluation.", "s", Place(0, 0, 6, 4), last),
         parts.number(
-            "Sources of counts that answer",
+            "Sources that respond",
             "Share of the exporter's sources that answered its last query.",
             parts.SHARE,
             Place(6, 0, 6, 4),
@@ -50,7 +50,7 @@ def _exporter(queries: Queries) -> list[Panel]:
         ),
         parts.number(
             "Baselines that cannot be used",
-            "Files that the exporter's configuration names, and that are missing or faulty.",
+            "Files named in the exporter's configuration that are missing or faulty.",
             "short",
             Place(18, 0, 6, 4),
             f"{missing} or vector(0)",
@@ -58,14 +58,14 @@ def _exporter(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Evaluation time",
-            "How long an evaluation takes; it must stay well under the exporter's interval.",
+            "How long an evaluation takes; it must stay well below the exporter's interval.",
             "s",
             Place(0, 4, 12, 7),
             Line(f"max({queries.series(names.EXPORTER_EVALUATION_DURATION)})", "evaluation", parts.BLUE),
         ),
         parts.lines(
             "Points refused over OTLP",
-            "Points each second that the exporter received and could not count, by reason.",
+            "Data points per second that the exporter received and could not count, by reason.",
             parts.PER_SECOND,
             Place(12, 4, 12, 7),
             Line(dropped, f"{{{{{REASON}}}}}"),
@@ -82,16 +82,16 @@ def _plugin(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Rows not counted",
-            "Rows each second that the plugin could not count, by reason; over 1 % of all rows is ModelMonitorUnhealthy.",
+            "Rows per second that the plugin could not count, by reason; above 1 % of all rows, ModelMonitorUnhealthy fires.",
             parts.ROWS,
             Place(0, 0, 8, 8),
             Line(rate(names.MONITOR_DROPPED, REASON), f"{LEGEND} {{{{{REASON}}}}}"),
             empty="none",
         ),
         parts.lines(
-            "Faults of the monitor, and golden records",
-            "Faults each second inside the plugin, which it kept from the prediction: any is one too many. Golden records, by what came "
-            "of them the last time: a mismatch says that what serves is not what was trained, and ModelVerificationFailed fires.",
+            "Errors in the monitor, and golden records",
+            "Internal errors of the plugin per second, which did not affect predictions: any is one too many. Golden records by their "
+            "last result: a mismatch means that what is serving is not what was trained, and ModelVerificationFailed fires.",
             "short",
             Place(8, 0, 8, 8),
             Line(rate(names.MONITOR_ERRORS, ERROR), f"{LEGEND} {{{{{ERROR}}}}}"),
@@ -100,7 +100,7 @@ def _plugin(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Metrics with an overflow series",
-            "Metrics whose series the SDK merged beyond its budget, by job; any raises ModelSeriesOverflow.",
+            "Metrics whose time series the SDK merged beyond its limit, by job; ModelSeriesOverflow fires on any.",
             "short",
             Place(16, 0, 8, 8),
             Line(f"count by (job) (group by (job, __name__) ({overflow}))", "{{job}}"),
@@ -115,7 +115,7 @@ def _baselines(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Age of the baselines",
-            "How long ago each was made; over the dashed line ModelBaselineStale fires.",
+            "Time since each was built; above the dashed line, ModelBaselineStale fires.",
             "s",
             Place(0, 0, 12, 8),
             Line(f"topk(20, {age})", LEGEND),
@@ -123,7 +123,7 @@ def _baselines(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Server and exporter have different baselines",
-            "Nothing can be compared where a model server counts with another baseline than the exporter's.",
+            "Nothing can be compared where a model server counts with a different baseline than the exporter's.",
             "short",
             Place(12, 0, 12, 8),
             Line(f"topk(20, {mismatches} > 0)", LEGEND),

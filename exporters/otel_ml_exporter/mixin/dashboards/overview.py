@@ -56,9 +56,9 @@ def _state(queries: Queries) -> str:
 
 def _states(queries: Queries) -> list[Panel]:
     texts = {
-        0: ("Models that are fine", "Versions without a firing alert."),
-        1: ("Models to look at", "Versions with a warning: read it today."),
-        2: ("Models to act on", "Versions with a page: act now."),
+        0: ("Models that are fine", "Versions with no alert firing."),
+        1: ("Models to look at", "Versions with a warning firing: read it today."),
+        2: ("Models to act on", "Versions with a page firing: act now."),
     }
     panels = []
     for index, level in enumerate((2, 1, 0)):
@@ -97,8 +97,8 @@ def _models(queries: Queries) -> Panel:
         "Firing alerts": f"{known} * on ({MODEL}) group_left () {firing} or on ({MODEL_VERSION}) 0 * {known}",
     }
     description = (
-        "One row a model and version, worst first. ACT: a page fires; LOOK: a warning fires. "
-        f"Rates over {window}, drift over {queries.knobs.short_window}. A click on a model opens its drift, on a version its quality."
+        "One row per model and version, worst first. ACT: a page is firing; LOOK: a warning is firing. "
+        f"Rates over {window}, drift over {queries.knobs.short_window}. Click a model for its drift, a version for its quality."
     )
     panel = parts.grid_table("Models", description, Place(0, 3, 24, 8))
     for ref, expr in zip("ABCDEFG", columns.values(), strict=True):
@@ -134,7 +134,7 @@ def _alerts(queries: Queries) -> Panel:
     for level, severity in enumerate((f'!~"{critical}|{warning}"', f'="{warning}"', f'="{critical}"')):
         firing = f'ALERTS{{alertstate="firing", alertname=~"{knobs.prefix}.*", {names.SEVERITY}{severity}, {MODEL}=~"$model|all"}}'
         levels.insert(0, f"{level} * group by ({shown}) ({firing})")
-    description = "What fires now, silenced or not, pages first. A click on an alert opens its runbook."
+    description = "What is firing now, silenced or not, pages first. Click an alert to open its runbook."
     panel = parts.grid_table("Firing alerts", description, Place(0, 11, 24, 8)).no_value("")
     panel = panel.with_target(parts.query(" or ".join(levels), "A", rows=True))
     order = {name: index for index, name in enumerate(["Value", *columns])}
@@ -156,7 +156,7 @@ def _serving(queries: Queries) -> list[Panel]:
         return Line(f"topk({SHOWN}, {expr})", LEGEND)
 
     return [
-        parts.lines("Traffic", "Calls of the model each second.", parts.CALLS, Place(0, 0, 8, 7), highest(_calls(queries, interval))),
+        parts.lines("Traffic", "Calls to the model per second.", parts.CALLS, Place(0, 0, 8, 7), highest(_calls(queries, interval))),
         parts.lines(
             "Failed calls",
             "Share of calls that raised an error; the dashed line is the smallest budget of these models.",
@@ -165,5 +165,5 @@ def _serving(queries: Queries) -> list[Panel]:
             highest(_errors(queries, interval)),
             Line(budget, "budget", parts.VERMILION, dashed=True),
         ),
-        parts.lines("Latency p99", "One call in a hundred is slower.", "s", Place(16, 0, 8, 7), highest(_latency(queries, 0.99, interval))),
+        parts.lines("Latency p99", "One call in 100 is slower.", "s", Place(16, 0, 8, 7), highest(_latency(queries, 0.99, interval))),
     ]

@@ -242,7 +242,7 @@ def window_chooser(queries: Queries) -> dashboard.CustomVariable:
     """The windows that the exporter evaluates."""
     knobs = queries.knobs
     windows = ",".join(dict.fromkeys((knobs.short_window, knobs.long_window)))
-    return dashboard.CustomVariable("window").label("Window").description("Over which the exporter compares.").values(windows)
+    return dashboard.CustomVariable("window").label("Window").description("Window over which the exporter compares.").values(windows)
 
 
 def frame(uid: str, title: str, description: str, *, carry: bool = True) -> dashboard.Dashboard:

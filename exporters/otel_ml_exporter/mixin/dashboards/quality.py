@@ -16,7 +16,7 @@ from otel_ml_exporter.mixin.promql import BIN, SIGNAL, Queries, equal
 
 def quality(queries: Queries) -> models.Dashboard:
     """What the model answers, how sure it is, and whether outcomes agree."""
-    built = parts.frame("otel-ml-quality", "Models: quality", "The answers of one version, and whether outcomes agree with them.")
+    built = parts.frame("otel-ml-quality", "Models: quality", "The predictions of one version, and whether outcomes agree with them.")
     for variable in (*model_variables(queries), parts.window_chooser(queries)):
         built = built.with_variable(variable)
     answers = _output(queries, "Predictions", names.PREDICTION_OBSERVATIONS, names.SIGNAL_PREDICTION)
@@ -27,7 +27,7 @@ def quality(queries: Queries) -> models.Dashboard:
         Section("Predictions", [*answers, _classes(queries), abstentions(queries, Place(12, 8, 12, 8))]),
         Section("Confidence", confidence),
         Section("Outcomes", _outcomes(queries)),
-        Section("Segments, other versions, further outputs", _references(queries), folded=True),
+        Section("Segments, other versions, other outputs", _references(queries), folded=True),
         *truth(queries),
     )
 
@@ -37,14 +37,14 @@ def _totals(queries: Queries) -> list[Panel]:
     return [
         parts.number(
             "Predictions in the window",
-            "Predictions that the distributions below are made of.",
+            "Predictions behind the distributions below.",
             "short",
             Place(0, 0, 6, 4),
             queries.samples(names.SIGNAL_PREDICTION, WINDOW, *CHOSEN),
         ),
         parts.number(
             "Outcomes in the window",
-            "Predictions whose outcome is known; accuracy and calibration are made of them.",
+            "Predictions whose outcome is known; accuracy and calibration are computed from these.",
             "short",
             Place(6, 0, 6, 4),
             queries.samples(names.SIGNAL_CALIBRATION, WINDOW, *CHOSEN),
@@ -52,13 +52,13 @@ def _totals(queries: Queries) -> list[Panel]:
         ),
         parts.number(
             "Coverage",
-            "Share of the window's predictions that have their outcome.",
+            "Share of the window's predictions that have an outcome.",
             parts.SHARE,
             Place(12, 0, 6, 4),
             queries.score(names.OUTCOME_COVERAGE_RATIO, WINDOW, *CHOSEN),
             empty="no outcomes",
         ),
-        parts.number("Last outcome", "How long ago an outcome arrived.", "s", Place(18, 0, 6, 4), last, empty="no outcomes"),
+        parts.number("Last outcome", "Time since the last outcome arrived.", "s", Place(18, 0, 6, 4), last, empty="no outcomes"),
     ]
 
 
@@ -71,7 +71,7 @@ def _outcomes(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Calibration error",
-            "Mean gap between confidence and outcome. ModelMiscalibrated fires over the upper dashed line: noise floor plus limit.",
+            "Mean gap between confidence and outcome. ModelMiscalibrated fires above the upper dashed line: noise floor plus limit.",
             "short",
             Place(0, 0, 8, 8),
             Line(score(names.CALIBRATION_ECE), "ECE", parts.BLUE),
@@ -81,7 +81,7 @@ def _outcomes(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Brier score",
-            "Mean squared error of the confidence; lower is better, compare with its own past.",
+            "Mean squared error of the confidence; lower is better. Compare it with its own past.",
             "short",
             Place(16, 0, 8, 8),
             Line(score(names.BRIER_SCORE), "Brier score", parts.GREEN),
@@ -89,7 +89,7 @@ def _outcomes(queries: Queries) -> list[Panel]:
         reliability(queries, Place(8, 0, 8, 8)),
         parts.lines(
             "Outcomes that arrived",
-            "Share of predictions with an outcome: quality is about these only. Under the dashed line ModelLabelCoverageLow fires.",
+            "Share of predictions with an outcome: quality scores cover only these. Below the dashed line, ModelLabelCoverageLow fires.",
             parts.SHARE,
             Place(0, 8, 6, 8),
             Line(score(names.OUTCOME_COVERAGE_RATIO), "coverage", parts.PURPLE),
@@ -97,7 +97,7 @@ def _outcomes(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Delay of outcomes",
-            "Time between a prediction and its outcome, by quantile. With 0.9 over the dashed line ModelLabelDelayHigh fires.",
+            "Time between a prediction and its outcome, by quantile. ModelLabelDelayHigh fires when 0.9 is above the dashed line.",
             "s",
             Place(6, 8, 6, 8),
             Line(_by(queries, names.OUTCOME_DELAY, names.QUANTILE), f"quantile {{{{{names.QUANTILE}}}}}"),
@@ -122,8 +122,8 @@ def _accuracy(queries: Queries) -> Panel:
 
     return parts.lines(
         "Accuracy",
-        "Measured with the labels that arrived, and estimated from the confidences without any (CBPE). Dashed: the 95 % intervals, the "
-        "baseline, and the floor that pages.",
+        "Measured with the labels that arrived, and estimated from confidences without labels (CBPE). Dashed: the 95 % intervals, the "
+        "baseline, and the floor below which it pages.",
         parts.SHARE,
         Place(0, 4, 12, 8),
         *accuracy(names.ESTIMATE_REALIZED, "measured", parts.BLUE),
@@ -142,7 +142,7 @@ def _errors(queries: Queries) -> Panel:
     limits = queries.series(names.THRESHOLD, *CHOSEN, f'{SIGNAL}=~"{names.SIGNAL_PERFORMANCE}_.+"')
     return parts.lines(
         "Errors of a regression",
-        "Mean absolute error, root of the mean squared error, share of the variance that is explained; dashed: the limits that page.",
+        "Mean absolute error, root mean squared error, and share of variance explained; dashed: the limits that page.",
         "short",
         Place(12, 8, 6, 8),
         Line(f"max by ({metric}, {estimate}) ({measured})", f"{{{{{metric}}}}}, {{{{{estimate}}}}}"),
@@ -158,8 +158,8 @@ def _classes(queries: Queries) -> Panel:
     baseline = f"max by ({label}) ({queries.series(names.BASELINE_LABEL_RATIO, *CHOSEN)})"
     return parts.lines(
         "True classes, estimated",
-        "Share of each class, judged by predictions and the baseline's mistakes, with its 95 % interval. It assumes that only the shares "
-        "moved. Absent for a model that hardly tells its classes.",
+        "Share of each class, estimated from predictions and the baseline's mistakes, with its 95 % interval. It assumes that only the "
+        "shares moved. Absent for a model that hardly separates its classes.",
         parts.SHARE,
         Place(0, 8, 12, 8),
         Line(_by(queries, names.ESTIMATED_LABEL_RATIO, label), f"class {{{{{label}}}}}"),
@@ -185,7 +185,7 @@ def _references(queries: Queries) -> list[Panel]:
         _further(queries),
         parts.lines(
             "Against the stable version",
-            "How far the answers of a canary or a shadow are from those of the stable version at the same time, in the same bins.",
+            "PSI of a canary's or shadow's predictions against those of the stable version at the same time, in the same bins.",
             "short",
             Place(0, 0, 8, 8),
             Line(stable(names.PREDICTION_PSI), "predictions", parts.BLUE),
@@ -195,7 +195,7 @@ def _references(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Segments against the rest: predictions",
-            "How far the answers of each segment are from those of all others. Segments differ by nature: look for one that moves.",
+            "PSI of each segment's predictions against those of all others. Segments differ by nature: look for one that moves.",
             "short",
             Place(8, 0, 8, 8),
             Line(rest(names.SEGMENT_PREDICTION_PSI), f"{{{{{segment}}}}}"),
@@ -203,7 +203,7 @@ def _references(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Segments against the rest: confidence",
-            "How far the confidences of each segment are from those of all others.",
+            "PSI of each segment's confidences against those of all others.",
             "short",
             Place(16, 0, 8, 8),
             Line(rest(names.SEGMENT_CONFIDENCE_PSI), f"{{{{{segment}}}}}"),
@@ -216,8 +216,8 @@ def _further(queries: Queries) -> Panel:
     name = prometheus(names.OUTPUT_NAME)
     counts = queries.series(names.OUTPUT_OBSERVATIONS, *CHOSEN)
     return parts.lines(
-        "Outputs beside the first",
-        "For models with several outputs: how far each is from the baseline, and the greatest share of one answer among its own.",
+        "Other outputs",
+        "For models with several outputs, all but the first: PSI against the baseline, and the share of the most common answer.",
         "short",
         Place(0, 8, 24, 8),
         Line(_by(queries, names.OUTPUT_PSI, name), f"{{{{{name}}}}}"),
@@ -225,7 +225,7 @@ def _further(queries: Queries) -> Panel:
         Line(
             f"max by ({name}) (sum by ({name}, {BIN}) (increase({counts}[{WINDOW}])))\n"
             f"/ on ({name})\n  sum by ({name}) (increase({counts}[{WINDOW}]))",
-            f"{{{{{name}}}}}, commonest answer",
+            f"{{{{{name}}}}}, most common answer",
         ),
     )
 
@@ -248,14 +248,14 @@ def _output(queries: Queries, title: str, metric: Metric, signal: str) -> list[P
     return [
         parts.bars(
             f"{title}: live against baseline",
-            "Share of each bin in the window and in the baseline.",
+            "Share of each bin, in the window and in the baseline.",
             Place(0, 0, 8, 8),
             BIN,
             {"live": parts.shares(counts, WINDOW), "baseline": f"max by ({BIN}) ({baseline})"},
         ),
         parts.distance(
             f"{title}: PSI",
-            "Distance from the baseline; it matters over both dashed lines.",
+            "Distance from the baseline; it matters above both dashed lines.",
             Place(8, 0, 8, 8),
             Line(queries.score(score, WINDOW, *CHOSEN), "PSI", parts.BLUE),
             Line(queries.limit(limit, names.WARNING, *CHOSEN), "limit", parts.VERMILION, dashed=True),
@@ -263,7 +263,7 @@ def _output(queries: Queries, title: str, metric: Metric, signal: str) -> list[P
         ),
         parts.heat(
             f"{title}: bins over time",
-            "Share of each bin: one band that takes all is a collapse.",
+            "Share of each bin: one band that takes everything is a collapse.",
             Place(16, 0, 8, 8),
             parts.shares(counts, "$__rate_interval"),
             f"{{{{{BIN}}}}}",

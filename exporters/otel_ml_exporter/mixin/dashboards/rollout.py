@@ -20,7 +20,7 @@ BY_VERSION = f"version {{{{{VERSION}}}}}"
 
 def rollout(queries: Queries) -> models.Dashboard:
     """The canary beside the stable version, and the shadow beside the one that answers."""
-    built = parts.frame("otel-ml-rollout", "Models: rollout", "The versions of one model beside each other: may the new one take over?")
+    built = parts.frame("otel-ml-rollout", "Models: rollout", "The versions of one model side by side: may the new one take over?")
     info = queries.series(names.MODEL_INFO)
     built = built.with_variable(parts.chooser("model", "Model", "The model to show.", f"label_values({info}, {MODEL})"))
     built = built.with_variable(parts.window_chooser(queries))
@@ -34,15 +34,17 @@ def _versions(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Replicas by version and role",
-            "Processes that serve each version; two stable versions for an hour raise ModelVersionSkew.",
+            "Processes serving each version; two stable versions for an hour fire ModelVersionSkew.",
             "short",
             Place(0, 0, 8, 8),
             Line(roles, f"{BY_VERSION} {{{{{ROLE}}}}}"),
         ),
-        parts.lines("Rows by version", "Rows each second: who gets how much.", parts.ROWS, Place(8, 0, 8, 8), Line(rows, BY_VERSION)),
+        parts.lines(
+            "Rows by version", "Rows per second: how much each version gets.", parts.ROWS, Place(8, 0, 8, 8), Line(rows, BY_VERSION)
+        ),
         parts.lines(
             "Latency p99 by version",
-            "One call in a hundred is slower.",
+            "One call in 100 is slower.",
             "s",
             Place(16, 0, 8, 8),
             Line(f"histogram_quantile(0.99, sum by ({VERSION}, {WITHIN}) (rate({buckets}[{INTERVAL}]))) >= 0", BY_VERSION),
@@ -65,15 +67,15 @@ def _canary(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Failed calls",
-            "Share of failed calls of the canary and of the stable version, over the same time.",
+            "Share of calls that failed, for the canary and for the stable version, over the same time.",
             parts.SHARE,
             Place(0, 0, 12, 8),
             Line(share(names.ROLE_CANARY), f"canary {BY_VERSION}", parts.ORANGE),
             Line(share(names.ROLE_STABLE), "stable", parts.BLUE),
         ),
         parts.lines(
-            "How sure the difference is",
-            "Standard errors between the two shares; over the dashed line, with enough calls, ModelCanaryWorse pages.",
+            "Significance of the difference",
+            "Standard errors between the two shares; above the dashed line, with enough calls and gap, ModelCanaryWorse pages.",
             "short",
             Place(12, 0, 12, 8),
             Line(f"{SCORE_Z}{{{THIS}}}", f"canary {BY_VERSION}", parts.ORANGE),
@@ -81,17 +83,17 @@ def _canary(queries: Queries) -> list[Panel]:
             least=None,
         ),
         parts.lines(
-            "Calls and failed calls more than the stable version's",
-            "Calls of the canary that were compared, and by how much more of them failed.",
+            "Canary calls and excess failures",
+            "Canary calls compared, and how many more of them failed than at the stable version's rate.",
             "short",
             Place(0, 8, 12, 8),
             Line(calls, f"calls of {BY_VERSION}", parts.BLUE),
-            Line(f"{GREATER}{{{THIS}}} * on ({MODEL_VERSION}) {calls}", f"failed more, of {BY_VERSION}", parts.VERMILION),
+            Line(f"{GREATER}{{{THIS}}} * on ({MODEL_VERSION}) {calls}", f"excess failures of {BY_VERSION}", parts.VERMILION),
             least=None,
         ),
         parts.lines(
             "Predictions against the stable version",
-            "PSI of the canary's predictions; over both dashed lines ModelCanaryDiffers fires.",
+            "PSI of the canary's predictions; above both dashed lines, ModelCanaryDiffers fires.",
             "short",
             Place(12, 8, 12, 8),
             Line(against(names.PREDICTION_PSI), f"canary {BY_VERSION}", parts.ORANGE),
@@ -108,15 +110,15 @@ def _shadow(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Disagreement",
-            f"Share of the rows over {window} on which the shadow says something else; over the dashed line ModelShadowDisagrees fires.",
+            f"Share of rows over {window} on which the shadow disagrees; above the dashed line, ModelShadowDisagrees fires.",
             parts.SHARE,
             Place(0, 0, 12, 8),
             Line(share, BY_VERSION, parts.PURPLE),
             Line(f"{limit(names.SIGNAL_SHADOW_DISAGREEMENT)}{{{THIS}}}", f"limit {BY_VERSION}", parts.VERMILION, dashed=True),
         ),
         parts.lines(
-            "Rows given to the shadow too",
-            "Rows each second by result; errors and dropped rows are compared with nothing.",
+            "Rows sent to the shadow",
+            "Rows per second by result; errors and dropped rows are not compared.",
             parts.ROWS,
             Place(12, 0, 12, 8),
             Line(results, f"{{{{{RESULT}}}}}"),

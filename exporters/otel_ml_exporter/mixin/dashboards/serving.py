@@ -19,7 +19,7 @@ INTERVAL = "$__rate_interval"
 
 def serving(queries: Queries) -> models.Dashboard:
     """Who calls, what fails, how long it takes, and which replicas and versions answer."""
-    built = parts.frame("otel-ml-serving", "Models: serving", "The calls of one version: how many, how many failed, how long they took.")
+    built = parts.frame("otel-ml-serving", "Models: serving", "Calls to one version: how many, how many failed, how long they took.")
     for variable in model_variables(queries):
         built = built.with_variable(variable)
     return parts.assembled(
@@ -34,7 +34,7 @@ def serving(queries: Queries) -> models.Dashboard:
 def _totals(queries: Queries) -> list[Panel]:
     knobs = queries.knobs
     seen = f"last_over_time({queries.series(names.MODEL_INFO, equal(MODEL, '$model'))}[{knobs.long_window}])"
-    left = "Bad calls over the longest window of the burn rates, as a share of what the budget allows; over 100 % it is overspent."
+    left = "Bad calls over the longest burn-rate window, as a share of what the budget allows; above 100 % it is overspent."
     stated = f"{left} Empty until the exporter's configuration states a `latency` for the model."
 
     def spent(budget: Budget) -> str:
@@ -44,21 +44,21 @@ def _totals(queries: Queries) -> list[Panel]:
     return [
         parts.number(
             "Replicas that answer",
-            "Share of the replicas that served any version of the model lately and answer their scrape.",
+            "Of the replicas that served any version of the model lately, the share that answer their scrape.",
             parts.SHARE,
             Place(0, 0, 6, 4),
             f"avg(up and on (job, instance) {seen})",
         ),
         parts.number(
             "Stable versions",
-            "Versions that serve as stable; more than one for an hour raises ModelVersionSkew.",
+            "Versions serving as stable; more than one for an hour fires ModelVersionSkew.",
             "short",
             Place(6, 0, 6, 4),
             f"count(group by ({VERSION}) ({queries.series(names.MODEL_INFO, equal(MODEL, '$model'), _stable())}))",
         ),
-        parts.number("Error budget in use", left, parts.SHARE, Place(12, 0, 6, 4), spent(_failed(queries)), alarm=parts.VERMILION),
+        parts.number("Error budget used", left, parts.SHARE, Place(12, 0, 6, 4), spent(_failed(queries)), alarm=parts.VERMILION),
         parts.number(
-            "Latency budget in use",
+            "Latency budget used",
             stated,
             parts.SHARE,
             Place(18, 0, 6, 4),
@@ -93,7 +93,7 @@ def _traffic(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             f"Calls, and {knobs.season} ago",
-            f"Of all versions over {knobs.traffic_window}; ModelTrafficDropped fires under {knobs.traffic_ratio:.0%} of the dashed line.",
+            f"All versions, over {knobs.traffic_window}; ModelTrafficDropped fires below {knobs.traffic_ratio:.0%} of the dashed line.",
             "short",
             Place(0, 0, 6, 8),
             Line(calls, "calls", parts.BLUE),
@@ -101,21 +101,21 @@ def _traffic(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Calls by version",
-            "Calls each second by version: a rollout is one line that takes over from another.",
+            "Calls per second by version: in a rollout, one line takes over from another.",
             parts.CALLS,
             Place(6, 0, 6, 8),
             Line(f"sum by ({VERSION}) (rate({_count(queries, of_model)}[{INTERVAL}]))", f"version {{{{{VERSION}}}}}"),
         ),
         parts.lines(
             "Rows",
-            "Rows given to the model each second; a batch is one call of many rows.",
+            "Rows given to the model per second; a batch is one call with many rows.",
             parts.ROWS,
             Place(12, 0, 6, 8),
             Line(f"sum(rate({queries.series(names.INFERENCE_ROWS, *CHOSEN)}[{INTERVAL}]))", "rows", parts.BLUE),
         ),
         parts.lines(
             "Rejected calls",
-            "Share of calls whose input the monitor refused: the caller's fault, in no error budget. The drift dashboard has why.",
+            "Share of calls whose input the monitor rejected: the caller's fault, in no error budget. The drift dashboard shows why.",
             parts.SHARE,
             Place(18, 0, 6, 8),
             Line(f"({rejected} or 0 * {every}) / ({every} > 0)", "rejected", parts.ORANGE),
@@ -136,8 +136,8 @@ def _burn(budget: Budget, title: str, bad: str) -> Panel:
     lines = [Line(f"{budget.ratio(window)}{{{OF_VERSION}}}", window, color) for window, color in dict(shares).items()]
     return parts.lines(
         title,
-        f"{bad} A page comes with {knobs.short_window} and {knobs.rate_window} over the upper dashed line, or {knobs.middle_window} and "
-        f"{knobs.slow_burn_window} over the lower one.",
+        f"{bad} It pages when {knobs.short_window} and {knobs.rate_window} are above the upper dashed line, or {knobs.middle_window} and "
+        f"{knobs.slow_burn_window} above the lower one.",
         parts.SHARE,
         Place(0, 0, 12, 8),
         *lines,
@@ -152,14 +152,14 @@ def _errors(queries: Queries) -> list[Panel]:
         _burn(_failed(queries), "Failed calls", "Share of calls that raised an error."),
         parts.lines(
             "Errors by type",
-            "Failed calls each second; ValueError and the like come from input or code, TimeoutError and MemoryError from the environment.",
+            "Failed calls per second; ValueError and the like come from input or code, TimeoutError and MemoryError from the environment.",
             parts.CALLS,
             Place(12, 0, 6, 8),
             Line(kinds, f"{{{{{ERROR}}}}}"),
         ),
         parts.lines(
             "Errors by replica",
-            "Failed calls each second; one replica alone is to be restarted.",
+            "Failed calls per second; if only one replica fails, restart it.",
             parts.CALLS,
             Place(18, 0, 6, 8),
             Line(f"topk(10, sum by (instance) (rate({_count(queries, *CHOSEN, FAILED)}[{INTERVAL}])))", "{{instance}}"),
@@ -177,11 +177,11 @@ def _latency(queries: Queries) -> list[Panel]:
         _burn(
             _slow(queries),
             "Slow calls",
-            "Share of calls that took longer than the `latency` that the exporter's configuration states.",
+            "Share of calls that took longer than the `latency` stated in the exporter's configuration.",
         ),
         parts.lines(
             "Latency",
-            "Half, nine in ten and 99 in a hundred calls are faster; the dashed line is the objective.",
+            "Half, 90 % and 99 % of calls are faster; the dashed line is the objective.",
             "s",
             Place(12, 0, 6, 8),
             Line(quantile(0.5), "p50", parts.SKY),
@@ -191,7 +191,7 @@ def _latency(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Latency p99 by replica",
-            "One call in a hundred is slower; one replica alone is to be taken out.",
+            "One call in 100 is slower; if only one replica is slow, take it out of rotation.",
             "s",
             Place(18, 0, 6, 8),
             Line(f"topk(10, {quantile(0.99, f'instance, {WITHIN}')})", "{{instance}}"),

@@ -22,7 +22,7 @@ def reliability(queries: Queries, place: Place) -> Panel:
     pairs = f"({total(names.OUTCOME_PAIRS)} > 0)"
     return parts.bars(
         "Reliability",
-        "By bin of confidence: what the model promised, what came true, and what did in the baseline. The first two should agree.",
+        "By confidence bin: what the model promised, what came true, and what came true in the baseline. The first two should agree.",
         place,
         BIN,
         {
@@ -42,7 +42,7 @@ def segments(queries: Queries, place: Place) -> Panel:
     gap = f"max({queries.limit(names.SIGNAL_SEGMENT_GAP, names.WARNING, *CHOSEN)})"
     return parts.lines(
         "Accuracy by segment",
-        "Of the 20 worst segments; one that is under the dashed line, chance aside, raises ModelSegmentDegraded.",
+        "The 20 worst segments; one below the dashed line by more than chance explains fires ModelSegmentDegraded.",
         parts.SHARE,
         place,
         Line(f"bottomk(20, {by_segment})", f"{{{{{SEGMENT}}}}}"),
@@ -58,7 +58,7 @@ def confidence_mean(queries: Queries, place: Place) -> Panel:
     drop = f"max({queries.limit(names.SIGNAL_CONFIDENCE_DROP, names.WARNING, *CHOSEN)})"
     return parts.lines(
         "Mean confidence",
-        "How sure the model is of what it predicts; under the lower dashed line ModelConfidenceDropped fires.",
+        "How sure the model is of what it predicts; below the lower dashed line, ModelConfidenceDropped fires.",
         parts.SHARE,
         place,
         Line(queries.score(names.CONFIDENCE_MEAN, WINDOW, *CHOSEN), "now", parts.BLUE),
@@ -74,7 +74,7 @@ def abstentions(queries: Queries, place: Place) -> Panel:
     withheld = "model_version:ml_prediction_abstentions:ratio"
     return parts.lines(
         "Withheld predictions",
-        "Share of rows that got the fallback; over the dashed line ModelAbstentionHigh fires.",
+        "Share of rows that got the fallback; above the dashed line, ModelAbstentionHigh fires.",
         parts.SHARE,
         place,
         Line(f"{withheld}{knobs.rate_window}{{{OF_VERSION}}}", knobs.rate_window, parts.SKY),

@@ -22,7 +22,7 @@ RESULT = prometheus(names.RESULT)
 def truth(queries: Queries) -> list[Section]:
     """Sections that are looked at when something is odd, folded."""
     return [
-        Section("Ground truth on its way in", _arriving(queries), folded=True),
+        Section("Incoming ground truth", _arriving(queries), folded=True),
         Section("What the scores hide", _hidden(queries), folded=True),
         Section("What mistakes cost", _worth(queries), folded=True),
     ]
@@ -31,37 +31,37 @@ def truth(queries: Queries) -> list[Section]:
 def _arriving(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
-            "What became of outcomes",
-            "Outcomes a second: matched, waiting for their prediction, repeated, corrected, or of no use (unfit, unknown_model, invalid).",
+            "Outcomes received, by result",
+            "Outcomes per second: matched, waiting for their prediction, repeated, corrected, or unusable (unfit, unknown_model, invalid).",
             parts.PER_SECOND,
             Place(0, 0, 8, 7),
             Line(_received(queries, names.OUTCOME_RECEIVED), f"{{{{{RESULT}}}}}"),
         ),
         parts.lines(
-            "What became of predictions",
-            "Events of predictions a second; a repetition changes nothing.",
+            "Predictions received, by result",
+            "Prediction events per second; a repeated one changes nothing.",
             parts.PER_SECOND,
             Place(8, 0, 8, 7),
             Line(_received(queries, names.PREDICTION_RECEIVED), f"{{{{{RESULT}}}}}"),
         ),
         parts.lines(
             "Outcomes without a prediction",
-            "Outcomes of the window whose id no prediction has: wrong ids, or predictions that were not sent.",
+            "Outcomes of the window whose id matches no prediction: wrong ids, or predictions that were not sent.",
             "short",
             Place(16, 0, 8, 7),
             Line(f"max({queries.windowed(names.OUTCOME_UNMATCHED, WINDOW, equal(MODEL, '$model'))})", "unmatched", parts.VERMILION),
         ),
         parts.lines(
             "Store",
-            "Predictions and outcomes that are stored, and how many may be; over the limit clients are asked to come again.",
+            "Predictions and outcomes stored, and the limit; above it, clients are asked to try again later.",
             "short",
             Place(0, 7, 12, 6),
             Line(f"max({queries.series(names.EXPORTER_STORE_ROWS)})", "rows", parts.BLUE),
             Line(f"max({queries.series(names.EXPORTER_STORE_LIMIT)})", "limit", parts.VERMILION, dashed=True),
         ),
         parts.lines(
-            "Requests that were refused",
-            "Requests a second: busy and rate pass by themselves, full, store and token need somebody.",
+            "Refused requests",
+            "Requests per second: busy and rate pass by themselves; full, store and token need somebody to act.",
             parts.CALLS,
             Place(12, 7, 12, 6),
             Line(_rate(queries, names.EXPORTER_REQUESTS_REFUSED, REASON), f"{{{{{REASON}}}}}"),
@@ -74,8 +74,8 @@ def _hidden(queries: Queries) -> list[Panel]:
     floor = _labelled(queries, names.PREDICTION_PSI_NOISE_FLOOR)
     return [
         parts.lines(
-            "Calibration by other rulers",
-            "Debiased: without what chance gives. Equal mass: bins follow the confidences. Worst class: what the mean hides.",
+            "Other calibration measures",
+            "Debiased: without what chance adds. Equal mass: bins follow the confidences. Worst class: what the mean hides.",
             "short",
             Place(0, 0, 8, 7),
             Line(queries.score(names.CALIBRATION_ECE_DEBIASED, WINDOW, *CHOSEN), "debiased", parts.BLUE),
@@ -85,31 +85,31 @@ def _hidden(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Segments",
-            "Scores of each segment with enough outcomes; a good mean may hide a bad one.",
+            "Scores of each segment with enough outcomes; a good average may hide a bad segment.",
             "short",
             Place(8, 0, 8, 7),
             Line(_max(queries, names.SEGMENT_PERFORMANCE, f"{SEGMENT}, {METRIC}"), f"{{{{{SEGMENT}}}}} {{{{{METRIC}}}}}"),
             least=None,
         ),
         parts.lines(
-            "Mean error by range of the prediction",
-            "Of a regression, prediction minus truth: over 0 it predicts too much there.",
+            "Mean error by prediction range",
+            "For a regression, prediction minus truth: above 0 it predicts too much there.",
             "short",
             Place(16, 0, 8, 7),
             Line(_max(queries, names.RESIDUAL_MEAN, BIN), f"{{{{{BIN}}}}}"),
             least=None,
         ),
         parts.lines(
-            "Are labelled predictions like all?",
-            "PSI of the predictions whose outcome is known against all: over its floor the scores speak of a selection.",
+            "Are labelled predictions representative?",
+            "PSI of the predictions with a known outcome against all: above the noise floor, the scores describe a biased selection.",
             "short",
             Place(0, 7, 8, 7),
             Line(_labelled(queries, names.PREDICTION_PSI), "PSI", parts.BLUE),
             Line(floor, "noise floor", parts.GREY, dashed=True),
         ),
         parts.lines(
-            "Labels that a trusted source corrects",
-            "Share of labels that are wrong where a trusted source judged, with its 95 % interval.",
+            "Labels corrected by a trusted source",
+            "Share of labels that were wrong, where a trusted source checked, with its 95 % interval.",
             parts.SHARE,
             Place(8, 7, 8, 7),
             Line(_of_model(queries, names.LABEL_NOISE), "wrong", parts.VERMILION),
@@ -137,14 +137,14 @@ def _worth(queries: Queries) -> list[Panel]:
     return [
         parts.lines(
             "Confusion",
-            "Pairs a second by true and predicted class.",
+            "Pairs per second by true and predicted class.",
             parts.PER_SECOND,
             Place(0, 0, 8, 7),
             Line(rate(names.OUTCOME_CONFUSION, f"{LABEL}, {DECISION}"), f"{{{{{LABEL}}}}} as {{{{{DECISION}}}}}"),
         ),
         parts.lines(
             "Size of errors",
-            "Of a regression: mean size of the errors, for predictions over and under the truth.",
+            "For a regression: mean size of the errors, for predictions above and below the truth.",
             "short",
             Place(8, 0, 8, 7),
             Line(
@@ -154,7 +154,7 @@ def _worth(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Value by decision",
-            "What came in a second for each decision, and how many outcomes said so.",
+            "Value per second for each decision, and the number of outcomes behind it.",
             "short",
             Place(16, 0, 8, 7),
             Line(f"{gain} - ({loss} or {gain} * 0)", f"value, {{{{{DECISION}}}}}"),

@@ -36,13 +36,13 @@ def _dataset(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="Many features of the model drift",
+        summary="Many features of the model have drifted",
         description=(
             f"{value(PERCENT)} of the features of {MODEL_AND_VERSION} drifted over {short} "
             f"(limit {look_up(shown, *model, form=PERCENT)}; {look_up(samples, *model, form=COUNT)} rows). "
             f"Features that moved most, by PSI: {top_three(features, *model, by=FEATURE, form=SCORE)}."
         ),
-        action="Look for one cause upstream that the drifted features share: a source, a join, a new group of callers, a season.",
+        action="Look for one upstream cause that the drifted features share: a source, a join, a new group of callers, a season.",
         dashboard="otel-ml-drift?model&version",
     )
 
@@ -63,14 +63,14 @@ def _feature(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="A feature of the model drifts",
+        summary="A feature of the model has drifted",
         description=(
             f"Feature {label(FEATURE)} of {MODEL_AND_VERSION} has PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *feature, form=SCORE)}; "
-            f"{look_up(samples, *model, form=COUNT)} rows); {look_up(outside, *feature, form=PERCENT)} of its values are out of the "
-            f"baseline's range, {look_up(unseen, *feature, form=PERCENT)} out of its vocabulary."
+            f"{look_up(samples, *model, form=COUNT)} rows); {look_up(outside, *feature, form=PERCENT)} of its values are outside the "
+            f"baseline's range, {look_up(unseen, *feature, form=PERCENT)} outside its vocabulary."
         ),
-        action="Ask the owner of the feature what changed at its source; if the change is meant, plan a new baseline.",
+        action="Ask the owner of the feature what changed at its source; if the change is intended, plan a new baseline.",
         dashboard="otel-ml-drift?model&version&feature",
     )
 
@@ -93,12 +93,13 @@ def _domain(queries: Queries) -> Alert:
         keep="30m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model gets rows that can be told from its baseline's",
+        summary="The model gets rows that can be told apart from its baseline",
         description=(
-            f"A classifier tells the rows of {MODEL_AND_VERSION} over {short} from the baseline's with an area of {value(SCORE)} "
-            f"(0.5 is not at all; limit {look_up(shown, *model, form=SCORE)}; noise floor {look_up(chance, *model, form=SCORE)}; "
-            f"{look_up(samples, *model, form=COUNT)} sampled rows). It goes by: {top_three(features, *model, by=FEATURE, form=PERCENT)}."
+            f"A classifier separates the rows of {MODEL_AND_VERSION} over {short} from the baseline's with an AUC of {value(SCORE)} "
+            f"(0.5 means not at all; limit {look_up(shown, *model, form=SCORE)}; noise floor {look_up(chance, *model, form=SCORE)}; "
+            f"{look_up(samples, *model, form=COUNT)} sampled rows). "
+            f"Features it uses most: {top_three(features, *model, by=FEATURE, form=PERCENT)}."
         ),
-        action="Look at the features it goes by, together: a combination that the baseline does not have, or a new group of callers.",
+        action="Look at those features together: a combination that the baseline does not have, or a new group of callers.",
         dashboard="otel-ml-drift?model&version",
     )

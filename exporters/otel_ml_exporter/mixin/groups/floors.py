@@ -66,13 +66,13 @@ def below_floor(queries: Queries, floor: Floor) -> Alert:
         severity=names.CRITICAL,
         category=CATEGORY,
         labels={METRIC: floor.score},
-        summary="The model is wrong too often",
+        summary="The model's measured quality is past its limit",
         description=(
             f"{SUBJECT}: {floor.said} {look_up(measured, *model, ESTIMATE, form=floor.form)} over {long}, at best {value(floor.form)} "
             f"(limit {look_up(limit, *model, form=floor.form)}; {look_up(outcomes, *model, form=COUNT)} outcomes). "
             f"{_segments(queries, floor)}."
         ),
-        action="Roll back to the last version that held its floor, or serve the fallback; first make sure that the labels are right.",
+        action="First make sure that the labels are right; then roll back to the last version within its limit, or serve the fallback.",
         dashboard=DASHBOARD,
     )
 

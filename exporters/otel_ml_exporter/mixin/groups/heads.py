@@ -29,14 +29,14 @@ def output_shifted(queries: Queries, category: str) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=category,
-        summary="The model gives one of its outputs differently than in its baseline",
+        summary="One output of the model has shifted from its baseline",
         description=(
             f"Output {label(OUTPUT)} of {MODEL_AND_VERSION} has PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *output, form=SCORE)}; "
-            f"{look_up(samples, *model, form=COUNT)} predictions), and over {long} too. "
-            f"Answers and counts: {top_three(answers, *output, by=BIN, form=COUNT)}."
+            f"{look_up(samples, *model, form=COUNT)} predictions); over {long} it is above both too. "
+            f"Most common answers: {top_three(answers, *output, by=BIN, form=COUNT)}."
         ),
-        action="See whether the other outputs and the features moved too; roll back if the shift began with a deployment.",
+        action="Check whether the other outputs and the features moved too; roll back if the shift began with a deployment.",
         dashboard="otel-ml-quality?model&version",
     )
 

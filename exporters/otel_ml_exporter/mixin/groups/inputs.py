@@ -93,11 +93,11 @@ def _broken(violations: Share) -> Alert:
         category=CATEGORY,
         summary="The model gets broken input",
         description=(
-            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values over {fast} break "
+            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values over {fast} violate "
             f"the baseline's schema (limit {look_up(limit, *of_model, form=PERCENT)}; {look_up(samples, *of_feature, form=COUNT)} values "
-            f"in {slow}). Kinds and counts: {top_three(kinds, *of_feature, by=VIOLATION, form=COUNT)}."
+            f"in {slow}). Violations by type: {top_three(kinds, *of_feature, by=VIOLATION, form=COUNT)}."
         ),
-        action="Call the owner of the feature's source; until it is mended, serve the fallback or a version without the feature.",
+        action="Call the owner of the feature's source; until it is fixed, serve the fallback or a version without the feature.",
         dashboard="otel-ml-drift?model&version&feature",
     )
 
@@ -119,13 +119,13 @@ def _unknown(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model gets categories it does not know",
+        summary="The model gets unknown categories",
         description=(
             f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values over {short} are "
             f"outside the baseline's vocabulary (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; "
-            f"{look_up(samples, MODEL, VERSION, form=COUNT)} rows). Commonest bins: {_fullest(queries, *of_feature)}."
+            f"{look_up(samples, MODEL, VERSION, form=COUNT)} rows). Fullest bins: {_fullest(queries, *of_feature)}."
         ),
-        action="Ask the owner of the feature's source for new or renamed values; map them, or train with them.",
+        action="Ask the owner of the feature's source about new or renamed values; map them, or retrain with them.",
         dashboard="otel-ml-drift?model&version&feature",
     )
 
@@ -165,14 +165,14 @@ def _stuck(queries: Queries) -> Alert:
         keep=written(milliseconds(short) + milliseconds("30m")),
         severity=names.WARNING,
         category=CATEGORY,
-        summary="An input of the model is stuck",
+        summary="A feature of the model is stuck",
         description=(
-            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values do not move: over {fast} they repeat one "
-            f"value for longer than chance explains (limit {look_up(repeats, MODEL, VERSION, form=PERCENT)}), or over {short} they are in "
+            f"Feature {label(FEATURE)} of {MODEL_AND_VERSION}: {value(PERCENT)} of its values are stuck: over {fast} they repeat one "
+            f"value for longer than chance explains (limit {look_up(repeats, MODEL, VERSION, form=PERCENT)}), or over {short} they fall in "
             f"one bin (limit {look_up(shown, MODEL, VERSION, form=PERCENT)}; {look_up(samples, MODEL, VERSION, form=COUNT)} rows). "
             f"Fullest bins: {_fullest(queries, *of_feature)}."
         ),
-        action="Look at the feature's source: a sensor that repeats itself, a join that finds nothing, a default that became the rule.",
+        action="Check the feature's source: a sensor that repeats itself, a join that matches nothing, a default used for every row.",
         dashboard="otel-ml-drift?model&version&feature",
     )
 

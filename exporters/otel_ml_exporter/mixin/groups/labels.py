@@ -50,14 +50,14 @@ def _stale(queries: Queries) -> Alert:
         keep=RESTART,
         severity=names.WARNING,
         category=CATEGORY,
-        summary="No labels arrive for the model",
+        summary="No labels are arriving for the model",
         description=(
-            f"The last outcome of model {label(MODEL)} arrived {value(AGE)} ago (limit twice the expected delay "
+            f"The last outcome of model {label(MODEL)} arrived {value(AGE)} ago (limit: twice the expected delay "
             f"of {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} predictions of "
-            f"version {label(VERSION)} in {queries.knobs.long_window}). Accuracy and calibration are blind."
+            f"version {label(VERSION)} in {queries.knobs.long_window}). Accuracy and calibration cannot be measured."
         ),
         action=(
-            "Look at the job that brings labels, then at the exporter's answer to it; bring what is missing with `otel-ml outcomes import`."
+            "Check the job that sends labels, then the exporter's answer to it; import what is missing with `otel-ml outcomes import`."
         ),
         dashboard=DASHBOARD,
     )
@@ -73,13 +73,13 @@ def _late(queries: Queries) -> Alert:
         keep="30m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="Labels of the model come late",
+        summary="Labels for the model arrive late",
         description=(
             f"Of the outcomes of {MODEL_AND_VERSION} that arrived over {long}, one in ten took longer than {value(AGE)} "
             f"(limit {look_up(_delay(queries, *of(*model)), *model, form=AGE)}; {look_up(samples, *model, form=COUNT)} outcomes). "
-            "Harm is seen that much later."
+            "Quality problems show that much later."
         ),
-        action="Ask the owner of the labels what holds them up; if the delay is the new rule, raise the model's `label_delay`.",
+        action="Ask the owner of the labels what holds them up; if the delay is the new normal, raise the model's `label_delay`.",
         dashboard=DASHBOARD,
     )
 
@@ -108,11 +108,11 @@ def _few(queries: Queries) -> Alert:
         category=CATEGORY,
         summary="Few predictions of the model get a label",
         description=(
-            f"{value(PERCENT)} of the predictions of {MODEL_AND_VERSION} over {long} have their outcome "
+            f"{value(PERCENT)} of the predictions of {MODEL_AND_VERSION} over {long} have an outcome "
             f"(limit {look_up(known, *model, form=PERCENT)}; {look_up(samples, *model, form=COUNT)} predictions). "
-            "Quality is about these only, and they may be the easy ones."
+            "Quality scores cover only these, and they may be the easy ones."
         ),
-        action="Compare the ids of predictions and outcomes: a changed join key is the usual cause; then look for a source that is gone.",
+        action="Compare the ids of predictions and outcomes: usually the join key changed; otherwise look for a label source that stopped.",
         dashboard=DASHBOARD,
     )
 
@@ -140,8 +140,9 @@ def _unmatched(queries: Queries) -> Alert:
         summary="Outcomes of the model match no prediction",
         description=(
             f"{value(PERCENT)} of the outcomes of model {label(MODEL)} that arrived over {long} match no prediction "
-            f"(limit {look_up(shown, MODEL, form=PERCENT)}; {look_up(count, MODEL, form=COUNT)} outcomes). Quality tells of the others."
+            f"(limit {look_up(shown, MODEL, form=PERCENT)}; {look_up(count, MODEL, form=COUNT)} outcomes). "
+            "Quality scores cover only the rest."
         ),
-        action="Compare an id of each side: the join key changed, or predictions get lost; mend it and bring the outcomes again.",
+        action="Compare ids from both sides: the join key changed, or predictions are lost; fix it and send the outcomes again.",
         dashboard="otel-ml-quality?model",
     )

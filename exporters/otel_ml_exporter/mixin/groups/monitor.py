@@ -31,8 +31,8 @@ def _watchdog() -> Alert:
         category=CATEGORY,
         labels=about_the_pack(),
         summary="Alerting works",
-        description="This alert always fires. When the dead man's switch stops hearing it, no other alert arrives either.",
-        action="Nothing while it arrives; when it stops, follow the path from Prometheus to Alertmanager to the switch.",
+        description="This alert always fires. When it stops reaching the dead man's switch, no other alert gets through either.",
+        action="None while it arrives; when it stops, check the path from Prometheus through Alertmanager to the switch.",
         dashboard="otel-ml-monitor",
     )
 
@@ -51,10 +51,11 @@ def _baseline(queries: Queries) -> Alert:
         category=CATEGORY,
         summary="The model is served without a baseline",
         description=(
-            f"Version {label(VERSION)} of model {label(MODEL)} serves, and the exporter has no baseline for it "
-            f"(versions of the model with a baseline: {look_up(since, MODEL, form=COUNT)}). Drift and shift of this version go unseen."
+            f"Version {label(VERSION)} of model {label(MODEL)} is serving, but the exporter has no baseline for it "
+            f"(versions of the model with a baseline: {look_up(since, MODEL, form=COUNT)}). "
+            "Drift and prediction shift of this version go undetected."
         ),
-        action="Give the exporter the baseline file that was saved with this version; build one if the training job saved none.",
+        action="Give the exporter the baseline file that was saved with this version; if the training job saved none, build one.",
         dashboard="otel-ml-drift?model&version",
     )
 
@@ -75,10 +76,10 @@ def _old(queries: Queries) -> Alert:
         summary="The baseline of the model is old",
         description=(
             f"The baseline of {MODEL_AND_VERSION} was made {value(AGE)} ago (limit "
-            f"{look_up(shown, *model, form=AGE)}). What it calls normal may be a season of the past. "
+            f"{look_up(shown, *model, form=AGE)}). What it calls normal may be out of date. "
             f"Features that moved most, by PSI: {top_three(f'max by ({FEATURE}) ({features})', *model, by=FEATURE, form=SCORE)}."
         ),
-        action="Build a baseline from recent, labelled data and look at `otel-ml baseline diff OLD NEW` before it replaces the old one.",
+        action="Build a baseline from recent, labelled data and read `otel-ml baseline diff OLD NEW` before it replaces the old one.",
         dashboard="otel-ml-drift?model&version",
     )
 
@@ -92,12 +93,12 @@ def _overflow(queries: Queries) -> Alert:
         severity=names.WARNING,
         category=CATEGORY,
         labels=about_the_pack(),
-        summary="A model server has more series than its SDK keeps apart",
+        summary="A model server has more time series than its SDK allows",
         description=(
-            f"{value(COUNT)} metrics of job {label('job')} have an overflow series (limit 0): OpenTelemetry merged what was beyond its "
-            "budget of series, 2,000 a metric and model by default. Counts of the merged bins are lost to every score."
+            f"{value(COUNT)} metrics of job {label('job')} have an overflow series (limit 0): OpenTelemetry merged all time series "
+            "beyond its limit, by default 2,000 per metric and model. The counts of the merged bins are missing from every score."
         ),
-        action="Raise the reader's cardinality limits, or watch fewer features; `otel-ml baseline show` says what a baseline costs.",
+        action="Raise the reader's cardinality limits, or monitor fewer features; `otel-ml baseline show` counts a baseline's series.",
         dashboard="otel-ml-monitor",
     )
 
@@ -133,13 +134,13 @@ def _dropped(queries: Queries) -> Alert:
             f"(\n    {dropped}\n  / on ({MODEL_VERSION})\n    ({dropped} + on ({MODEL_VERSION}) {rows})\n) > {knobs.dropped_ratio}\n"
             f"and on ({MODEL_VERSION})\n  {dropped} + on ({MODEL_VERSION}) {rows} >= {knobs.minimum_samples}"
         ),
-        summary="The monitor of the model drops rows",
+        summary="The model's monitor is dropping rows",
         description=(
             f"The monitor of {MODEL_AND_VERSION} left {value(PERCENT)} of the rows over {knobs.short_window} "
-            f"uncounted (limit {knobs.dropped_ratio:g}; {look_up(counted, MODEL, VERSION, form=COUNT)} rows counted). "
-            "Its scores are of a part."
+            f"uncounted (limit {100 * knobs.dropped_ratio:g}%; {look_up(counted, MODEL, VERSION, form=COUNT)} rows counted). "
+            "Its scores cover only the rest."
         ),
-        action="Read the one-time warning of otel_ml in the model server's log: it names the input or output that cannot be counted.",
+        action="Find the warning that otel_ml logged once in the model server: it names the input or output that cannot be counted.",
     )
 
 
@@ -148,12 +149,12 @@ def _errors(queries: Queries) -> Alert:
     return _problem(
         "monitor_errors",
         expr=f"{_increase(queries, names.MONITOR_ERRORS)} > 0",
-        summary="The monitor of the model has faults",
+        summary="The model's monitor has internal errors",
         description=(
-            f"{value(COUNT)} faults inside the monitor of {MODEL_AND_VERSION} over {window} (limit 0). "
-            "Predictions are not harmed; counts may be incomplete."
+            f"{value(COUNT)} internal errors in the monitor of {MODEL_AND_VERSION} over {window} (limit 0). "
+            "Predictions are not affected; counts may be incomplete."
         ),
-        action="Read the one-time warning of otel_ml in the model server's log and report it with its traceback.",
+        action="Find the warning that otel_ml logged once in the model server and report it with its traceback.",
     )
 
 
@@ -163,10 +164,10 @@ def _mismatch(queries: Queries) -> Alert:
         "baseline_mismatch",
         expr=f"max by ({MODEL_VERSION}) ({mismatches}) > 0",
         keep=RESTART,
-        summary="The model counts with another baseline than the exporter's",
+        summary="The model server and the exporter have different baselines",
         description=(
             f"{SUBJECT} is served with {value(COUNT)} baseline that the exporter has not loaded "
-            "(limit 0). Counts of different bins are never compared, so the version has no drift scores."
+            "(limit 0). Counts in different bins cannot be compared, so this version has no drift scores."
         ),
         action="Give the exporter the baseline file that the model server loaded; compare fingerprints with `otel-ml baseline show`.",
     )
@@ -183,13 +184,13 @@ def _objective(queries: Queries) -> Alert:
         "latency_objective",
         keep=RESTART,
         expr=f"{asked}\nunless on ({MODEL_VERSION}) (\n      {found}\n)\nand on ({MODEL_VERSION})\n  {calls}",
-        summary="The latency objective of the model cannot be judged",
+        summary="The model's latency objective cannot be checked",
         description=(
-            f"{SUBJECT} should answer within {label(WITHIN)} seconds, which is no bucket bound of its "
+            f"{SUBJECT} should answer within {label(WITHIN)} seconds, which is not a bucket bound of its "
             f"duration histogram ({look_up(f'count(count by ({WITHIN}) ({shown}))', MODEL, VERSION, form=COUNT)} bounds). "
             "ModelLatencyBudgetBurn cannot fire."
         ),
-        action="Set the objective to a bound of ml_inference_duration_seconds, or give the histogram that bound with a View.",
+        action="Set the objective to a bucket bound of ml_inference_duration_seconds, or add that bound to the histogram with a View.",
     )
 
 
@@ -207,13 +208,13 @@ def _stale(queries: Queries) -> Alert:
             f"time() - max by (job, instance) ({last} and on (job, instance) up) {limit}\n"
             f"or on (job)\n  time() - max by (job) ({last}) {limit}"
         ),
-        summary="The exporter evaluates nothing",
+        summary="The exporter has stopped evaluating",
         description=(
             f"The last evaluation of the exporter {label('instance')} of job {label('job')} ended {value(AGE)} ago "
             f"(limit {knobs.stale_after}). "
-            "Drift, shift and calibration of its models go unseen; alerts on them resolve by themselves."
+            "Drift, prediction shift and calibration of its models go undetected; alerts on them resolve although nothing is fixed."
         ),
-        action="Look whether the exporter runs and is scraped, then at its log.",
+        action="Check that the exporter runs and is scraped, then read its log.",
         of_pack=True,
     )
 
@@ -223,8 +224,8 @@ def _failed(queries: Queries) -> Alert:
     return _problem(
         "evaluation_errors",
         expr=f"sum(increase({queries.series(names.EXPORTER_EVALUATION_ERRORS)}[{window}])) > 0",
-        summary="Evaluations of the exporter fail",
-        description=f"{value(COUNT)} evaluations failed over {window} (limit 0). Scores may be old.",
+        summary="The exporter's evaluations are failing",
+        description=f"{value(COUNT)} evaluations failed over {window} (limit 0). Scores may be out of date.",
         action="Read the exporter's log: it names the model and the reason.",
         of_pack=True,
     )
@@ -236,8 +237,8 @@ def _source(queries: Queries) -> Alert:
         expr=f"max by ({names.SOURCE}) ({queries.series(names.EXPORTER_SOURCE_UP)}) == 0",
         keep=RESTART,
         summary="The exporter cannot read its source of counts",
-        description=f"The source of counts {label(names.SOURCE)} answers no replica of the exporter. No new scores are made.",
-        action="Ask the source from the exporter's machine, with the address in its configuration; then look at its log.",
+        description=f"The source of counts {label(names.SOURCE)} does not answer any replica of the exporter. No new scores are computed.",
+        action="Query the source from the exporter's machine, at the address in its configuration; then read the exporter's log.",
         of_pack=True,
     )
 
@@ -249,7 +250,7 @@ def _unusable(queries: Queries) -> Alert:
         keep=RESTART,
         summary="The exporter cannot use a baseline",
         description=f"The baseline file {label(names.FILE)} of the exporter's configuration cannot be used. Its model has no scores.",
-        action="Run `otel-ml baseline validate` on the file where the exporter runs; it says what to mend.",
+        action="Run `otel-ml baseline validate` on the file where the exporter runs; it says what to fix.",
         of_pack=True,
     )
 
@@ -259,9 +260,11 @@ def _refused(queries: Queries) -> Alert:
     return _problem(
         "points_dropped",
         expr=f"sum by ({reason}) (increase({queries.series(names.EXPORTER_POINTS_DROPPED)}[{window}])) > 0",
-        summary="The exporter drops points that it receives",
-        description=f"The exporter dropped {value(COUNT)} points over {window} (limit 0): {label(reason)}. Its scores are of a part.",
-        action="Read the exporter's log for what was dropped; a limit is raised in its configuration.",
+        summary="The exporter drops data points that it receives",
+        description=(
+            f"The exporter dropped {value(COUNT)} data points over {window} (limit 0): {label(reason)}. Its scores cover only the rest."
+        ),
+        action="Find in the exporter's log what was dropped; its limits can be raised in its configuration.",
         of_pack=True,
     )
 
@@ -274,9 +277,9 @@ def _turned_away(queries: Queries) -> Alert:
         summary="The exporter refuses predictions or outcomes",
         description=(
             f"The exporter refused {value(COUNT)} requests over {window} (limit 0): {label(reason)}. "
-            "What the senders do not bring again is missing from quality."
+            "What the senders do not send again is missing from the quality scores."
         ),
-        action="Read what the sender was answered; make room, raise the limit that it names, or give the sender a token.",
+        action="Find the exporter's answer in the sender's log; make room, raise the limit that it names, or give the sender a token.",
         of_pack=True,
     )
 
@@ -289,10 +292,10 @@ def _full(queries: Queries) -> Alert:
         keep=RESTART,
         summary="The exporter's store is nearly full",
         description=(
-            f"The store holds {look_up(rows, form=COUNT)} predictions and outcomes, {value(PERCENT)} of what it may "
-            f"(limit {queries.knobs.store_ratio:.0%}). When it is full, more are refused."
+            f"The store holds {look_up(rows, form=COUNT)} predictions and outcomes, {value(PERCENT)} of its capacity "
+            f"(limit {queries.knobs.store_ratio:.0%}). When it is full, the exporter refuses more."
         ),
-        action="Keep less (`retention`), send a sample of the predictions, or raise `limits.stored` where the disk has room.",
+        action="Keep data for less time (`retention`), send a sample of the predictions, or raise `limits.stored` if the disk has room.",
         of_pack=True,
     )
 
@@ -308,11 +311,11 @@ def _unevaluated(queries: Queries) -> Alert:
     return _problem(
         "rule_failures",
         expr=f"{failed}\nor on (rule_group)\n  {missed}",
-        summary="Rules of the pack fail or are left out",
+        summary="Rules of the pack fail or are skipped",
         description=(
-            f"Prometheus failed to evaluate, or left out for want of time, rules of group {label('rule_group')} {value(COUNT)} times over "
-            f"{window} (limit 0). Alerts of the group may stay silent, and sums over its recordings have gaps."
+            f"Prometheus failed to evaluate, or had no time for, rules of group {label('rule_group')} {value(COUNT)} times over "
+            f"{window} (limit 0). Alerts of the group may not fire, and sums over its recording rules have gaps."
         ),
-        action="Read the error beside the rule on Prometheus' page of rules; if evaluations are left out, give Prometheus more CPU.",
+        action="Read the error beside the rule on Prometheus' rules page; if evaluations are skipped, give Prometheus more CPU.",
         of_pack=True,
     )

@@ -127,15 +127,15 @@ def _collapsed(answers: Share) -> Alert:
         hold="15m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary="The model gives one answer to everything",
+        summary="The model gives the same answer to everything",
         description=(
             f"{SUBJECT} gave the same answer to {value(PERCENT)} of its rows over {fast} "
-            f"(limit {look_up(f'{answers.limit}{{{matchers}}}', *model, form=PERCENT)}; usual share of the commonest answer "
+            f"(limit {look_up(f'{answers.limit}{{{matchers}}}', *model, form=PERCENT)}; usual share of the most common answer "
             f"{look_up(f'{USUAL}{{{matchers}}}', *model, form=PERCENT)}; "
             f"{look_up(f'{answers.count(slow)}{{{matchers}}}', *model, form=COUNT)} predictions in {slow}). "
-            f"Answers and counts: {top_three(live, *model, by=BIN, form=COUNT)}."
+            f"Most common answers: {top_three(live, *model, by=BIN, form=COUNT)}."
         ),
-        action="Roll back if a deployment came before; else look for a constant or missing feature, and serve the fallback meanwhile.",
+        action="Roll back if it began with a deployment; otherwise serve the fallback and look for a constant or missing feature.",
         dashboard="otel-ml-quality?model&version",
     )
 
@@ -158,14 +158,14 @@ def _shifted(queries: Queries) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model answers differently than in its baseline",
+        summary="The model's predictions have shifted from its baseline",
         description=(
             f"Predictions of {MODEL_AND_VERSION} have PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *model, form=SCORE)}; "
-            f"{look_up(samples, *model, form=COUNT)} predictions), and over {long} too. "
+            f"{look_up(samples, *model, form=COUNT)} predictions); over {long} it is above both too. "
             f"Features that moved most, by PSI: {top_three(f'max by ({FEATURE}) ({features})', *model, by=FEATURE, form=SCORE)}."
         ),
-        action="Compare the predictions with the features that moved; roll back if the shift began with a deployment.",
+        action="Check whether the features that moved explain it; roll back if the shift began with a deployment.",
         dashboard="otel-ml-quality?model&version",
     )
 
@@ -189,14 +189,14 @@ def _unsure(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model is less sure than it was",
+        summary="The model is less confident than in its baseline",
         description=(
-            f"{SUBJECT} is {value(SCORE)} less sure of its answers over {short} than in its baseline "
+            f"The mean confidence of {MODEL_AND_VERSION} over {short} is {value(SCORE)} lower than in its baseline "
             f"(limit {look_up(limit, *model, form=SCORE)}; baseline {look_up(f'max({usual})', *model, form=SCORE)}; "
             f"{look_up(samples, *model, form=COUNT)} predictions). "
             f"Features that moved most, by PSI: {top_three(f'max by ({FEATURE}) ({features})', *model, by=FEATURE, form=SCORE)}."
         ),
-        action="Send what the model is unsure of to a review; look for the group of callers or the feature that is new to it.",
+        action="Send unsure predictions to review; look for a group of callers that is new to the model, or a feature that changed.",
         dashboard="otel-ml-quality?model&version",
     )
 
@@ -222,11 +222,12 @@ def _outlying(outliers: Share, energies: Share) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model gets rows unlike any it knows",
+        summary="The model gets rows unlike its baseline",
         description=(
-            f"{_share_told(outliers, 'the rows are less like the baseline than 99.9 % of it')} Features that moved most, by PSI: {moved}."
+            f"{_share_told(outliers, 'rows were further from the baseline than 99.9 % of its own rows,')} "
+            f"Features that moved most, by PSI: {moved}."
         ),
-        action="Look for a new group of callers or a broken feature; answers on such rows are guesses, so have them reviewed.",
+        action="Look for a new group of callers or a broken feature; predictions for such rows are guesses, so have them reviewed.",
         dashboard="otel-ml-drift?model&version",
     )
 
@@ -242,8 +243,10 @@ def _abstaining(abstentions: Share) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model withholds many answers",
-        description=f"{_share_told(abstentions, 'the rows got the fallback instead of a prediction')} Rows a second by replica: {most}.",
-        action="Make sure that the fallback or the reviewers stand the load; then find out of what the model is unsure.",
+        summary="The model withholds many predictions",
+        description=(
+            f"{_share_told(abstentions, 'rows got the fallback instead of a prediction')} Withheld per second by replica: {most}."
+        ),
+        action="Make sure that the fallback or the reviewers can take the load; then find out what the model is unsure about.",
         dashboard="otel-ml-quality?model&version",
     )

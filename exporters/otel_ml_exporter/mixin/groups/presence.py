@@ -66,10 +66,10 @@ def _down(queries: Queries, category: str) -> Alert:
         category=category,
         summary="The model is down",
         description=(
-            f"Model {label(MODEL)}: {value(COUNT)} of {_configured(queries)} replicas that Prometheus scrapes "
-            f"answer. Callers get no predictions. Silent: {_silent(queries)}."
+            f"Model {label(MODEL)}: {value(COUNT)} of the {_configured(queries)} replicas that Prometheus scrapes "
+            f"respond. Callers get no predictions. Not responding: {_silent(queries)}."
         ),
-        action="Look at the last deployment and the replicas' logs; roll back if the model was deployed in the last hour, else restart.",
+        action="Check the last deployment and the replicas' logs; roll back if the model was deployed in the last hour, otherwise restart.",
         dashboard="otel-ml-serving?model",
     )
 
@@ -104,12 +104,12 @@ def _absent(queries: Queries, category: str) -> Alert:
         keep=RESTART,
         severity=names.CRITICAL,
         category=category,
-        summary="The model reports nothing",
+        summary="The model reports no metrics",
         description=(
             f"Model {label(MODEL)} has reported no metrics for {since}. "
-            "Either it runs unseen, or it does not run; no other alert about it can fire."
+            "It either runs unmonitored or does not run; no other alert about it can fire."
         ),
-        action="Ask the model server itself for a prediction: if it answers, mend the scrape or the Collector; if not, treat it as down.",
+        action="Send the model server a prediction request: if it answers, fix the scrape or the Collector; if not, treat it as down.",
         dashboard="otel-ml-serving?model",
     )
 
@@ -128,12 +128,12 @@ def _unseen(queries: Queries, category: str) -> Alert:
         severity=names.CRITICAL,
         category=category,
         labels=about_the_pack(),
-        summary="A Collector is down, and models are unseen",
+        summary="A Collector is down, so its models are unmonitored",
         description=(
             f"Collector {label('instance')} of job {label('job')} does not answer its scrape, and {value(COUNT)} models report "
-            f"through no other: {models}. Whether they serve is not known; no other alert about them can fire."
+            f"through no other: {models}. Whether they are serving is unknown; no other alert about them can fire."
         ),
-        action="Restart the Collector or mend its scrape; until then ask the model servers themselves whether they answer.",
+        action="Restart the Collector or fix its scrape; until then check directly that the model servers answer.",
         dashboard="otel-ml-monitor",
     )
 
@@ -150,9 +150,9 @@ def _replicas_down(queries: Queries, category: str) -> Alert:
         category=category,
         summary="Replicas of the model are down",
         description=(
-            f"{value(PERCENT)} of the {_configured(queries)} replicas of model {label(MODEL)} answer their "
-            f"scrape (limit {least:.0%}). Silent: {_silent(queries)}. The others carry their load."
+            f"Only {value(PERCENT)} of the {_configured(queries)} replicas of model {label(MODEL)} respond to their "
+            f"scrape (limit {least:.0%}). Not responding: {_silent(queries)}. The others carry their load."
         ),
-        action="Restart the silent replicas before the others follow; if they are killed again, look for memory and a bad input.",
+        action="Restart those replicas before the others fail too; if they die again, check their memory and look for a bad input.",
         dashboard="otel-ml-serving?model",
     )

@@ -63,14 +63,14 @@ def _miscalibrated(queries: Queries) -> Alert:
         keep="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The confidence of the model is wrong",
+        summary="The model is miscalibrated",
         description=(
             f"{SUBJECT}: the confidence is off by {value(SCORE)} more than chance explains over {long} "
             f"(limit {look_up(shown, *model, form=SCORE)}; calibration error {look_up(error, *model, form=SCORE)}, noise floor "
             f"{look_up(floor, *model, form=SCORE)}; {look_up(samples, *model, form=COUNT)} outcomes). "
-            f"Confidences by the outcomes that they are off: {_farthest_off(queries)}."
+            f"Confidence bins that are off by most outcomes: {_farthest_off(queries)}."
         ),
-        action="Stop relying on cut-offs of the confidence, check that outcomes are complete, then refit the calibrator.",
+        action="Stop relying on confidence cut-offs, check that outcomes are complete, then refit the calibrator.",
         dashboard=DASHBOARD,
     )
 
@@ -99,13 +99,13 @@ def _estimated(queries: Queries) -> Alert:
         keep="30m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model is probably wrong more often",
+        summary="The model's accuracy has probably dropped",
         description=(
-            f"The confidences of {MODEL_AND_VERSION} promise {shown(names.PERFORMANCE)} right answers over {short}, "
+            f"Estimated from its confidences, {MODEL_AND_VERSION} has an accuracy of {shown(names.PERFORMANCE)} over {short}, "
             f"at best {value(PERCENT)}; the baseline had {look_up(baseline(*of(*model)), *model, form=PERCENT)} "
             f"(limit {look_up(limit, *model, form=PERCENT)} less; {look_up(samples, *model, form=COUNT)} predictions). "
-            f"No label says so yet. Features that moved most, by PSI: {top_three(features, *model, by=FEATURE, form=SCORE)}."
+            f"No labels confirm it yet. Features that moved most, by PSI: {top_three(features, *model, by=FEATURE, form=SCORE)}."
         ),
-        action="Look what drifts; ask for labels of recent cases early; hold promotions of this version.",
+        action="Check what has drifted; ask for early labels of recent cases; hold promotions of this version.",
         dashboard=DASHBOARD,
     )

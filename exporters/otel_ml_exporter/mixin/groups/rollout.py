@@ -96,12 +96,12 @@ def _worse(queries: Queries) -> Alert:
         keep="5m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary="The canary of the model fails more calls than the stable version",
+        summary="The canary fails more calls than the stable version",
         description=(
             f"Version {label(VERSION)} of model {label(MODEL)}, the canary, failed {share} of its calls over {window}, the stable version "
-            f"{stable_share}: {value(NUMBER)} standard errors apart (limit {Z}, and {GAP:.0%} more; {look_up(calls, *model, form=COUNT)} "
-            f"calls of the canary, "
-            f"{look_up(stable_calls, MODEL, form=COUNT)} of the stable version). Errors a second: {top}."
+            f"{stable_share}: {value(NUMBER)} standard errors apart (limits: {Z}, and a gap of {GAP:.0%}; "
+            f"{look_up(calls, *model, form=COUNT)} calls of the canary, "
+            f"{look_up(stable_calls, MODEL, form=COUNT)} of the stable version). Errors per second: {top}."
         ),
         action="Abort the rollout: send all calls to the stable version, then read the canary's log.",
         dashboard=DASHBOARD,
@@ -120,11 +120,11 @@ def _failing(queries: Queries) -> Alert:
         hold="1m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary="The model does not answer as it was trained to",
+        summary="The model does not reproduce its golden records",
         description=(
-            f"{SUBJECT}: {value(COUNT)} golden records of its baseline got another answer than when the baseline was made, or none "
-            f"(limit 0; of {look_up(f'sum({records})', *model, form=COUNT)}). Records by result: "
-            f"{top_three(results, *model, by=VERIFIED, form=COUNT)}. What serves is not what was trained."
+            f"{SUBJECT}: {value(COUNT)} of {look_up(f'sum({records})', *model, form=COUNT)} golden records of its baseline got a different "
+            f"answer than when the baseline was made, or none (limit 0). Records by result: "
+            f"{top_three(results, *model, by=VERIFIED, form=COUNT)}. What is serving is not what was trained."
         ),
         action="Roll back, then compare the model file, its preprocessing and its libraries with those of the training job.",
         dashboard="otel-ml-monitor?model&version",
@@ -154,13 +154,14 @@ def _differs(queries: Queries) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The canary of the model answers differently",
+        summary="The canary's predictions differ from the stable version's",
         description=(
             f"Predictions of version {label(VERSION)} of model {label(MODEL)}, the canary, have PSI {value(SCORE)} against the stable "
             f"version's over {short} (limit {look_up(shown, *model, form=SCORE)}; noise floor {look_up(floor, *model, form=SCORE)}; "
-            f"{look_up(samples, *model, form=COUNT)} predictions). Its answers: {top_three(answers, *model, by=BIN, form=COUNT)}."
+            f"{look_up(samples, *model, form=COUNT)} predictions). "
+            f"Its most common answers: {top_three(answers, *model, by=BIN, form=COUNT)}."
         ),
-        action="Hold the promotion until the model's owner says that the difference is meant; check that both get the same kind of calls.",
+        action="Hold the promotion until the model's owner says that this is intended; check that both get the same kind of calls.",
         dashboard=DASHBOARD,
     )
 
@@ -203,11 +204,11 @@ def _disagrees(shadow: Share) -> Alert:
         keep="15m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The shadow of the model says something else",
+        summary="The shadow disagrees with the serving version",
         description=(
-            f"{SUBJECT}: on {value(PERCENT)} of the rows over {fast} the shadow and the answering version disagree "
+            f"{SUBJECT}: on {value(PERCENT)} of the rows over {fast} the shadow and the serving version disagree "
             f"(limit {limit}; {rows} rows compared in {slow}). Rows by result: {top_three(results, *model, by=RESULT, form=COUNT)}."
         ),
-        action="Hold the promotion; look at rows on which they disagree, and have somebody say who is right.",
+        action="Hold the promotion; look at rows on which they disagree, and have someone decide which is right.",
         dashboard=DASHBOARD,
     )

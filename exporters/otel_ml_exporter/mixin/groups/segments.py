@@ -60,10 +60,10 @@ def degraded(queries: Queries, gap: Gap) -> Alert:
         summary="The model is worse for one segment",
         description=(
             f"{SUBJECT}: {gap.said} {look_up(measured, *model, SEGMENT, form=gap.form)} in segment {label(SEGMENT)} over {long}, at best "
-            f"{value(gap.form)}; {look_up(whole, *model, form=gap.form)} in all (limit {look_up(stated, *model, form=gap.form)} "
-            f"{gap.limit}; {look_up(outcomes, *model, form=COUNT)} outcomes in all). "
+            f"{value(gap.form)}; {look_up(whole, *model, form=gap.form)} overall (limit {look_up(stated, *model, form=gap.form)} "
+            f"{gap.limit}; {look_up(outcomes, *model, form=COUNT)} outcomes overall). "
             f"{worst_segments(queries, gap.score, gap.sign, gap.said, gap.form)}."
         ),
-        action="Look for a feature that is broken or new for this segment only; serve the segment's fallback while it is hurt.",
+        action="Look for a feature that is broken or new for this segment only; serve the fallback for the segment meanwhile.",
         dashboard=DASHBOARD,
     )

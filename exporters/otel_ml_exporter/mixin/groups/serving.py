@@ -10,7 +10,7 @@ from otel_ml_exporter.mixin.groups.limits import limit, thresholds
 from otel_ml_exporter.mixin.groups.presence import last_seen, presence, replicas
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording, Rhythm
 from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
-from otel_ml_exporter.mixin.wording import COUNT, NUMBER, PERCENT, SECONDS, SUBJECT, label, look_up, of, top_three, value
+from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, NUMBER, PERCENT, SECONDS, label, look_up, of, top_three, value
 
 CATEGORY = "serving"
 WITHIN: Final = "le"
@@ -107,7 +107,7 @@ def _limit_and_calls(budget: Budget) -> str:
         for window in (knobs.short_window, knobs.middle_window)
     )
     return (
-        f"The budget is {allowed}; a page comes at {FAST} times that over {knobs.rate_window} and {knobs.short_window}, or at {SLOW} times "
+        f"The budget is {allowed}; this fires at {FAST} times that over {knobs.rate_window} and {knobs.short_window}, or at {SLOW} times "
         f"over {knobs.slow_burn_window} and {knobs.middle_window} ({calls} calls in {knobs.short_window}, {more} in {knobs.middle_window})."
     )
 
@@ -123,9 +123,9 @@ def _failing(errors: Budget) -> Alert:
         keep="5m",
         severity=names.CRITICAL,
         category=CATEGORY,
-        summary="The model fails calls",
-        description=(f"{SUBJECT} failed {_rates(errors)} of its calls. {_limit_and_calls(errors)} Errors a second: {top}."),
-        action="Read the most frequent error in the logs; roll back if it began with a deployment, else switch to the fallback.",
+        summary="Calls to the model are failing",
+        description=(f"Calls to {MODEL_AND_VERSION} that failed: {_rates(errors)}. {_limit_and_calls(errors)} Errors per second: {top}."),
+        action="Look up the most frequent error in the logs; roll back if it began with a deployment, otherwise switch to the fallback.",
         dashboard=DASHBOARD,
     )
 
@@ -145,10 +145,10 @@ def _slow(slow: Budget) -> Alert:
         category=CATEGORY,
         summary="The model is slow",
         description=(
-            f"{SUBJECT}: {_rates(slow)} of its calls took longer than {allowed}. "
+            f"Calls to {MODEL_AND_VERSION} that took longer than {allowed}: {_rates(slow)}. "
             f"{_limit_and_calls(slow)} p99 in seconds by replica: {top_three(worst, MODEL, VERSION, by='instance', form=NUMBER)}."
         ),
-        action="Roll back if it began with a deployment; if the load grew, add replicas; if one replica is slow, take it out.",
+        action="Roll back if it began with a deployment; if the load grew, add replicas; if one replica is slow, take it out of rotation.",
         dashboard=DASHBOARD,
     )
 
@@ -165,12 +165,12 @@ def _dropped(queries: Queries) -> Alert:
         keep="5m",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model is hardly called any more",
+        summary="Traffic to the model has dropped",
         description=(
-            f"Model {label(MODEL)} got {value(COUNT)} calls over {knobs.traffic_window}, and {before} at the same time {knobs.season} ago "
-            f"(limit {knobs.traffic_ratio:.0%} of that, where it was more than {least})."
+            f"Model {label(MODEL)} got {value(COUNT)} calls over {knobs.traffic_window}, but {before} at the same time {knobs.season} ago "
+            f"(limit {knobs.traffic_ratio:.0%} of that, checked only above {least} calls)."
         ),
-        action="Ask the callers' owners what they changed; look at the route, the gateway and the flag that send traffic to the model.",
+        action="Ask the callers' owners what they changed; check the route, the gateway and the flag that send traffic to the model.",
         dashboard="otel-ml-serving?model",
     )
 
@@ -185,11 +185,11 @@ def _skewed(queries: Queries) -> Alert:
         hold="1h",
         severity=names.WARNING,
         category=CATEGORY,
-        summary="The model is served in several versions",
+        summary="Several versions of the model serve as stable",
         description=(
             f"{value(COUNT)} versions of model {label(MODEL)} have been serving as stable for an hour (limit 1). "
-            f"Rows a second: version {top_three(shares, MODEL, by=VERSION, form=NUMBER)}."
+            f"Rows per second by version: {top_three(shares, MODEL, by=VERSION, form=NUMBER)}."
         ),
-        action="Finish the rollout or roll it back; if two versions are meant, give one the role of canary.",
+        action="Finish the rollout or roll it back; if both versions are intended, give one the role of canary.",
         dashboard="otel-ml-rollout?model",
     )
