@@ -25,76 +25,74 @@ def _why(reason: str, flag: str = "") -> dict[str, str]:
 class Knobs:
     """The settings of one rendering; wrong ones raise `ConfigurationError`, which lists every fault."""
 
-    short_window: str = field(default="1h", metadata=_why("the exporter's short window; follow its configuration"))
+    short_window: str = field(default="1h", metadata=_why("the exporter's short window; keep it equal to the exporter's configuration"))
     middle_window: str = field(
-        default="6h", metadata=_why("how long a slow burn of a budget lasts before it pages; calibration in PromQL over this window too")
+        default="6h", metadata=_why("the longer window of the slow burn-rate alert; also a window of calibration in PromQL")
     )
-    long_window: str = field(default="24h", metadata=_why("the exporter's long window; follow its configuration"))
+    long_window: str = field(default="24h", metadata=_why("the exporter's long window; keep it equal to the exporter's configuration"))
     rate_window: str = field(
-        default="5m", metadata=_why("at least four scrape intervals; longer when scrapes are rarer than once a minute")
+        default="5m", metadata=_why("at least four scrape intervals; longer if you scrape less often than once a minute")
     )
-    absence_window: str = field(default="6h", metadata=_why("how long a vanished model is missed; shorter where models come and go daily"))
+    absence_window: str = field(
+        default="6h", metadata=_why("how long ModelMetricsAbsent fires for a model that vanished; shorter if models come and go daily")
+    )
     memory_window: str = field(
-        default="4d", metadata=_why("how long a dead exporter is missed and its limits hold; a long weekend at least")
+        default="4d", metadata=_why("how long the alert about a dead exporter fires and its limits still apply; at least a long weekend")
     )
-    season: str = field(default="1w", metadata=_why("how long ago traffic is compared with; 1d where weekends are like weekdays"))
-    interval: str = field(default="1m", metadata=_why("how often rules are evaluated; shorter than the exporter's rhythm gains nothing"))
+    season: str = field(default="1w", metadata=_why("how far back traffic is compared; 1d if weekends are like weekdays"))
+    interval: str = field(default="1m", metadata=_why("how often rules are evaluated; shorter than the exporter's interval gains nothing"))
     score_interval: str = field(
         default="10m",
-        metadata=_why("how often Prometheus computes scores itself; at 5m they follow more closely and cost nearly twice as much"),
+        metadata=_why("how often Prometheus computes scores itself; 5m reacts faster and costs nearly twice as much"),
     )
     scrape_interval: str = field(
         default="15s",
-        metadata=_why("how often counters are scraped; increases that follow each other share one scrape, so that none is lost"),
+        metadata=_why("how often counters are scraped; consecutive increases overlap by one scrape, so that nothing is lost"),
     )
     pace: float = field(
-        default=1.0, metadata=_why("multiplies hold and grouping times; below 1 for demonstrations, above 1 for fewer pages")
+        default=1.0, metadata=_why("multiplies the `for` and grouping times; below 1 for demonstrations, above 1 for fewer pages")
     )
     selector: str = field(default="", metadata=_why('more label matchers for the model servers\' series, such as namespace="prod"'))
     exporter_selector: str = field(default="", metadata=_why("more label matchers for the exporter's series"))
     group_labels: Sequence[str] = field(
         default=(),
         metadata=_why(
-            "labels, such as namespace, that keep models of one name apart; the series of servers, `up` and exporter carry them",
+            "labels, such as namespace, that tell apart models of the same name; series of model servers, `up` and exporter need them",
             "group-label",
         ),
     )
-    error_budget: float = field(default=0.01, metadata=_why("share of calls that may fail where the exporter publishes no threshold"))
+    error_budget: float = field(default=0.01, metadata=_why("share of calls that may fail if the exporter publishes no threshold"))
     latency_objective: float = field(
         default=0.0,
         metadata=_why(
-            "seconds a call may take where the exporter publishes no threshold: a bucket bound of the duration histogram; 0: any"
+            "seconds a call may take if the exporter publishes no threshold: a bucket bound of the duration histogram; 0 for no objective"
         ),
     )
-    latency_budget: float = field(
-        default=0.01, metadata=_why("share of calls that may take longer where the exporter publishes no threshold")
-    )
-    replicas_ratio: float = field(default=0.67, metadata=_why("share of answering replicas below which one more loss would hurt"))
-    traffic_ratio: float = field(default=0.1, metadata=_why("share of a season ago's calls below which callers are missing"))
-    input_violations: float = field(
-        default=0.2, metadata=_why("share of invalid values that pages where the exporter publishes no threshold")
-    )
-    output_share: float = field(default=0.99, metadata=_why("share of one answer that pages where the exporter publishes no threshold"))
+    latency_budget: float = field(default=0.01, metadata=_why("share of calls that may take longer if the exporter publishes no threshold"))
+    replicas_ratio: float = field(default=0.67, metadata=_why("share of replicas that respond, below which losing one more would hurt"))
+    traffic_ratio: float = field(default=0.1, metadata=_why("share of the calls one season ago, below which callers are missing"))
+    input_violations: float = field(default=0.2, metadata=_why("share of invalid values that pages if the exporter publishes no threshold"))
+    output_share: float = field(default=0.99, metadata=_why("share of a single answer that pages if the exporter publishes no threshold"))
     usual_share: float = field(
-        default=0.9, metadata=_why("a model whose commonest answer is usually above this share never counts as collapsed")
+        default=0.9, metadata=_why("a model whose most common answer normally exceeds this share never counts as collapsed")
     )
     outlier_share: float = field(default=0.02, metadata=_why("share of rows beyond 99.9 % of the baseline's that is too much"))
-    abstention_share: float = field(default=0.2, metadata=_why("share of withheld predictions that the fallback can stand"))
-    shadow_disagreement: float = field(default=0.05, metadata=_why("share of rows on which a shadow may say something else"))
-    dropped_ratio: float = field(default=0.01, metadata=_why("share of uncounted rows above which the monitor itself needs mending"))
-    store_ratio: float = field(default=0.9, metadata=_why("fullness of the exporter's store that leaves you time to make room"))
+    abstention_share: float = field(default=0.2, metadata=_why("share of withheld predictions that the fallback can take"))
+    shadow_disagreement: float = field(default=0.05, metadata=_why("share of rows on which a shadow may disagree"))
+    dropped_ratio: float = field(default=0.01, metadata=_why("share of uncounted rows above which the monitor itself needs fixing"))
+    store_ratio: float = field(default=0.9, metadata=_why("how full the exporter's store may be and still leave you time to make room"))
     minimum_calls: int = field(
         default=100,
-        metadata=_why("fewer calls in the short or the middle window are no evidence about a budget; lower for rare, precious calls"),
+        metadata=_why("fewer calls in the short or middle window are no evidence about a budget; lower it if calls are few and important"),
     )
     minimum_samples: int = field(default=200, metadata=_why("fewer values in the window are no evidence about inputs and outputs"))
     minimum_outcomes: int = field(
-        default=1000, metadata=_why("fewer outcomes are no evidence about calibration; its error is mostly noise below")
+        default=1000, metadata=_why("fewer outcomes are no evidence about calibration; with fewer, its error is mostly noise")
     )
     stale_after: str = field(
-        default="10m", metadata=_why("age of the last evaluation that counts as stale; several rhythms of the exporter")
+        default="10m", metadata=_why("age of the last evaluation that counts as stale; several of the exporter's intervals")
     )
-    watchdog: bool = field(default=True, metadata=_why("off where another pack already sends a Watchdog to the dead man's switch"))
+    watchdog: bool = field(default=True, metadata=_why("off if another pack already sends a Watchdog to the dead man's switch"))
     labels: Mapping[str, str] = field(
         default_factory=dict, metadata=_why("labels for every alert, such as team=risk, when routes need them", "label")
     )
@@ -102,18 +100,18 @@ class Knobs:
         default_factory=dict,
         metadata=_why("another severity for an alert (ModelFeatureDrift=info), or another word for one (critical=page)", "severity"),
     )
-    prefix: str = field(default="Model", metadata=_why("what the names of alerts begin with, where another pack has the same names"))
+    prefix: str = field(default="Model", metadata=_why("first word of the alerts' names, if another pack has the same names"))
     runbook_url: str = field(
         default="https://github.com/otel-ml/otel-ml/blob/main/alert_rules/runbooks/",
-        metadata=_why("where runbooks are read; your wiki or fork"),
+        metadata=_why("where your runbooks are: your wiki or fork"),
     )
-    namespace: str = field(default="", metadata=_why("of resources for Kubernetes; none: that of whoever applies them"))
+    namespace: str = field(default="", metadata=_why("of Kubernetes resources; by default, that of whoever applies them"))
     resource_labels: Mapping[str, str] = field(
         default_factory=dict,
         metadata=_why("labels by which operators select resources, such as release=kube-prometheus-stack", "resource-label"),
     )
     prometheus_url: str = field(
-        default="http://prometheus.monitoring:9090", metadata=_why("where Argo Rollouts and Flagger ask; no rule needs it")
+        default="http://prometheus.monitoring:9090", metadata=_why("where Argo Rollouts and Flagger send queries; no rule needs it")
     )
     grafana_url: str = field(default="http://localhost:3000", metadata=_why("where Grafana is; every page links to a dashboard"))
     pagerduty_url: str = field(
@@ -126,18 +124,21 @@ class Knobs:
         default="/etc/alertmanager/secrets/slack_webhook_url", metadata=_why("where Alertmanager reads the webhook URL")
     )
     slack_channel: str = field(default="#ml-alerts", metadata=_why("the channel of the model's owners"))
-    email_to: str = field(default="ml-labels@example.com", metadata=_why("who hears of labels that do not come; a list with commas"))
+    email_to: str = field(
+        default="ml-labels@example.com", metadata=_why("who is notified when labels do not arrive; separate addresses with commas")
+    )
     email_from: str = field(
         default="alertmanager@example.com", metadata=_why("an address that your mail server lets Alertmanager send from")
     )
     smtp_smarthost: str = field(default="localhost:25", metadata=_why("your mail server, as host:port"))
     smtp_tls: bool = field(default=True, metadata=_why("off only for a mail server on the same machine"))
     webhook_url: str = field(
-        default="http://localhost:9098/rollout", metadata=_why("what holds or aborts a rollout when its canary or shadow alerts")
+        default="http://localhost:9098/rollout",
+        metadata=_why("what holds or aborts a rollout when an alert about its canary or shadow fires"),
     )
-    business_days: str = field(default="monday:friday", metadata=_why("when somebody can mend labels; sunday:thursday in some countries"))
-    business_hours: str = field(default="08:00-18:00", metadata=_why("the same, by the clock of the zone below"))
-    business_zone: str = field(default="UTC", metadata=_why("whose clock counts, such as Europe/Berlin"))
+    business_days: str = field(default="monday:friday", metadata=_why("when someone can fix labels; sunday:thursday in some countries"))
+    business_hours: str = field(default="08:00-18:00", metadata=_why("the same, in the time zone below"))
+    business_zone: str = field(default="UTC", metadata=_why("time zone of the business hours, such as Europe/Berlin"))
     watchdog_url: str = field(
         default="http://localhost:9099/watchdog", metadata=_why("the dead man's switch that pages when the Watchdog stops")
     )
