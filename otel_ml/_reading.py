@@ -25,7 +25,7 @@ class AnswerReader:
     """Reads what a model of this baseline answers; `output` is the user's own function, which is asked first."""
 
     def __init__(self, baseline: Baseline | None, output: Callable[[Any], Any] | None) -> None:
-        self._output = output
+        self.output = output
         self._logits = baseline is not None and baseline.logits
         self._heads = baseline.output_names if baseline is not None else ()
         scored = baseline is not None and baseline.confidence is not None
@@ -36,8 +36,8 @@ class AnswerReader:
 
         Raises `Unsupported` with the mend for what means nothing to a model of this baseline.
         """
-        if self._output is not None:
-            answer = self._output(answer)
+        if self.output is not None:
+            answer = self.output(answer)
         if type(answer) is float:
             return answer
         if self._heads:

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from otel_ml import catalogue as names
 from otel_ml._answers import is_scored
 from otel_ml._option_types import OF_SHADOW, type_faults
+from otel_ml._outputs import Outputs
 from otel_ml._pool import Pool
-from otel_ml._reading import rows_of
+from otel_ml._reading import AnswerReader, rows_of
 from otel_ml._settings import Settings
 from otel_ml._values import label_of
 from otel_ml.errors import ConfigurationError, Fault
@@ -167,10 +168,11 @@ def _finished(other: Awaitable[Any], seconds: float) -> Any:
 
 
 def _same_meaning(primary: Monitor, candidate: Monitor) -> Agree:
-    """Whether two answers say the same, each understood by its own model's monitor."""
+    """Whether two answers say the same, each understood by its own model's baseline, or by the other's where it has none."""
+    of_primary, of_candidate = _meaning_of(primary, candidate), _meaning_of(candidate, primary)
 
     def agree(answer: Any, other: Any) -> npt.NDArray[np.bool_]:
-        first, second = _meaning(primary, answer), _meaning(candidate, other)
+        first, second = of_primary(answer), of_candidate(other)
         if first.size != second.size:
             raise ValueError(f"answers of shapes {first.shape} and {second.shape} cannot be compared; give agree=")
         second = second.reshape(first.shape)
@@ -184,20 +186,24 @@ def _same_meaning(primary: Monitor, candidate: Monitor) -> Agree:
     return agree
 
 
-def _meaning(monitor: Monitor, answer: Any) -> npt.NDArray[Any]:
-    """The predicted class of each row as text, or the predicted number; the answer itself where no baseline explains it.
+def _meaning_of(own: Monitor, other: Monitor) -> Callable[[Any], npt.NDArray[Any]]:
+    """Reads the predicted class of each row as text, or the predicted number; the answer itself where no baseline explains it."""
+    baseline = next((known for known in (own.baseline, other.baseline) if known is not None and known.prediction is not None), None)
+    read = own.read_answer if baseline is own.baseline else AnswerReader(baseline, own.read_answer.output)
+    fold = (own if baseline is own.baseline else other)._counts.meaning  # noqa: SLF001
+    words = np.array([*(baseline.classes if baseline is not None else ()), names.MISSING, names.OTHER], dtype=object)
 
-    A class that the baseline does not know is what it calls itself.
-    """
-    kept = monitor.read_answer(answer)
-    first = np.atleast_1d(kept[0] if isinstance(kept, tuple) else kept)
-    for outputs in monitor._counts.meaning.understand([kept]):  # noqa: SLF001
+    def meaning(answer: Any) -> npt.NDArray[Any]:
+        kept = read(answer)
+        first = np.atleast_1d(kept[0] if isinstance(kept, tuple) else kept)
+        outputs = next(iter(fold.understand([kept])), Outputs())
         if outputs.value is not None:
             return outputs.value
-        if outputs.position is not None:
-            known = monitor.baseline.classes if monitor.baseline is not None else ()
-            meant = np.array([*known, names.MISSING, names.OTHER], dtype=object)[outputs.position]
-            for row in np.flatnonzero(outputs.position > len(known)):
-                meant[row] = label_of(first[row][0] if is_scored(first) else first[row])
-            return meant
-    return first
+        if outputs.position is None:
+            return first
+        meant = words[outputs.position]
+        for row in np.flatnonzero(outputs.position == len(words) - 1):
+            meant[row] = label_of(first[row][0] if is_scored(first) else first[row])
+        return meant
+
+    return meaning

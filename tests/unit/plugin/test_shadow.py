@@ -70,6 +70,15 @@ def test_answers_are_compared_as_their_monitors_read_them(numeric, request):
     eventually(lambda: compared(candidate) == {"agree": 1, "disagree": 1}, lambda: compared(candidate))
 
 
+def test_the_baseline_of_one_explains_the_answers_of_both(numeric, request):
+    """A candidate is tried before it has a baseline; classes and their probabilities are then those of the primary's."""
+    primary = Monitor(dataclasses.replace(numeric, model=request.node.name, version="7"))
+    candidate = Monitor(model=request.node.name, version="8", role="shadow", output=itemgetter("risk"))
+    predict = shadow(primary.wrap(lambda _: [0.9, 0.1, 0.2]), candidate.wrap(lambda _: {"risk": [0.7, 0.6, 0.1], "n": 3}))
+    predict(ROWS)
+    eventually(lambda: compared(candidate) == {"agree": 2, "disagree": 1}, lambda: compared(candidate))
+
+
 def test_numbers_agree_within_one_percent(request):
     monitor = Monitor(model=request.node.name, version="2", role="shadow")
     predict = shadow(lambda _: [1.0, 100.0, 0.0], monitor.wrap(lambda _: [1.005, 102.0, 0.0]))
