@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Final
 
+from opentelemetry import context
+from opentelemetry.trace import Span, get_current_span, set_span_in_context
+
 Model = tuple[str, str, str]
 """Name, version and role."""
 Models = Sequence[Model]
@@ -22,18 +25,28 @@ set_at_work: Final = _models.set
 
 
 class AtWork:
-    """A context, to be entered again and again, in which a model is at work besides those that are when this is made."""
+    """A context, to be entered again and again, in which a model is at work besides those that are when this is made.
 
-    def __init__(self, model: Model) -> None:
+    A `span` of the call's own is the current one inside.
+    """
+
+    def __init__(self, model: Model, span: Span | None = None) -> None:
         self._models = [*models_at_work(), model]
         self._before: Models = ()
+        self._span = span
+        self._outside = context.Context()
 
     def __enter__(self) -> None:
         self._before = models_at_work()
         set_at_work(self._models)
+        if self._span is not None:
+            self._outside = context.get_current()
+            context.attach(set_span_in_context(self._span))
 
     def __exit__(self, *_: object) -> None:
         set_at_work(self._before)
+        if self._span is not None and get_current_span() is self._span:
+            context.attach(self._outside)
 
     def end(self) -> None:
         """Nobody is inside any more, wherever the list was inherited."""

@@ -9,12 +9,14 @@ from time import perf_counter
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from otel_ml._abstain import Floats, Rows
 from otel_ml._at_work import AtWork, Model, Models, models_at_work, set_at_work
 from otel_ml._capture import Captured
-from otel_ml._ids import Given
+from otel_ml._ids import TRACE, Given, ids_at, of_trace
+from otel_ml._reading import rows_of
 from otel_ml._segment import Place
 from otel_ml._streams import watch_of
 
@@ -101,7 +103,7 @@ class Call:
 
 
 class Stream:
-    """The watcher of a call whose answer comes piece by piece; a piece is a prediction.
+    """The watcher of a call whose answer comes piece by piece; a piece is a prediction for the rows that follow those before.
 
     It must not be reachable from the call that its owner holds: a stream that nobody starts ends when this is collected.
     """
@@ -109,7 +111,15 @@ class Stream:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._open = True
-        self.at_work = AtWork(call._monitor._model)
+        monitor = call._monitor
+        self.at_work = AtWork(monitor._model, monitor._spans.around(call.span) if monitor._spans is not None else None)
+        self._input = self._uncounted = call.captured
+        self._segment = call.segment
+        self._row = 0
+        if monitor._ids == TRACE and call.given is None:
+            with self.at_work:
+                call.given = of_trace()
+        self._given = call.given
 
     def __del__(self) -> None:
         self.end(None)
@@ -117,14 +127,38 @@ class Stream:
     def piece(self, item: Any) -> Any:
         """Count a piece as a prediction."""
         call, monitor = self._call, self._call._monitor
+        if not call.counted or item is None:
+            return item
+        call.prediction = call.answer = item
+        call.withheld = call.outlier = None
+        uncounted, self._uncounted = self._uncounted, None
+        try:
+            kept = monitor._kept(item, 1)
+            first, rows = self._row, 1 if kept is None else rows_of(kept)
+            self._row += rows
+            places = np.arange(first, first + rows)
+            call.segment = self._segment if isinstance(self._segment, int) else self._segment[np.minimum(places, len(self._segment) - 1)]
+            monitor._counts.add(uncounted, kept, call.segment)
+            if monitor._telling is not None:
+                known = self._input if self._input is not None and self._input.size else None
+                call.captured = None if known is None else known.at(places)
+                call.given = ids_at(self._given, first, rows, 1 if known is None else known.size)
+                monitor._telling(call, kept)
+        except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+            monitor._guard.fault(fault, "recording a piece")
+        return call.answer
+
+    def whole(self, item: Any) -> Any:
+        """Count an answer that came late."""
+        call, monitor = self._call, self._call._monitor
         if not call.counted:
             return item
         call.prediction = call.answer = item
+        self._uncounted = None
         try:
             monitor._answered(call)
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
-            monitor._guard.fault(fault, "recording a piece")
-        call.captured = call.outlier = None
+            monitor._guard.fault(fault, "recording an answer")
         return call.answer
 
     def end(self, error: BaseException | None) -> None:
@@ -133,6 +167,6 @@ class Stream:
             self._open = False
             self.at_work.end()
             call = self._call
-            call.prediction = None
+            call.prediction, call.captured = None, self._uncounted
             if call.counted:
                 call._monitor._done(call, perf_counter() - call._start, error)

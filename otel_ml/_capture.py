@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otel_ml._arrays import DENSE, as_numpy, is_sparse, is_tensor
-from otel_ml._frames import frame_columns, names_of
+from otel_ml._frames import frame_columns, names_of, picked
 from otel_ml._guard import logger
 from otel_ml._records import as_mapping, fields_of, flattened, heads_of, is_record
 from otel_ml._values import ABSENT, Absent, label_of
@@ -75,6 +75,22 @@ class Captured:
             self.matrix = self.matrix.copy()
         elif self.columns is not None:
             self.columns = {name: copied(column) for name, column in self.columns.items()}
+
+    def at(self, places: npt.NDArray[np.intp]) -> Captured:
+        """The rows at those places; the last one for places beyond it."""
+        places = np.minimum(places, self.size - 1)
+        some = Captured(len(places), moment=self.moment)
+        if self.matrix is not None:
+            some.matrix = self.matrix[places]
+        elif self.packed is not None:
+            some.packed = np.frombuffer(self.packed, np.dtype((np.void, len(self.packed) // self.size)))[places].tobytes()
+        elif self.rows is not None:
+            some.rows = [self.rows[place] for place in places]
+        elif self.columns is not None:
+            some.columns = {name: picked(column, places) for name, column in self.columns.items()}
+        else:
+            some.sparse = self.sparse.tocsr()[places]
+        return some
 
 
 class Capture:

@@ -64,7 +64,7 @@ def joined(parts: Sequence[Any]) -> Any:
 
 def picked(column: Any, rows: Any) -> Any:
     """Those rows of a column that the positions `rows` name, in their order."""
-    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+    return column[rows] if isinstance(column, np.ndarray) or is_sparse(column) else [column[row] for row in rows]
 
 
 def take(table: Any, names: Sequence[str], rows: Any) -> Any:  # noqa: PLR0911 - one for each kind of table

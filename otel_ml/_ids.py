@@ -67,6 +67,19 @@ def ids_of(given: Given, rows: int) -> list[str]:
     return [str(one) for one in given]
 
 
+def ids_at(given: Given, first: int, rows: int, of: int) -> Given:
+    """Those of a piece of an answer for `of` rows that is for `rows` of them, from the `first` on; a text is numbered as in one answer.
+
+    >>> ids_at("order", 1, 1, of=3), ids_at(["a", "b", "c"], 1, 2, of=3), ids_at("chat", 0, 1, of=1), ids_at("chat", 1, 1, of=1)
+    (['order-1'], ['b', 'c'], 'chat', ['chat-1'])
+    """
+    if given is None or (of == rows == 1 and first == 0):
+        return given
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        return [f"{given}-{row}" for row in range(first, first + rows)]
+    return given[first : first + rows]
+
+
 def of_trace() -> str | None:
     """The ids of the current trace and span in one; None outside a trace."""
     context = get_current_span().get_span_context()

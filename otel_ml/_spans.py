@@ -33,6 +33,10 @@ class Spans:
         """Make a span of its own the current one; what `leave` needs."""
         return context.attach(set_span_in_context(span)) if self._own else None
 
+    def around(self, span: Span) -> Span | None:
+        """The span in which the pieces of a stream are made; None where it is none of its own."""
+        return span if self._own else None
+
     def leave(self, token: Any) -> None:
         """Make the span current again that was it before."""
         if token is not None:

@@ -2,7 +2,7 @@
 
 A generator stays a generator: `send`, `throw`, `close` and the value it returns pass through. A consumer that leaves early, or whose
 task is cancelled, is no error of the model. Of a streaming response, which holds its chunks in `body_iterator` as Starlette's does,
-only the iterator is exchanged. A coroutine or a future that a plain function returns is a stream of one piece. Other iterators may be
+only the iterator is exchanged. A coroutine or a future that a plain function returns is an answer that comes later. Other iterators may be
 files or connections with a life of their own; they are left alone, and timed until they are returned.
 """
 
@@ -31,6 +31,13 @@ class Watcher(Protocol):
 
     def end(self, error: BaseException | None) -> None:
         """The stream ended, in an error or because its consumer had enough; all but the first call are of no effect."""
+
+
+class Waiter(Watcher, Protocol):
+    """Who waits for an answer of whatever kind."""
+
+    def whole(self, item: Any) -> Any:
+        """The answer came, all at once; what the consumer is given for it."""
 
 
 def relay(stream: Iterator[Any], watcher: Watcher) -> Generator[Any, Any, Any]:
@@ -124,13 +131,13 @@ def _watched_response(response: Any, watcher: Watcher) -> Any:
     return response
 
 
-async def _awaited(answer: Awaitable[Any], watcher: Watcher) -> Any:
+async def _awaited(answer: Awaitable[Any], watcher: Waiter) -> Any:
     """What a coroutine returns; cancelled by whoever waits for it, such as `asyncio.wait_for`, it is an error."""
     error: BaseException | None = None
     try:
         with watcher.at_work:
             found = await answer
-        return watcher.piece(found)
+        return watcher.whole(found)
     except BaseException as raised:
         error = raised
         raise
@@ -138,11 +145,11 @@ async def _awaited(answer: Awaitable[Any], watcher: Watcher) -> Any:
         watcher.end(error)
 
 
-def _watched_future(future: Any, watcher: Watcher) -> Any:
+def _watched_future(future: Any, watcher: Waiter) -> Any:
     def done(ended: Any) -> None:
         error: BaseException | None = None
         try:
-            watcher.piece(ended.result())
+            watcher.whole(ended.result())
         except BaseException as raised:  # noqa: BLE001 - the future raises it for whoever asks
             error = raised
         watcher.end(error)
@@ -151,7 +158,7 @@ def _watched_future(future: Any, watcher: Watcher) -> Any:
     return future
 
 
-Watch = Callable[[Any, Watcher], Any]
+Watch = Callable[[Any, Waiter], Any]
 _watches: dict[type, Watch | None] = {}
 
 

@@ -288,18 +288,20 @@ class Monitor:
     def _answered(self, call: Call) -> None:
         """Count the input and a prediction, and do with the prediction what was asked for."""
         answer = call.prediction
-        kept = answer if type(answer) is float and self._reads_floats else self._kept(call)
+        if type(answer) is float and self._reads_floats:
+            kept: Kept | None = answer
+        else:
+            kept = self._kept(answer, call.captured.size if call.captured is not None else 0)
         self._counts.add(call.captured, kept, call.segment)
         if self._telling is not None and call.prediction is not None:
             self._telling(call, kept)
 
-    def _kept(self, call: Call) -> Kept | None:
-        """What is counted of an answer; None where there is none yet, or none that can be read."""
-        answer = call.prediction
+    def _kept(self, answer: Any, rows: int) -> Kept | None:
+        """What is counted of an answer for `rows` rows, 0 where unknown; None where there is none yet, or none that can be read."""
         if not self._understands or answer is None or hasattr(type(answer), "__next__"):
             return None
         try:
-            return self.read_answer(answer, call.captured.size if call.captured is not None else 0)
+            return self.read_answer(answer, rows)
         except Unsupported as error:
             self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
             self._guard.fault(error, "reading the prediction")

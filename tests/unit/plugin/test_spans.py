@@ -142,6 +142,42 @@ def test_a_stream_s_span_ends_with_it_and_is_never_current_outside(numeric, trac
         assert len(ended()) == before + 1
 
 
+@pytest.mark.parametrize("kind", ["generator", "returned generator", "async generator", "returned coroutine"])
+def test_what_makes_the_pieces_of_a_stream_is_inside_its_span(numeric, tracing, request_span, kind):
+    seen = []
+
+    def pieces(_):
+        for score in (0.9, 0.1):
+            seen.append(trace.get_current_span().name)
+            yield score
+
+    async def apieces(data):
+        for score in pieces(data):
+            yield score
+
+    async def later(data):
+        await asyncio.sleep(0)
+        return list(pieces(data))
+
+    predict = {"generator": pieces, "returned generator": lambda data: pieces(data), "async generator": apieces}.get(
+        kind, lambda data: later(data)
+    )  # noqa: PLW0108
+    answer = Monitor(numeric, spans="own", tracer_provider=tracing[0]).wrap(predict)([ROW])
+
+    async def consumed():
+        if kind == "returned coroutine":
+            return await answer
+        found = []
+        async for piece in answer:
+            assert trace.get_current_span() is request_span
+            found.append(piece)
+        return found
+
+    assert (list(answer) if kind.endswith("generator") and not kind.startswith("async") else asyncio.run(consumed())) == [0.9, 0.1]
+    assert seen == ["predict churn-numeric"] * 2
+    assert trace.get_current_span() is request_span
+
+
 @pytest.mark.parametrize(
     ("options", "problem"), [({"spans": "all"}, "give one of current, own"), ({"spans": "current", "role": "shadow"}, "give 'own'")]
 )

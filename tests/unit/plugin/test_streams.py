@@ -4,18 +4,25 @@ import asyncio
 import gc
 import inspect
 import itertools
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
 import pytest
+import scipy.sparse
+from opentelemetry.sdk._logs import LoggerProvider, export
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from otel_ml import Monitor, testing
+from otel_ml import Abstain, Monitor, testing
+from otel_ml._arrays import DENSE
 
+InMemoryExporter = getattr(export, "InMemoryLogRecordExporter", None) or export.InMemoryLogExporter
 ROW = {"age": 40.0, "visits": 1}
 
 
@@ -277,6 +284,92 @@ def test_observe_hands_on_the_stream_that_is_watched(watched):
     assert watched.durations == {}
     assert list(call.answer) == [0.1, None]
     assert watched.durations == {None: 1}
+
+
+def one_by_one(rows, ids=None):
+    for _ in rows:
+        yield 0.9
+
+
+async def aone_by_one(rows, ids=None):
+    for _ in rows:
+        yield 0.9
+
+
+@pytest.mark.parametrize("streaming", [one_by_one, aone_by_one, lambda rows, ids=None: one_by_one(rows)])
+@pytest.mark.parametrize(
+    ("rows", "ids", "expected"),
+    [
+        (3, ["a", "b", "c"], ["a", "b", "c"]),
+        (3, "order", ["order-0", "order-1", "order-2"]),
+        (1, "chat", ["chat"]),
+        (1, uuid.UUID(int=7), [str(uuid.UUID(int=7))]),
+    ],
+)
+def test_the_pieces_are_of_the_rows_one_after_the_other(numeric, streaming, rows, ids, expected):
+    """Each has the id, the features, the segment of its row, and is withheld for its row alone."""
+    exporter, provider = InMemoryExporter(), LoggerProvider()
+    provider.add_log_record_processor(export.SimpleLogRecordProcessor(exporter))
+    given = [{"age": 40.0, "visits": 1, "country": "de"}, {"age": 9e9, "visits": 1, "country": "ch"}, {"age": 41.0, "visits": 2}][:rows]
+    monitor = Monitor(
+        numeric,
+        events=True,
+        event_features=["age"],
+        prediction_ids="ids",
+        logger_provider=provider,
+        segment="country",
+        segments=["ch", "de"],
+        abstain=Abstain(outlier_above=100.0),
+        fallback="ask",
+    )
+
+    async def listed(stream):
+        return [piece async for piece in stream]
+
+    stream = monitor.wrap(streaming)(given, ids=ids)
+    assert (asyncio.run(listed(stream)) if streaming is aone_by_one else list(stream)) == [0.9, "ask", 0.9][:rows]
+    sent = [log.log_record.attributes for log in exporter.get_finished_logs()]
+    assert [event["ml.prediction.id"] for event in sent] == expected
+    assert [event["ml.prediction.features"]["age"] for event in sent] == [40.0, 9e9, 41.0][:rows]
+    assert [event["ml.segment"] for event in sent] == ["de", "ch", "__other__"][:rows]
+    assert ["ml.prediction.abstained" in event for event in sent] == [False, True, False][:rows]
+    found = testing.collect(monitor)
+    assert (found.rows, found.predictions["yes"], found.errors) == (rows, rows, {})
+    assert found.segments == {"ch": rows // 2, "de": 1, "__other__": rows // 2}
+
+
+def test_pieces_beyond_the_input_are_of_its_last_row_and_have_ids_of_their_own(numeric):
+    exporter, provider = InMemoryExporter(), LoggerProvider()
+    provider.add_log_record_processor(export.SimpleLogRecordProcessor(exporter))
+    tracer = TracerProvider().get_tracer("test")
+    monitor = Monitor(numeric, events=True, event_features=["age"], prediction_ids="trace", logger_provider=provider)
+    with tracer.start_as_current_span("chat") as span:
+        assert list(monitor.wrap(lambda _: iter([[0.1, 0.9], None, [0.8, 0.2]]))([ROW])) == [[0.1, 0.9], None, [0.8, 0.2]]
+    sent = [log.log_record.attributes for log in exporter.get_finished_logs()]
+    context = span.get_span_context()
+    of_trace = f"{context.trace_id:032x}-{context.span_id:016x}"
+    assert [(event["ml.prediction.id"], event["ml.prediction.class"], event["ml.prediction.features"]["age"]) for event in sent] == [
+        (of_trace, "yes", 40.0),
+        (f"{of_trace}-1", "no", 40.0),
+    ]
+    assert testing.collect(monitor).errors == {}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.array([[40.0, 1.0], [9e9, 1.0]]),
+        [(40.0, 1), (9e9, 1)],
+        {"age": [40.0, 9e9], "visits": np.array([1, 1])},
+        scipy.sparse.csr_matrix([[40.0, 1.0], [9e9, 1.0]]),
+        scipy.sparse.csr_matrix(([40.0, 9e9], ([0, 1], [0, 0])), shape=(DENSE, 2)),
+    ],
+    ids=["matrix", "packed", "columns", "sparse", "large and sparse"],
+)
+def test_each_kind_of_input_gives_its_rows(numeric, rows):
+    monitor = Monitor(numeric, abstain=Abstain(outlier_above=100.0), fallback="ask")
+    assert list(monitor.wrap(lambda _: iter([0.9, 0.9]))(rows)) == [0.9, "ask"]
+    assert testing.collect(monitor).errors == {}
 
 
 def test_a_piece_that_cannot_be_read_is_handed_on(numeric):
