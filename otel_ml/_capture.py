@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain, starmap
@@ -22,7 +22,7 @@ from otel_ml._arrays import DENSE, as_numpy, is_sparse, is_tensor
 from otel_ml._frames import frame_columns, names_of, picked
 from otel_ml._guard import logger
 from otel_ml._records import as_mapping, fields_of, flattened, heads_of, is_record
-from otel_ml._values import ABSENT, Absent, label_of
+from otel_ml._values import ABSENT, MAX_LABEL, Absent, label_of
 from otel_ml.catalogue import VIOLATION_EXTRA_COLUMN
 
 _NUMPY = {np.dtype(code).type for code in "?bhilqBHILQefdM"}
@@ -40,6 +40,9 @@ SMALL_FRAME = 256
 
 NAMED_EXTRAS = 10
 """Columns unknown to the baseline that a log line names: their names come from outside."""
+
+TOLD_EXTRAS = 100
+"""After so many of them nothing more is logged."""
 
 
 class Unsupported(TypeError):  # noqa: N818 - it is a reason, not an accident
@@ -104,9 +107,11 @@ class Capture:
         self._pack = struct.Struct(f"{len(names)}d").pack if packs and names else None
         self._model = model
         self._beside = frozenset(beside)
-        self._extras_told = False
         self._numbered = self._names == tuple(map("f{}".format, range(len(self._names))))
         self._known = frozenset(names)
+        self._expected = self._known | self._beside
+        self._familiar = self._expected
+        self._told = 0
         self._heads = heads_of(names)
         self._outer = self._known | self._heads
         self._width = len(self._names)
@@ -163,25 +168,47 @@ class Capture:
         return as_mapping(record, self._outer)
 
     def _has_extras(self, names: Collection[Any]) -> bool:
-        if self._extras_told and not self._beside and len(names) > self._width:
+        """Whether there are columns beyond the baseline's, each of which is told once."""
+        if len(names) > self._width and not self._beside and self._familiar.issuperset(names):
             return True
-        if (self._known | self._beside).issuperset(map(str, names)):
-            return False
-        if not self._extras_told:
-            self._tell_extras(names)
-        return True
+        further = set(map(str, names)) - self._expected
+        new = further - self._familiar
+        if new and self._told < TOLD_EXTRAS:
+            extras = [name for name in map(str, names) if name in new]
+            self._tell_extras(extras)
+            self._told += len(extras)
+            self._familiar |= {name for name in extras[:TOLD_EXTRAS] if len(name) <= MAX_LABEL}
+        return bool(further)
 
-    def _tell_extras(self, names: Collection[Any]) -> None:
-        self._extras_told = True
-        extras = [label_of(name) for name in names if str(name) not in self._known | self._beside]
+    def _tell_extras(self, extras: Sequence[str]) -> None:
         more = f" and {len(extras) - NAMED_EXTRAS} more" if len(extras) > NAMED_EXTRAS else ""
         logger.warning(
             "model %s is given columns that its baseline does not have: %s%s; they count as violations of type %s, later ones in silence",
             self._model,
-            ", ".join(map(repr, extras[:NAMED_EXTRAS])),
+            ", ".join(repr(label_of(name)) for name in extras[:NAMED_EXTRAS]),
             more,
             VIOLATION_EXTRA_COLUMN,
         )
+
+    def extras_of(self, data: Any) -> Iterator[tuple[int, str]]:
+        """The columns beyond the baseline's, each with the first row that has it; looks at every row, so ask only where it matters."""
+        found = set(self._expected)
+        rows = data if isinstance(data, Sequence) and not self._is_named(data) else [data]
+        for row, each in enumerate(rows):
+            for name in self._names_in(each):
+                if name not in found:
+                    found.add(name)
+                    yield row, label_of(name)
+
+    def _names_in(self, row: Any) -> Iterable[str]:
+        if hasattr(row, "columns"):
+            return names_of(row)
+        if isinstance(row, np.ndarray):
+            return row.dtype.names or (name for each in row.flat if isinstance(each, Mapping) for name in self._names_in(each))
+        if self._is_series(row):
+            return map(str, row.index)
+        named = row if isinstance(row, Mapping) else self._mapping_of(row) if is_record(row) else {}
+        return map(str, flattened(named, self._outer, self._heads))
 
     def _from_mapping(self, data: Mapping[str, Any]) -> Captured:
         row, more = self._row(data)

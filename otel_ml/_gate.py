@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from otel_ml import catalogue as names
 from otel_ml._arrays import dense_parts, is_sparse
 from otel_ml._binning import VOCABULARY
-from otel_ml._capture import Captured
+from otel_ml._capture import Capture, Captured
 from otel_ml._derive import VECTORS, seconds_of, vector_of
 from otel_ml._frames import from_series
 from otel_ml._guard import logger
@@ -67,17 +68,21 @@ def gate_faults(action: str, kinds: Collection[str], baseline: Baseline | None) 
     return [Fault("invalid", f"{kind!r} is unknown", f"name some of {', '.join(KINDS)}") for kind in unknown]
 
 
-def gate_for(action: str, kinds: Collection[str], baseline: Baseline | None, model: str) -> Gate | None:
+def gate_for(action: str, kinds: Collection[str], baseline: Baseline | None, model: str, beside: Sequence[str] = ()) -> Gate | None:
     """What checks inputs before the call; None where they are observed only."""
-    return None if baseline is None or action == "observe" else Gate(baseline, kinds, model, rejects=action == "reject")
+    return None if baseline is None or action == "observe" else Gate(baseline, kinds, model, beside, rejects=action == "reject")
 
 
 class Gate:
-    """Checks inputs against a baseline; only violations of certain `kinds` count. It `rejects`, or else warns once of each."""
+    """Checks inputs against a baseline; only violations of certain `kinds` count. It `rejects`, or else warns once of each.
 
-    def __init__(self, baseline: Baseline, kinds: Collection[str], model: str, *, rejects: bool) -> None:
+    Columns `beside` those of the baseline may be there too.
+    """
+
+    def __init__(self, baseline: Baseline, kinds: Collection[str], model: str, beside: Sequence[str], *, rejects: bool) -> None:
         self._kinds = frozenset(kinds)
         self._model = model
+        self._extras = Capture(baseline.columns, model, beside).extras_of
         self._rejects = rejects
         self._told: set[tuple[str, str]] = set()
         by_column: dict[str, list[Feature]] = {}
@@ -87,9 +92,9 @@ class Gate:
         self._low = np.array([column.low for column in self._columns])
         self._high = np.array([column.high for column in self._columns])
 
-    def __call__(self, captured: Captured) -> InvalidInput | None:
-        """The error to raise; None where all is valid, or a warning was enough."""
-        error = self.check(captured)
+    def __call__(self, captured: Captured, data: Any) -> InvalidInput | None:
+        """The error to raise for `data`, which was captured so; None where all is valid, or a warning was enough."""
+        error = self.check(captured, data)
         if error is None or self._rejects:
             return error
         self._warn(error)
@@ -106,11 +111,11 @@ class Gate:
             self._told |= new
             logger.warning("model %s: %s; each kind is logged once for each feature", self._model, error)
 
-    def check(self, captured: Captured) -> InvalidInput | None:
+    def check(self, captured: Captured, data: Any) -> InvalidInput | None:
         """What is not valid, at most the first hundred values; None where all is."""
         found = self._found(captured)
         if captured.extra and names.VIOLATION_EXTRA_COLUMN in self._kinds:
-            found = iter([*found, (0, "", names.VIOLATION_EXTRA_COLUMN)])
+            found = chain(found, ((row, name, names.VIOLATION_EXTRA_COLUMN) for row, name in self._extras(data)))
         violations = [violation for violation, _ in zip(found, range(InvalidInput.MOST), strict=False)]
         return InvalidInput(violations) if violations else None
 

@@ -47,8 +47,9 @@ class ConfigurationError(FaultsError):
 class InvalidInput(OtelMLError, ValueError):  # noqa: N818 - it says what is wrong with the caller's data, as HTTP 422 does
     """A monitor that rejects was given an input that is not valid; the model was not called.
 
-    `violations` is a list of plain dicts, ready for a response: the `row`, the `feature` (a column; empty where it is the input as a
-    whole) and the `violation`, one of the values of `ml.violation.type` or `unreadable`. It holds the first hundred, and no values.
+    `violations` is a list of plain dicts, ready for a response: the `row`, the `feature` (a column, of the caller's where the baseline
+    has none; empty where it is the input as a whole) and the `violation`, one of the values of `ml.violation.type` or `unreadable`. It
+    holds the first hundred, and no values.
     """
 
     MOST = 100
@@ -58,9 +59,14 @@ class InvalidInput(OtelMLError, ValueError):  # noqa: N818 - it says what is wro
         super().__init__(self.violations)
 
     def __str__(self) -> str:
-        shown = [f"row {found['row']}: {found['feature'] or 'input'} {found['violation']}" for found in self.violations[:5]]
+        shown = [f"row {found['row']}: {_printable(found['feature']) or 'input'} {found['violation']}" for found in self.violations[:5]]
         more = len(self.violations) - len(shown)
         return "the input is not valid: " + "; ".join(shown) + (f"; and {more} more" if more else "")
+
+
+def _printable(name: str) -> str:
+    """A name from outside on one line."""
+    return name if name.isprintable() else repr(name)
 
 
 class StatisticsError(OtelMLError, ValueError):

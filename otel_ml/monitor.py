@@ -128,10 +128,11 @@ class Monitor:
         self._disabled = settings.disabled
         self._guard = Guard(self.model, settings)
         self._counts = Counts(layout, self._guard)
-        self._gate = gate_for(on_invalid, invalid, self.baseline, self.model)
+        beside = [segment] if isinstance(segment, str) else []
+        self._gate = gate_for(on_invalid, invalid, self.baseline, self.model, beside)
         self._reads_input = bool(event_features) or abstain is not None
         looked_at = self._gate is not None or bool(event_features)
-        self._capture = capture_for(self.baseline, self.model, [segment] if isinstance(segment, str) else (), looked_at=looked_at)
+        self._capture = capture_for(self.baseline, self.model, beside, looked_at=looked_at)
         self._inputs = inputs
         self.read_answer = AnswerReader(self.baseline, output)
         self._understands = self.baseline is not None and self.baseline.prediction is not None
@@ -230,7 +231,7 @@ class Monitor:
         try:
             captured = self._capture(data)
             if self._gate is not None:
-                refused = self._gate(captured)
+                refused = self._gate(captured, data)
             if self._reads_input or not self._counts.is_large(captured):
                 captured.detach()
                 kept = captured

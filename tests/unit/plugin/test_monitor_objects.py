@@ -15,7 +15,7 @@ import pydantic
 import pytest
 import scipy.sparse
 
-from otel_ml import Baseline, ConfigurationError, Monitor, testing
+from otel_ml import Baseline, ConfigurationError, InvalidInput, Monitor, testing
 
 NUMBERS = np.arange(120.0).reshape(-1, 3)
 NAMES = ["a", "b", "c"]
@@ -183,6 +183,30 @@ def test_columns_match_by_name_and_further_ones_are_counted_and_named_once(numer
     )
     assert found.violations["__other__"] == {"extra_column": found.rows}
     assert "does not have: 'extra', 'more';" in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_rejected_input_names_the_further_columns(numeric, table):
+    with pytest.raises(InvalidInput) as caught:
+        Monitor(numeric, on_invalid="reject", invalid=["extra_column"]).wrap(lambda _: None)(table)
+    assert caught.value.violations == [{"row": 0, "feature": name, "violation": "extra_column"} for name in ("extra", "more")]
+
+
+def test_of_rows_the_first_that_has_a_further_column_is_told(numeric):
+    rows = [{"age": 1.0, "visits": 1}, {"age": 1.0, "visits": 1, "b\n": 0}, {"age": 1.0, "visits": 1, "b\n": 0, "country": "ch"}]
+    baseline = dataclasses.replace(numeric, version="further")
+    monitor = Monitor(baseline, on_invalid="reject", invalid=["extra_column"], segment="country", segments=["ch"])
+    with pytest.raises(InvalidInput, match=r"row 1: 'b\\n' extra_column") as caught:
+        monitor.wrap(lambda _: None)(rows)
+    assert len(caught.value.violations) == 1
+
+
+def test_each_further_column_is_told_once_and_a_flood_of_them_not_at_all(numeric, caplog):
+    predict = Monitor(numeric).wrap(lambda _: None)
+    for names in [("a",), ("a",), ("b", "a"), ("a", "b"), *((f"x{number}",) for number in range(200))]:
+        predict({"age": 1.0, "visits": 1, **dict.fromkeys(names, 0)})
+    told = [record.getMessage() for record in caplog.records]
+    assert ["does not have: 'a';" in told[0], "does not have: 'b';" in told[1], len(told)] == [True, True, 100]
 
 
 def test_a_renamed_column_is_a_missing_and_a_further_one(numeric, caplog):

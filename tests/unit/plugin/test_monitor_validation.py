@@ -173,7 +173,7 @@ def test_what_is_invalid_is_the_owner_s_choice(baseline):
     ]:
         with pytest.raises(InvalidInput) as caught:
             predict(ROW | {"zip": "10001"} | change)
-        assert [found["violation"] for found in caught.value.violations] == [kind]
+        assert [(found["feature"], found["violation"]) for found in caught.value.violations] == [(next(iter(change)), kind)]
 
 
 def test_a_lacking_column_and_an_input_that_cannot_be_read_are_rejected(baseline):

@@ -159,9 +159,8 @@ def test_what_makes_the_pieces_of_a_stream_is_inside_its_span(numeric, tracing, 
         await asyncio.sleep(0)
         return list(pieces(data))
 
-    predict = {"generator": pieces, "returned generator": lambda data: pieces(data), "async generator": apieces}.get(
-        kind, lambda data: later(data)
-    )  # noqa: PLW0108
+    plain = {"returned generator": pieces, "returned coroutine": later}.get(kind)
+    predict = {"generator": pieces, "async generator": apieces}.get(kind, lambda data: plain(data))  # noqa: PLW0108 - a plain function
     answer = Monitor(numeric, spans="own", tracer_provider=tracing[0]).wrap(predict)([ROW])
 
     async def consumed():
