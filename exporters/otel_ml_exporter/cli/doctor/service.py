@@ -82,8 +82,9 @@ def losses(case: Case) -> Finding:
     lost = [
         (metric, sample.labels.get(attribute.replace(".", "_"), ""), sample.value)
         for metric, attribute in ((names.MONITOR_DROPPED, names.DROP_REASON), (names.MONITOR_ERRORS, names.ERROR_TYPE))
+        for series in [f"{metric.prometheus}{{{case.matcher}}}"]
         for sample in case.prometheus.vector(
-            f"sum by ({attribute.replace('.', '_')}) (increase({metric.prometheus}{{{case.matcher}}}[1h])) > 0"
+            f"sum by ({attribute.replace('.', '_')}) (increase({series}[1h]) > 0 or ({series} unless {series} offset 1h) > 0)"
         )
     ]
     if not lost:

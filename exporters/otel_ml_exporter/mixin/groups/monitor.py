@@ -145,10 +145,12 @@ def _dropped(queries: Queries) -> Alert:
 
 
 def _errors(queries: Queries) -> Alert:
-    window = queries.knobs.short_window
+    """A kind of fault has no series before its first, which no increase tells of."""
+    window, errors = queries.knobs.short_window, queries.series(names.MONITOR_ERRORS)
+    first = f"({errors} unless {errors} offset {window}) > 0"
     return _problem(
         "monitor_errors",
-        expr=f"{_increase(queries, names.MONITOR_ERRORS)} > 0",
+        expr=f"sum by ({MODEL_VERSION}) (\n    increase({errors}[{window}]) > 0\n  or\n    {first}\n)",
         summary="The model's monitor has internal errors",
         description=(
             f"{value(COUNT)} internal errors in the monitor of {MODEL_AND_VERSION} over {window} (limit 0). "
