@@ -25,7 +25,9 @@ HEALTHY = "churn"
 DAY = 86_400
 
 
-def of_model(name, *, served="b1", known="b1", rows=True, suffix="_total", dropped=False, score=True, samples=5000.0, labelled=60.0):
+def of_model(
+    name, *, served="b1", known="b1", rows=True, suffix="_total", dropped=False, score=True, samples=5000.0, labelled=60.0, delay=None
+):
     """The exposition of a model and of what the exporter says about it; counters grow with time."""
     model = f'ml_model_name="{name}",ml_model_version="3"'
     count = time.time() % 100_000
@@ -39,6 +41,8 @@ def of_model(name, *, served="b1", known="b1", rows=True, suffix="_total", dropp
         yield f'ml_window_samples{{{model},ml_signal="feature",window="1h"}} {samples}'
     if labelled is not None:
         yield f"ml_outcome_last_timestamp_seconds{{{model}}} {time.time() - labelled}"
+    if delay is not None:
+        yield f'ml_threshold{{{model},ml_signal="label_delay",severity="warning"}} {delay}'
 
 
 MODELS = {
@@ -51,6 +55,8 @@ MODELS = {
     "quiet": {"score": False, "samples": 12.0},
     "blind": {"score": False, "samples": None},
     "unlabelled": {"labelled": 5.0 * DAY},
+    "overdue": {"labelled": DAY / 8, "delay": DAY / 24},
+    "weekly": {"labelled": 5.0 * DAY, "delay": 7.0 * DAY},
     "muted": {},
 }
 
@@ -258,6 +264,7 @@ def test_a_model_under_a_prefix_of_the_collector_is_found(stack, capsys):
         ("quiet", "look", "scores", "at most 12 samples"),
         ("blind", "BROKEN", "scores", "none, and no samples"),
         ("unlabelled", "look", "labels", "5d ago, expected every 1d"),
+        ("overdue", "look", "labels", "3h ago, expected every 2h"),
         ("muted", "look", "silences", "by ada until"),
     ],
 )
@@ -267,6 +274,10 @@ def test_what_is_wrong_with_a_model_is_named_and_nothing_else(stack, capsys, mod
     assert links[link]["mend"]
     assert [name for name in states(links, "BROKEN") + states(links, "look") if name != "scrape"] == [link]
     assert links[link]["state"] == state
+
+
+def test_labels_that_come_as_seldom_as_their_owner_said_are_fine(stack, capsys):
+    assert stack.visit(capsys, model="weekly")["labels"]["state"] == "ok"
 
 
 def silent(told):

@@ -88,6 +88,7 @@ def gate(capsys, url, *words):
         ("rejecting", 0, "pass pass pass"),
         ("slow", 1, "pass fail pass"),
         ("other", 1, "pass pass fail"),
+        ("1", 3, "inconclusive inconclusive inconclusive"),
         ("young", 3, "inconclusive inconclusive inconclusive"),
         ("nobody", 3, "inconclusive inconclusive inconclusive"),
         ("foreign", 3, "pass pass inconclusive"),

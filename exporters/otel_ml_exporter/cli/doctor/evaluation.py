@@ -12,7 +12,7 @@ from otel_ml_exporter.cli.pack import alert_names, own, usual_names
 from otel_ml_exporter.cli.words import ago, span
 from otel_ml_exporter.mixin.durations import seconds
 from otel_ml_exporter.mixin.knobs import Knobs
-from otel_ml_exporter.mixin.promql import BASELINE, SIGNAL, VERSION, WINDOW
+from otel_ml_exporter.mixin.promql import BASELINE, SIGNAL, VERSION, WINDOW, equal
 from otel_ml_exporter.prometheus import Labels
 from otel_ml_exporter.remote import RemoteError
 
@@ -144,12 +144,13 @@ def scores(case: Case) -> Finding:
 
 
 def labels(case: Case) -> Finding:
-    """Ground truth arrives, where it ever did."""
+    """Ground truth arrives, where it ever did; as ModelLabelsStale has it, where an expected delay is known."""
     last = case.prometheus.number(f"max({names.OUTCOME_LAST_TIMESTAMP.prometheus}{{{case.matcher}}})")
     if last is None:
         return unchecked("no outcome has come; calibration and measured performance need otel_ml.record_outcome")
+    stated = case.prometheus.number(f"max({names.THRESHOLD.prometheus}{{{case.matcher}, {equal(SIGNAL, names.SIGNAL_LABEL_DELAY)}}})")
     delay = case.prometheus.number(f'max({names.OUTCOME_DELAY.prometheus}{{{case.matcher}, {names.QUANTILE}="0.9"}})') or 0.0
-    expected = max(_DAY, 2 * delay)
+    expected = max(_DAY, 2 * delay) if stated is None else 2 * stated
     if case.now - last > expected:
         return look(f"the last outcome came {ago(last, case.now)}, expected every {span(expected)}", "look at the job that brings labels")
     return ok(f"the last outcome came {ago(last, case.now)}")

@@ -59,4 +59,7 @@ def _judged(server: Prometheus, options: argparse.Namespace) -> list[Judgement]:
         )
     except (RemoteError, UnknownModelError, VersionError) as error:
         return [Judgement(check, judge.INCONCLUSIVE, str(error)) for check in options.checks]
+    if canary.version == stable.version:
+        told = f"version {canary.version} is given as canary and as stable; there is nothing to compare"
+        return [Judgement(check, judge.INCONCLUSIVE, told) for check in options.checks]
     return [_CHECKS[check](canary, stable, limits) for check in options.checks]

@@ -67,8 +67,8 @@ def _feature(queries: Queries) -> Alert:
         description=(
             f"Feature {label(FEATURE)} of {MODEL_AND_VERSION} has PSI {value(SCORE)} over {short} "
             f"(limit {look_up(limit, *model, form=SCORE)}; noise floor {look_up(floor, *feature, form=SCORE)}; "
-            f"{look_up(samples, *model, form=COUNT)} rows); {look_up(outside, *feature, form=PERCENT)} of its values are outside the "
-            f"baseline's range, {look_up(unseen, *feature, form=PERCENT)} outside its vocabulary."
+            f"{look_up(samples, *model, form=COUNT)} rows); {look_up(f'{outside} or {unseen}', *feature, *feature, form=PERCENT)} of its "
+            "values are outside the baseline's range or vocabulary."
         ),
         action="Ask the owner of the feature what changed at its source; if the change is intended, plan a new baseline.",
         dashboard="otel-ml-drift?model&version&feature",
