@@ -55,6 +55,7 @@ def day(now):
         f"ml_inference_duration_seconds_count{{{model}}}": lambda ago: (25 * HOUR - ago) / 60 * 97,
         f'ml_inference_duration_seconds_count{{{model},error_type="ValueError"}}': lambda ago: (25 * HOUR - ago) / 60 * 3,
         'ml_model_info{ml_model_name="calm",ml_model_version="1",ml_baseline_id="b1",ml_model_role="stable"}': lambda ago: 1,
+        'ml_model_info{ml_model_name="just gone",ml_model_version="1"}': lambda ago: 1 if ago >= 6 * 60 else None,
         f'ml_model_info{{ml_model_name="{GONE}",ml_model_version="1"}}': lambda ago: 1 if ago >= 10 * HOUR else None,
     }
     last = None
@@ -194,6 +195,13 @@ def test_a_model_that_stopped_to_report_is_never_ok_however_long_ago_that_was(se
     assert f"find the broken link: otel-ml doctor --model {shlex.quote(GONE)} --prometheus http://127.0.0.1:" in out
     code, out = triage(capsys, servers, f"--model={GONE}", "--range=9h", "--markdown")
     assert (code, "SILENT: 0 pages, 0 tickets, reports nothing, and did not for 9h" in out) == (1, True)
+
+
+def test_a_model_that_stopped_minutes_ago_does_not_serve(servers, capsys):
+    code, out = triage(capsys, servers, "--model=just gone")
+    assert code == 1
+    assert re.search(r"(ACT|SILENT): \d pages?, \d tickets?, reports nothing since", out), out
+    assert "replica" not in out.partition("what changed before")[0]
 
 
 def test_a_command_that_is_printed_runs_as_it_is_pasted(servers, capsys):

@@ -176,20 +176,27 @@ def _shortest(server: Prometheus, model: str) -> str:
 def _versions(asking: Asking) -> tuple[list[Version], list[Change], float | None]:
     """What serves now, what began and ended, and when the model was seen last."""
     versions, changes, seen = [], [], None
-    for line in asking.past(f"count by ({VERSION}, {ROLE}, {BASELINE}) ({names.MODEL_INFO.prometheus}{{{asking.matcher}}})"):
-        version, role, baseline = (line.labels.get(name, "") for name in (VERSION, ROLE, BASELINE))
+    served = f"count by ({VERSION}, {ROLE}, {BASELINE}) ({names.MODEL_INFO.prometheus}{{{asking.matcher}}})"
+    present = {_served(sample.labels): sample.value for sample in asking.server.vector(served, asking.now)}
+    for line in asking.past(served):
+        version, role, baseline = _served(line.labels)
         told = f"version {version}" + (f" ({role})" if role else "") + (f" with baseline {baseline}" if baseline else " without a baseline")
-        (first, _), (last, replicas) = line.points[0], line.points[-1]
+        first, last = line.points[0][0], line.points[-1][0]
         seen = max(seen or last, last)
         since = first if first > asking.now - asking.back + 1.5 * asking.step else None
         if since is not None:
             changes.append(Change(first, f"{told} began to serve"))
-        if last < asking.now - 1.5 * asking.step:
-            changes.append(Change(last, f"{told} ended"))
+        if (version, role, baseline) in present:
+            versions.append(Version(version, role, baseline, present[version, role, baseline], since))
         else:
-            versions.append(Version(version, role, baseline, replicas, since))
+            changes.append(Change(last, f"{told} ended"))
         changes += list(_replicas(told, line.points))
     return sorted(versions, key=lambda each: each.version), sorted(changes, key=lambda change: change.at), seen
+
+
+def _served(labels: Labels) -> tuple[str, str, str]:
+    """The version, its role and its baseline."""
+    return labels.get(VERSION, ""), labels.get(ROLE, ""), labels.get(BASELINE, "")
 
 
 def _replicas(told: str, points: Sequence[tuple[float, float]]) -> Iterator[Change]:
