@@ -236,7 +236,7 @@ def test_a_name_that_nobody_knows_is_a_no_with_the_names_that_are_known(servers,
     assert main(["triage", *servers[0], "--model=chrun"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"has no series of model 'chrun' in 30d; it knows models churn, calm, {GONE}" in said.err
+    assert f"has no series of model 'chrun' in 30d; it knows models churn, calm, just gone, {GONE}" in said.err
 
 
 def test_without_rules_nothing_is_ok(tmp_path, capsys):
