@@ -16,13 +16,13 @@ from otel_ml._baseline_derive import features_of
 from otel_ml._baseline_features import NumberTally, feature_tally
 from otel_ml._baseline_importance import normalised, permutation_importance
 from otel_ml._baseline_outliers import OutlierTally
-from otel_ml._baseline_outputs import OutputTally, classes_of
+from otel_ml._baseline_outputs import OutputTally, classes_of, strange_labels
 from otel_ml._derive import Derivation, times
 from otel_ml._frames import joined, picked
 from otel_ml._golden import golden_of
 from otel_ml._heads import heads
 from otel_ml._logits import probabilities, table_of
-from otel_ml._outputs import TASKS, Task, infer_task
+from otel_ml._outputs import TASKS, Task, infer_task, listed
 from otel_ml._rules import rule_faults, rules_of
 from otel_ml._values import label_of
 from otel_ml.baseline import Baseline, Batch, Feature, Golden, Output, Rules, Source
@@ -346,15 +346,18 @@ def _outputs_of(sample: Rows, options: Options) -> tuple[Task | None, tuple[str,
     if predictions is not None and task is None and not faults:
         task = infer_task(predictions, sample.labels)
         if task is None:
-            faults.append(Fault("task", "cannot be told from the predictions", f"give task= one of {', '.join(TASKS)}"))
+            faults.append(Fault("task", "cannot be told from the predictions", f"give task= one of {', '.join(TASKS)}, or say logits=True"))
     if faults:
         raise BaselineError("the data", faults)
+    strangers = None if classes is not None else strange_labels(task, predictions, sample.labels)
+    if strangers is not None:
+        raise BaselineError("the data", [strangers])
     named = tuple(map(label_of, classes)) if classes is not None else classes_of(task, predictions, sample.labels)
     if classes is None and options.like is not None and set(named) == set(options.like.classes):
         named = options.like.classes
     if task == "binary" and predictions is not None and len(named) != 2:
         mend = "give task='multiclass', or classes= with the negative and the positive one"
-        raise BaselineError("the data", [Fault("classes", f"are {', '.join(named) or 'none'} where a binary model has two", mend)])
+        raise BaselineError("the data", [Fault("classes", f"are {listed(named) or 'none'} where a binary model has two", mend)])
     return task, named
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from otel_ml._answers import is_scored
 from otel_ml._baseline_derive import kind_of
 from otel_ml._certainty import MEASURES, Measure
 from otel_ml._frames import column_of, columns_of
 from otel_ml._logits import are_shares, table_of
 from otel_ml._option_types import OF_BASELINE, type_faults
-from otel_ml._outputs import TASKS, Task, as_array
+from otel_ml._outputs import ROUNDING, TASKS, Task, are_probabilities, as_array
 from otel_ml._rules import schema_faults
 from otel_ml._values import is_missing
 from otel_ml.baseline import Baseline, Batch, Feature
@@ -161,12 +162,29 @@ def data_faults(rows: Rows, options: Options) -> list[Fault]:
     faults += [*name_faults("schema", options.schema, rows.columns), *schema_faults(options.schema)]
     faults += name_faults("importance", options.importance, rows.columns)
     faults += _length_faults(rows)
+    faults += _table_faults(rows, options)
     if options.confidence is not None and rows.predictions is None:
         faults.append(Fault("confidence", "needs predictions", "give predictions=, a probability of each class"))
     if options.logits:
         faults += _logit_faults(rows.predictions, options.task)
     declared = kinds_of(options) if not faults else {}
     return faults + [fault for name, column in rows.columns.items() if name not in declared and (fault := _column_fault(name, column))]
+
+
+def _table_faults(rows: Rows, options: Options) -> Iterator[Fault]:
+    """What has several columns, and means nothing so."""
+    if rows.labels is not None and rows.labels.size > len(rows.labels):
+        mend = "give one a row, such as labels.argmax(axis=1) of a table of 0 and 1, or a mapping of outputs"
+        yield Fault("labels", f"have the shape {rows.labels.shape}", mend)
+    table = rows.predictions
+    if table is None or table.size <= len(table) or is_scored(table):
+        return
+    if options.task == "regression":
+        mend = 'give several outputs as a mapping, such as {"price": ..., "rent": ...}'
+        yield Fault("predictions", f"have the shape {table.shape}", mend)
+    elif table.dtype.kind in "fiub" and not options.logits and not are_probabilities(table.astype(np.float64), ROUNDING):
+        mend = "say logits=True where these are the logits of classes, or give several outputs as a mapping"
+        yield Fault("predictions", "have columns that are no probabilities", mend)
 
 
 def _logit_faults(predictions: npt.NDArray[Any] | None, task: Any) -> Iterator[Fault]:

@@ -16,11 +16,13 @@ from otel_ml._baseline_outliers import outer_edges
 from otel_ml._binning import CONFIDENCE_EDGES, count_intervals, interval_positions, quantile_edges
 from otel_ml._certainty import Measure
 from otel_ml._outputs import (
+    BOOLEAN_TWINS,
     Outputs,
     Task,
     are_probabilities,
     distinct_labels,
     interpret,
+    listed,
     one_spelling,
     ordered_classes,
     positions_of,
@@ -44,6 +46,21 @@ def classes_of(task: Task | None, predictions: Any, labels: Any) -> tuple[str, .
     names = one_spelling(names)
     usual = [{str(index) for index in range(width)}, {"False", "True"}]
     return ordered_classes(next((complete for complete in usual if len(complete) == width and names <= complete), names))
+
+
+def strange_labels(task: Task | None, predictions: Any, labels: Any) -> Fault | None:
+    """A fault where predictions and labels name classes and have none in common, so that no answer could ever be right."""
+    if task not in ("binary", "multiclass") or predictions is None or labels is None:
+        return None
+    if is_scored(predictions):
+        predictions = predictions[:, 0]
+    if predictions.size > len(predictions) or (task == "binary" and are_probabilities(predictions)):
+        return None
+    true, predicted = distinct_labels(labels), distinct_labels(predictions)
+    if not true or not predicted or predicted & (true | {BOOLEAN_TWINS.get(name, name) for name in true}):
+        return None
+    problem = f"are {listed(sorted(true))} where the predictions are {listed(sorted(predicted))}"
+    return Fault("labels", problem, "write both in the same way, or give classes=")
 
 
 class OutputTally:

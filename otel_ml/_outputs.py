@@ -21,7 +21,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 BOOLEAN_TWINS = {"True": "1", "1": "True", "False": "0", "0": "False"}
 """What a boolean is called by those who write it as a number, and the other way round."""
 
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 """How far beyond 0 and 1 a float32 softmax may land."""
 
 Floats = npt.NDArray[np.float64]
@@ -95,6 +95,8 @@ def interpret(
 
 def _understood(array: npt.NDArray[Any], task: Task, classes: Sequence[str], threshold: float, *, scored: bool | None) -> Outputs:
     if task == "regression":
+        if array.size > len(array):
+            raise ValueError(f"an answer of shape {array.shape} where the model predicts one number a row")
         return Outputs(value=_numbers(array.reshape(-1)))
     if array.ndim > 1 and array.shape[-1] == 1:
         array = array.reshape(-1)
@@ -134,7 +136,7 @@ def infer_task(predictions: Any, labels: Any) -> Task | None:
     if are_probabilities(array):
         return "binary" if len(known) <= 2 else "regression"
     if array.dtype.kind == "f" or (array.dtype.kind == "O" and all(map(is_number, array.tolist()))):
-        return "regression"
+        return None if known and known <= set(BOOLEAN_TWINS) else "regression"  # scores of two classes, or numbers
     count = len(one_spelling(known | distinct_labels(array)))
     if array.dtype.kind in "iu" and count > 100:
         return None
@@ -169,24 +171,34 @@ def ordered_classes(names: set[str]) -> tuple[str, ...]:
         return tuple(sorted(names))
 
 
-def are_probabilities(array: npt.NDArray[Any]) -> bool:
-    """Whether these can be probabilities: floats between 0 and 1, missing ones aside."""
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names for a message, the first of many.
+
+    >>> listed(["no", "yes"]), listed(["a", "b", "c"], most=2)
+    ('no, yes', 'a, b and 1 more')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def are_probabilities(array: npt.NDArray[Any], rounding: float = 0.0) -> bool:
+    """Whether these can be probabilities: floats between 0 and 1, missing ones aside, or beyond by no more than `rounding`."""
     if array.dtype.kind != "f":
         return False
     finite = array[np.isfinite(array)]
-    return bool(((finite >= 0) & (finite <= 1)).all())
+    return bool(((finite >= -rounding) & (finite <= 1 + rounding)).all())
 
 
 def _from_positive(probability: Floats, threshold: float) -> Outputs:
     """A missing probability is a missing prediction; a number that is no probability is an unknown one, without confidence."""
     if probability.size == 1:  # what tells of single rows waits for this, and Python is six times as fast with them
         number = probability.item()
-        sane_number = -_ROUNDING <= number <= 1 + _ROUNDING
+        sane_number = -ROUNDING <= number <= 1 + ROUNDING
         place = int(number >= threshold) if sane_number else 2 if math.isnan(number) else 3
         return Outputs(position=np.array([place]), confidence=np.array([min(max(number, 0.0), 1.0) if sane_number else math.nan]))
     missing = np.isnan(probability)
     with np.errstate(invalid="ignore"):
-        sane = (probability >= -_ROUNDING) & (probability <= 1 + _ROUNDING)
+        sane = (probability >= -ROUNDING) & (probability <= 1 + ROUNDING)
         answered = probability >= threshold
     position = np.where(missing, 2, np.where(sane, answered, 3))  # a fifth of what `select` costs a single row
     return Outputs(position=position, confidence=np.where(sane, np.minimum(np.maximum(probability, 0), 1), np.nan))
@@ -206,12 +218,14 @@ def _named_first(array: npt.NDArray[Any], classes: Sequence[str], outputs: Outpu
 
 def _from_columns(probabilities: Floats, task: Task, classes: Sequence[str], threshold: float) -> Outputs:
     if probabilities.shape[-1] != len(classes):
-        raise ValueError(f"{probabilities.shape[-1]} probabilities for {len(classes)} classes ({', '.join(classes)})")
+        raise ValueError(f"{probabilities.shape[-1]} probabilities for {len(classes)} classes ({listed(classes)})")
     if task == "binary":
         return _from_positive(probabilities[:, 1], threshold)
     missing = np.isnan(probabilities).any(axis=1)
     position = np.where(missing, len(classes), np.argmax(np.nan_to_num(probabilities), axis=1)).astype(np.int64)
-    return Outputs(position=position, confidence=probabilities.max(axis=1))
+    confidence = probabilities.max(axis=1)
+    sane = (probabilities.min(axis=1) >= -ROUNDING) & (confidence <= 1 + ROUNDING)  # logits have a best class too, and no confidence
+    return Outputs(position=position, confidence=np.where(sane, np.minimum(confidence, 1), np.nan))
 
 
 def _numbers(array: npt.NDArray[Any]) -> Floats:

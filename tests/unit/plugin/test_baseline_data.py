@@ -182,7 +182,7 @@ def test_task_and_classes_follow_from_predictions_and_labels(predictions, labels
 
 def test_whole_numbers_of_many_values_need_a_task():
     (fault,) = faults({"a": range(200)}, predictions=list(range(200)))
-    assert fault == "task: cannot be told from the predictions; give task= one of binary, multiclass, regression"
+    assert fault == "task: cannot be told from the predictions; give task= one of binary, multiclass, regression, or say logits=True"
     assert build({"a": range(200)}, predictions=list(range(200)), task="regression").prediction.edges
 
 
@@ -202,6 +202,9 @@ def test_top_label_confidence_is_calibrated_in_multiclass_models():
     assert sum(baseline.calibration.positives) == 2
     assert sum(baseline.calibration.confidence) == pytest.approx(1.9)
     assert baseline.prediction.counts == (1, 1, 1, 1, 0)
+
+
+SCORES_OF_CLASSES = np.array([[2.0, -1.0, 0.0], [-3.0, 1.0, 0.5], [0.1, 0.2, 4.0], [-1.0, -2.0, -3.0]])
 
 
 @pytest.mark.parametrize(
@@ -231,6 +234,15 @@ def test_top_label_confidence_is_calibrated_in_multiclass_models():
         (ROWS, {"predictions": [0.1] * 4, "labels": ["yes"] * 4}, "classes: are yes where a binary model has two"),
         (ROWS, {"predictions": ["a", "b", "c", "a"], "task": "binary"}, "classes: are a, b, c where a binary model has two"),
         (ROWS, {"predictions": np.ones((4, 3)), "labels": list("abab")}, "predictions: 3 probabilities for 2 classes (a, b)"),
+        (ROWS, {"predictions": SCORES_OF_CLASSES}, "predictions: have columns that are no probabilities; say logits=True"),
+        (ROWS, {"predictions": SCORES_OF_CLASSES, "task": "regression"}, "predictions: have the shape (4, 3); give several outputs"),
+        (ROWS, {"predictions": SCORES_OF_CLASSES[:, 0], "labels": [0, 1, 1, 0]}, "task: cannot be told from the predictions"),
+        (
+            ROWS,
+            {"predictions": np.eye(3)[[0, 1, 2, 0]], "labels": np.eye(3)[[0, 1, 2, 0]]},
+            "labels: have the shape (4, 3); give one a row",
+        ),
+        (ROWS, {"predictions": [True, False] * 2, "labels": list("nyny")}, "labels: are n, y where the predictions are False, True"),
         (ROWS, {"predictions": [0.1] * 4, "labels": [None] * 4}, "predictions: no prediction and no label name the same classes"),
     ],
 )

@@ -88,6 +88,24 @@ def test_every_form_of_answer_of_a_multiclass_model(prediction, classes, counted
     assert nonzero(counted(baseline, [], prediction).predictions) == classes
 
 
+def test_scores_that_are_no_probabilities_name_a_class_and_no_confidence(counted):
+    shares = np.random.default_rng(0).dirichlet([1, 1, 1], 200)
+    found = counted(
+        Baseline.from_data(shares, model="species-3", version="1", predictions=shares),
+        shares[:2],
+        np.array([[5.0, 1, -3], [0.2, 0.5, 0.3]]),
+    )
+    assert nonzero(found.predictions) == {"0": 1, "1": 1}
+    assert (found.confidences["__missing__"], sum(found.confidences.values())) == (1, 2)
+
+
+def test_several_numbers_for_a_row_are_none_of_a_regression_s(counted):
+    amounts = np.linspace(0, 99, 100)
+    baseline = Baseline.from_data(amounts.reshape(-1, 1), model="amounts", version="1", predictions=amounts)
+    found = counted(baseline, amounts[:2].reshape(-1, 1), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert (sum(found.predictions.values()), found.dropped["error"], found.errors) == (0, 2, {"ValueError": 1})
+
+
 @pytest.mark.parametrize("prediction", [1.0, 1, [1], np.array([1], "i8"), "1"])
 def test_a_model_that_gives_labels_is_not_read_as_one_that_gives_probabilities(prediction, counted):
     baseline = Baseline.from_data({"x": [1, 2]}, model="one-two", version="1", predictions=[1, 2])
