@@ -1,6 +1,7 @@
 """Answers that come piece by piece are handed on as they come, and timed to their end."""
 
 import asyncio
+import dataclasses
 import gc
 import inspect
 import itertools
@@ -312,7 +313,7 @@ def test_the_pieces_are_of_the_rows_one_after_the_other(numeric, streaming, rows
     provider.add_log_record_processor(export.SimpleLogRecordProcessor(exporter))
     given = [{"age": 40.0, "visits": 1, "country": "de"}, {"age": 9e9, "visits": 1, "country": "ch"}, {"age": 41.0, "visits": 2}][:rows]
     monitor = Monitor(
-        numeric,
+        dataclasses.replace(numeric, version="row by row"),
         events=True,
         event_features=["age"],
         prediction_ids="ids",
