@@ -31,6 +31,7 @@ KNOBS = Knobs(
 )
 BINS = ["00 (-inf, 30]", "01 (30, inf]", names.MISSING, names.OTHER]
 SIGNALS = [value for name, value in vars(names).items() if name.startswith("SIGNAL_")]
+CLASSES = [str(number) for number in range(12)]
 VALUES = {
     names.MODEL_NAME: ["churn"],
     names.MODEL_VERSION: ["3"],
@@ -40,7 +41,7 @@ VALUES = {
     names.VERIFICATION_RESULT: list(names.VERIFICATION_RESULTS),
     names.BASELINE_ID: ["b1"],
     names.FEATURE_NAME: ['region "north"', "age"],
-    names.SEGMENT: ["eu", "us"],
+    names.SEGMENT: [f"country {number}" for number in range(60)],
     names.BIN: BINS,
     names.VIOLATION_TYPE: [value for name, value in vars(names).items() if name.startswith("VIOLATION_")],
     names.DROP_REASON: [value for name, value in vars(names).items() if name.startswith("DROP_")],
@@ -51,8 +52,8 @@ VALUES = {
     names.SIGNAL: SIGNALS,
     names.METRIC: ["accuracy", "f1", "mae"],
     names.ESTIMATE: [value for name, value in vars(names).items() if name.startswith("ESTIMATE_")],
-    names.PREDICTION_CLASS: ["0", "1"],
-    names.OUTCOME_LABEL: ["0", "1"],
+    names.PREDICTION_CLASS: CLASSES,
+    names.OUTCOME_LABEL: CLASSES,
     names.QUANTILE: ["0.5", "0.9"],
     names.RESULT: ["", *(value for name, value in vars(names).items() if name.startswith("RESULT_"))],
     names.DIRECTION: ["over", "under", "gain", "loss"],

@@ -15,8 +15,6 @@ from otel_ml_exporter.mixin.promql import ACCEPTED, FAILED, FEATURE, MODEL, MODE
 MODELS = (f'{MODEL}=~"$model"', f'{VERSION}=~"$version"')
 LEGEND = f"{{{{{MODEL}}}}} {{{{{VERSION}}}}}"
 DURATION = names.INFERENCE_DURATION
-SHOWN = 20
-"""Lines in a panel: more would not be told apart."""
 
 
 def overview(queries: Queries) -> models.Dashboard:
@@ -153,7 +151,7 @@ def _serving(queries: Queries) -> list[Panel]:
     budget = f"min({queries.limit(names.SIGNAL_ERROR_BUDGET, names.CRITICAL, *MODELS)})"
 
     def highest(expr: str) -> Line:
-        return Line(f"topk({SHOWN}, {expr})", LEGEND)
+        return Line(f"topk({parts.SHOWN}, {expr})", LEGEND)
 
     return [
         parts.lines("Traffic", "Calls to the model per second.", parts.CALLS, Place(0, 0, 8, 7), highest(_calls(queries, interval))),

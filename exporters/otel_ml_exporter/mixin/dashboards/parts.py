@@ -56,6 +56,9 @@ PER_SECOND: Final = "suffix:/s"
 _LEAST_TOP: Final = {SHARE: 0.01, CALLS: 0.1, ROWS: 0.1, PER_SECOND: 0.1, "short": 0.1}
 """How far up an axis reaches at least, by its unit: Grafana draws a line of zeros up to 10,000 % else."""
 
+SHOWN: Final = 20
+"""Lines in a panel: more would not be told apart."""
+
 Panel = Any
 
 

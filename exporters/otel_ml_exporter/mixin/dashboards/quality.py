@@ -173,9 +173,10 @@ def _references(queries: Queries) -> list[Panel]:
     """Panels that stay empty unless the exporter is asked for these references."""
     segment = prometheus(names.SEGMENT)
 
-    def rest(metric: Metric) -> str:
-        series = queries.series(metric, equal(names.WINDOW, WINDOW), *CHOSEN)
-        return f"max by ({segment}) ({series})"
+    def rest(score: Metric, floor: Metric) -> tuple[Line, Line]:
+        scored, chance = (f"max by ({segment}) ({queries.series(each, equal(names.WINDOW, WINDOW), *CHOSEN)})" for each in (score, floor))
+        most = f"topk({parts.SHOWN}, {scored})"
+        return Line(most, f"{{{{{segment}}}}}"), Line(f"{chance} and {most}", f"{{{{{segment}}}}}, noise floor", dashed=True)
 
     def stable(metric: Metric) -> str:
         series = queries.series(metric, equal(names.WINDOW, WINDOW), equal(names.REFERENCE, names.REFERENCE_STABLE), *CHOSEN)
@@ -195,19 +196,17 @@ def _references(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Segments against the rest: predictions",
-            "PSI of each segment's predictions against those of all others. Segments differ by nature: look for one that moves.",
+            "PSI of a segment's predictions against all others', the 20 largest. Segments differ by nature: look for one that moves.",
             "short",
             Place(8, 0, 8, 8),
-            Line(rest(names.SEGMENT_PREDICTION_PSI), f"{{{{{segment}}}}}"),
-            Line(rest(names.SEGMENT_PREDICTION_PSI_NOISE_FLOOR), f"{{{{{segment}}}}}, noise floor", dashed=True),
+            *rest(names.SEGMENT_PREDICTION_PSI, names.SEGMENT_PREDICTION_PSI_NOISE_FLOOR),
         ),
         parts.lines(
             "Segments against the rest: confidence",
-            "PSI of each segment's confidences against those of all others.",
+            "PSI of a segment's confidences against all others', the 20 largest.",
             "short",
             Place(16, 0, 8, 8),
-            Line(rest(names.SEGMENT_CONFIDENCE_PSI), f"{{{{{segment}}}}}"),
-            Line(rest(names.SEGMENT_CONFIDENCE_PSI_NOISE_FLOOR), f"{{{{{segment}}}}}, noise floor", dashed=True),
+            *rest(names.SEGMENT_CONFIDENCE_PSI, names.SEGMENT_CONFIDENCE_PSI_NOISE_FLOOR),
         ),
     ]
 

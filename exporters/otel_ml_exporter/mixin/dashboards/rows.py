@@ -38,7 +38,7 @@ def sampled_rows(queries: Queries) -> list[Panel]:
             "Importance of each feature to the classifier, while it can tell the rows apart.",
             parts.SHARE,
             Place(8, 0, 8, 8),
-            Line(importance, f"{{{{{FEATURE}}}}}"),
+            Line(f"topk({parts.SHOWN}, {importance})", f"{{{{{FEATURE}}}}}"),
         ),
         parts.number(
             "Sampled rows in the window",

@@ -85,10 +85,11 @@ def _hidden(queries: Queries) -> list[Panel]:
         ),
         parts.lines(
             "Segments",
-            "Scores of each segment with enough outcomes; a good average may hide a bad segment.",
+            "The five worst segments by each score, of those with enough outcomes; a good average may hide a bad segment.",
             "short",
             Place(8, 0, 8, 7),
-            Line(_max(queries, names.SEGMENT_PERFORMANCE, f"{SEGMENT}, {METRIC}"), f"{{{{{SEGMENT}}}}} {{{{{METRIC}}}}}"),
+            Line(f"bottomk by ({METRIC}) (5, {_scores(queries, '!~')})", f"{{{{{SEGMENT}}}}} {{{{{METRIC}}}}}"),
+            Line(f"topk by ({METRIC}) (5, {_scores(queries, '=~')})", f"{{{{{SEGMENT}}}}} {{{{{METRIC}}}}}"),
             least=None,
         ),
         parts.lines(
@@ -140,7 +141,7 @@ def _worth(queries: Queries) -> list[Panel]:
             "Pairs per second by true and predicted class.",
             parts.PER_SECOND,
             Place(0, 0, 8, 7),
-            Line(rate(names.OUTCOME_CONFUSION, f"{LABEL}, {DECISION}"), f"{{{{{LABEL}}}}} as {{{{{DECISION}}}}}"),
+            Line(f"topk({parts.SHOWN}, {rate(names.OUTCOME_CONFUSION, f'{LABEL}, {DECISION}')})", f"{{{{{LABEL}}}}} as {{{{{DECISION}}}}}"),
         ),
         parts.lines(
             "Size of errors",
@@ -166,6 +167,12 @@ def _worth(queries: Queries) -> list[Panel]:
 
 def _max(queries: Queries, metric: Metric, by: str) -> str:
     return f"max by ({by}) ({queries.windowed(metric, WINDOW, *CHOSEN)})"
+
+
+def _scores(queries: Queries, sign: str) -> str:
+    """The scores of segments that are errors, of which more is worse, or with `!~` the others."""
+    chosen = queries.windowed(names.SEGMENT_PERFORMANCE, WINDOW, *CHOSEN, f'{METRIC}{sign}"bias|mae"')
+    return f"max by ({SEGMENT}, {METRIC}) ({chosen})"
 
 
 def _labelled(queries: Queries, metric: Metric) -> str:
