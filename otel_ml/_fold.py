@@ -18,6 +18,7 @@ from otel_ml._derive import Derivation
 from otel_ml._layout import Layout
 from otel_ml._numeric import CHUNK, Block, Numeric
 from otel_ml._outputs import BOOLEAN_TWINS, Outputs, are_probabilities, as_array, interpret
+from otel_ml._reading import Kept
 from otel_ml._rules import is_default_text
 from otel_ml._runs import Runs
 from otel_ml._segment import Place
@@ -101,11 +102,11 @@ class Fold:
         if distances is None:
             return None
         if captured.sparse is not None:
-            return np.concatenate([distances(self._block_of(part)) for part in dense_parts(captured.sparse)])
+            return np.concatenate([distances(part.T[self._columns]) for part in dense_parts(captured.sparse)])
         if captured.packed is not None:
-            return distances(self._block_of(self._unpacked(captured.packed)))
+            return distances(self._unpacked(captured.packed).T[self._columns])
         if captured.matrix is not None:
-            return distances(self._block_of(captured.matrix))
+            return distances(captured.matrix.T[self._columns])
         if captured.rows is not None:
             listed: Sequence[Any] = list(zip(*captured.rows, strict=True))
         elif captured.columns is not None:
@@ -203,9 +204,10 @@ class Fold:
                 chosen[each].append(rows[segment == each])
         return chosen
 
-    def understand(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
-        """The meaning of predictions, of the first output where there are several."""
-        return self._meanings([parts[0] for parts in predictions] if self._heads else predictions)
+    def understand(self, prediction: Kept) -> Outputs:
+        """The meaning of one call's prediction, of the first output where there are several; nothing where the baseline explains none."""
+        first = prediction[0] if isinstance(prediction, tuple) else prediction
+        return self._meaning(np.array([first]) if type(first) is float else first)
 
     def _further_counted(self, counts: Counts, predictions: Sequence[Any]) -> Sequence[Any]:
         """Those of the first output; the others are counted. Each prediction is a tuple with a part for each output."""
@@ -227,12 +229,15 @@ class Fold:
 
     def _meanings(self, predictions: Sequence[Any]) -> Iterable[Outputs]:
         """The meaning of predictions of the first output; those of one shape and type are read together."""
+        logits = self._baseline is not None and self._baseline.logits
+        return (self._meaning(rows) for rows, _ in _alike(predictions, logits=logits))
+
+    def _meaning(self, rows: Any) -> Outputs:
         baseline = self._baseline
         if baseline is None or baseline.task is None or baseline.prediction is None:
-            return
+            return Outputs()
         scored, measure, logits = baseline.confidence is not None, baseline.confidence_measure, baseline.logits
-        for rows, _ in _alike(predictions, logits=logits):
-            yield interpret(rows, baseline.task, baseline.classes, baseline.threshold, scored=scored, measure=measure, logits=logits)
+        return interpret(rows, baseline.task, baseline.classes, baseline.threshold, scored=scored, measure=measure, logits=logits)
 
     def _add_outputs(self, counts: Counts, outputs: Outputs, segment: int) -> None:
         assert self._baseline is not None and self._baseline.prediction is not None  # noqa: PT018

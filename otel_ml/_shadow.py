@@ -17,7 +17,6 @@ import numpy.typing as npt
 from otel_ml import catalogue as names
 from otel_ml._answers import is_scored
 from otel_ml._option_types import OF_SHADOW, type_faults
-from otel_ml._outputs import Outputs
 from otel_ml._pool import Pool
 from otel_ml._reading import AnswerReader, rows_of
 from otel_ml._settings import Settings
@@ -196,7 +195,7 @@ def _meaning_of(own: Monitor, other: Monitor) -> Callable[[Any], npt.NDArray[Any
     def meaning(answer: Any) -> npt.NDArray[Any]:
         kept = read(answer)
         first = np.atleast_1d(kept[0] if isinstance(kept, tuple) else kept)
-        outputs = next(iter(fold.understand([kept])), Outputs())
+        outputs = fold.understand(kept)
         if outputs.value is not None:
             return outputs.value
         if outputs.position is None:
