@@ -59,11 +59,13 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _argument(parameter: inspect.Parameter | None, index: int) -> Picker:
-    """One argument by position or name; its default where it was not given."""
+    """One argument by position or name, its default where it was not given; of `*args, **kwargs` the only keyword may be it."""
     name = "" if parameter is None else parameter.name
     default = None if parameter is None or parameter.default is inspect.Parameter.empty else parameter.default
     if parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY:
         return _keyword(name, default)
+    if parameter is not None and parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return lambda args, kwargs: args[index] if len(args) > index else next(iter(kwargs.values())) if len(kwargs) == 1 else None
 
     def pick(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return args[index] if len(args) > index else kwargs.get(name, default)

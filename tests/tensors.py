@@ -100,6 +100,22 @@ def test_texts_and_variables_of_tensorflow_are_read(tensorflow):
     assert not any(any(kinds.values()) for kinds in found.violations.values())
 
 
+def test_a_signature_of_a_saved_model_is_wrapped_as_a_function_is(baseline, tensorflow, tmp_path):
+    class Score(tensorflow.Module):
+        @tensorflow.function(input_signature=[tensorflow.TensorSpec([None, 3], "float32", name="rows")])
+        def serve(self, rows):
+            return {"score": tensorflow.sigmoid(rows[:, 0])}
+
+    model = Score()
+    tensorflow.saved_model.save(model, str(tmp_path), signatures={"serving_default": model.serve})
+    signature = tensorflow.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    monitor = Monitor(baseline, output=lambda answer: answer["score"])
+    answer = monitor.wrap(signature)(rows=tensorflow.constant(NUMBERS))
+    found = testing.collect(monitor)
+    assert (found.rows, found.errors, sum(found.dropped.values())) == (300, {}, 0)
+    assert found.predictions["True"] == (answer["score"].numpy() >= 0.5).sum()
+
+
 def test_what_is_traced_is_compiled_as_ever_and_what_is_called_counts(baseline, tensorflow, jax):
     """A compiled function sees placeholders instead of values: monitor what calls it."""
     for compiled in (jax.jit(lambda rows: rows[:, 0] * 0), tensorflow.function(lambda rows: rows[:, 0] * 0)):
