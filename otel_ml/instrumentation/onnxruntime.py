@@ -94,7 +94,7 @@ def _called_back(hooks: Hooks) -> Counted:
             def ended(results: Any, user_data: Any, error: str) -> None:
                 try:
                     if not error and begun.monitor.baseline is not None:
-                        stream.piece(hooks.answer(begun, session, asked, {}, results))
+                        stream.whole(hooks.answer(begun, session, asked, {}, results))
                     stream.end(RuntimeError(error) if error else None)
                 finally:
                     callback(results, user_data, error)
