@@ -63,7 +63,6 @@ class Status:
 
     version: str
     config: str
-    cluster: str
     started: float
 
 
@@ -142,9 +141,7 @@ def _filter(matchers: Iterable[Matcher]) -> dict[str, list[str]]:
 
 
 def _status(answer: Mapping[str, Any]) -> Status:
-    return Status(
-        answer["versionInfo"]["version"], answer["config"]["original"], answer["cluster"]["status"], unix(answer.get("uptime", ""))
-    )
+    return Status(answer["versionInfo"]["version"], answer["config"]["original"], unix(answer.get("uptime", "")))
 
 
 _GROUPS = "alertmanager_dispatcher_aggregation_groups"

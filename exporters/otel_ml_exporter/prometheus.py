@@ -94,10 +94,6 @@ class Prometheus(Remote):
         """The values of a label between two Unix times, or a little around them."""
         return self._ask("GET", f"label/{label}/values?start={start:.0f}&end={end:.0f}", lambda data: [str(value) for value in data])
 
-    def version(self) -> str:
-        """The server's version."""
-        return self._ask("GET", "status/buildinfo", lambda data: str(data.get("version", "unknown")))
-
     def rules(self) -> list[Rule]:
         """Every loaded rule."""
         return self._ask("GET", "rules", lambda data: [_rule(group["name"], rule) for group in data["groups"] for rule in group["rules"]])

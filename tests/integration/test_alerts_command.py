@@ -260,7 +260,7 @@ def test_the_answers_have_every_field_that_the_published_description_of_the_api_
     """Requests need no check of ours: the server validates them with the code that is generated from the description."""
     fire(url, "ModelFeatureDrift", "shaped", "warning")
     with Alertmanager("Alertmanager", url) as server:
-        assert server.status().cluster == "disabled"
+        assert 0 < server.status().started <= time.time()
         (alert,) = [each for each in server.alerts() if each.labels["ml_model_name"] == "shaped"]
     raw = httpx.get(f"{url}/api/v2/alerts", params={"filter": ['ml_model_name="shaped"']}).json()[0]
     assert set(raw) >= {"labels", "annotations", "receivers", "fingerprint", "startsAt", "updatedAt", "endsAt", "status"}

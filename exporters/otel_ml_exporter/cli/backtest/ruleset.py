@@ -15,7 +15,6 @@ from otel_ml_exporter.cli.backtest.promql_text import Recorded, inline, with_lim
 from otel_ml_exporter.cli.pack import levels
 from otel_ml_exporter.mixin.durations import is_duration, seconds
 from otel_ml_exporter.mixin.knobs import Knobs
-from otel_ml_exporter.mixin.promql import MODEL
 from otel_ml_exporter.mixin.rules import groups, rule_file
 from otel_ml_exporter.prometheus import Rule
 from otel_ml_exporter.thresholds import DEFAULTS
@@ -39,11 +38,6 @@ class AlertRule:
     def severity(self) -> str:
         """How severe it is; empty where the rule does not say."""
         return self.labels.get(names.SEVERITY, "")
-
-    @property
-    def model(self) -> str:
-        """The model that the rule itself names; empty where its expression does."""
-        return self.labels.get(MODEL, "")
 
 
 @dataclass(frozen=True)
