@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
@@ -57,6 +58,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
                 raise
             sys.stderr.write(f"otel-ml: {error}\n")
             sys.stderr.flush()
+            if _is_starting():
+                os._exit(2)  # SystemExit would be buried under a traceback of the interpreter
             raise SystemExit(2) from None
 
     def _instrument(self, **kwargs: Any) -> None:
@@ -85,6 +88,14 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
             self.hook(module, self._hooks)
         except Exception:  # noqa: BLE001 - an import never fails because of telemetry
             logger.exception("otel-ml cannot watch %s; its predictions are not counted", self.framework.name)
+
+
+def _is_starting() -> bool:
+    """Whether the interpreter is importing `sitecustomize`, before any program runs."""
+    frame = sys._getframe()  # noqa: SLF001 - the documented way to know who calls
+    while frame.f_back is not None and frame.f_code.co_name != "execsitecustomize":
+        frame = frame.f_back
+    return frame.f_code.co_name == "execsitecustomize"
 
 
 def _installed(package: str) -> bool:

@@ -46,6 +46,8 @@ def test_no_framework_is_imported_for_a_program_that_uses_none():
 def test_a_broken_file_of_models_stops_the_program_before_it_starts(tmp_path):
     (tmp_path / "models.json").write_text('{"models": [{"baseline": "nowhere.json"}]}')
     done = run("print('started')", OTEL_ML_MODELS=str(tmp_path / "models.json"))
-    assert done.returncode != 0
+    assert done.returncode == 2
+    assert done.stderr.startswith("otel-ml: ")
+    assert "Traceback" not in done.stderr
     assert "started" not in done.stdout
     assert "models[0].baseline: " in done.stderr
