@@ -287,15 +287,17 @@ def _turned_away(queries: Queries) -> Alert:
 
 
 def _full(queries: Queries) -> Alert:
-    rows, most = (f"max({queries.series(metric)})" for metric in (names.EXPORTER_STORE_ROWS, names.EXPORTER_STORE_LIMIT))
+    """Of each exporter, whose limits may differ."""
+    rows, most = (queries.series(metric) for metric in (names.EXPORTER_STORE_ROWS, names.EXPORTER_STORE_LIMIT))
+    held = look_up(f"max({queries.series(names.EXPORTER_STORE_ROWS, *of('job', 'instance'))})", "job", "instance", form=COUNT)
     return _problem(
         "store_full",
-        expr=f"{rows} / {most} > {queries.knobs.store_ratio}",
+        expr=f"max by (job, instance) ({rows} / {most}) > {queries.knobs.store_ratio}",
         keep=RESTART,
         summary="The exporter's store is nearly full",
         description=(
-            f"The store holds {look_up(rows, form=COUNT)} predictions and outcomes, {value(PERCENT)} of its capacity "
-            f"(limit {queries.knobs.store_ratio:.0%}). When it is full, the exporter refuses more."
+            f"The store of exporter {label('instance')} of job {label('job')} holds {held} predictions and outcomes, "
+            f"{value(PERCENT)} of its capacity (limit {queries.knobs.store_ratio:.0%}). When it is full, the exporter refuses more."
         ),
         action="Keep data for less time (`retention`), send a sample of the predictions, or raise `limits.stored` if the disk has room.",
         of_pack=True,
