@@ -131,13 +131,13 @@ class Stream:
             return item
         call.prediction = call.answer = item
         call.withheld = call.outlier = None
-        uncounted, self._uncounted = self._uncounted, None
         try:
             kept = monitor._kept(item, 1)
             first, rows = self._row, 1 if kept is None else rows_of(kept)
             self._row += rows
             places = np.arange(first, first + rows)
             call.segment = self._segment if isinstance(self._segment, int) else self._segment[np.minimum(places, len(self._segment) - 1)]
+            uncounted, self._uncounted = self._uncounted, None
             monitor._counts.add(uncounted, kept, call.segment)
             if monitor._telling is not None:
                 known = self._input if self._input is not None and self._input.size else None

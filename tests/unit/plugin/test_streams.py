@@ -373,6 +373,13 @@ def test_each_kind_of_input_gives_its_rows(numeric, rows):
     assert testing.collect(monitor).errors == {}
 
 
+def test_the_input_counts_where_its_segments_do_not_fit(numeric):
+    monitor = Monitor(dataclasses.replace(numeric, version="segmented"), segment=lambda _: [], segments=["ch"])
+    assert list(monitor.wrap(one_by_one)([ROW, ROW])) == [0.9, 0.9]
+    found = testing.collect(monitor)
+    assert (found.rows, found.errors) == (2, {"IndexError": 2})
+
+
 def test_a_piece_that_cannot_be_read_is_handed_on(numeric):
     class Hostile:
         def __array__(self, *_, **__):
