@@ -69,7 +69,8 @@ class Monitor:
     The providers default to the global ones, which may be configured before or after.
 
     Raises `BaselineError` for an unusable baseline, `OSError` for a file that cannot be read, and `ConfigurationError` for options that
-    contradict each other: a fault of the configuration stops the start. After that nothing raises: a fault while counting is counted and logged, and the prediction goes out.
+    contradict each other: a fault of the configuration stops the start. After that nothing raises: a fault while counting is counted and
+    logged, and the prediction goes out.
 
     >>> monitor = Monitor(model="churn", version="3")
     >>> predict = monitor.wrap(lambda rows: [0.5 for _ in rows])
