@@ -257,7 +257,7 @@ ATTRIBUTES: Final = (
     ),
     Attribute(
         MODEL_ROLE,
-        "What part the version plays.",
+        "The role of the version.",
         {
             ROLE_STABLE: "It answers, and others are compared with it.",
             ROLE_CANARY: "It answers a share of the requests.",
@@ -271,25 +271,25 @@ ATTRIBUTES: Final = (
     ),
     Attribute(
         VERIFICATION_RESULT,
-        "What came of a golden record of the baseline.",
+        "The result of verifying a golden record of the baseline.",
         {
             VERIFICATION_MATCH: "The model answered as it did when the baseline was made.",
-            VERIFICATION_MISMATCH: "It answered otherwise, or was given otherwise transformed features.",
+            VERIFICATION_MISMATCH: "It answered differently, or got differently transformed features.",
             VERIFICATION_ERROR: "It raised.",
         },
     ),
     Attribute(
         SHADOW_RESULT,
-        "How the comparison of the primary's and the shadow's answer ended.",
+        "The result of comparing the primary's and the shadow's answers.",
         {
             SHADOW_AGREE: "Both say the same.",
             SHADOW_DISAGREE: "They differ.",
             SHADOW_ERROR: "The shadow raised, or the answers could not be compared.",
-            SHADOW_DROPPED: "The shadow was left out: its queue was full, it was late, or the arguments could not be copied.",
+            SHADOW_DROPPED: "The shadow was skipped: its queue was full, it was late, or the arguments could not be copied.",
         },
     ),
     Attribute(BASELINE_ID, "Fingerprint of the baseline whose bins are counted.", examples=("f6a9c1d2e3b40516",)),
-    Attribute(OUTPUT_NAME, "An output of the model beside the first, as the baseline names it.", examples=("price",)),
+    Attribute(OUTPUT_NAME, "An output of the model other than the first, as the baseline names it.", examples=("price",)),
     Attribute(FEATURE_NAME, "A column of the model's input.", examples=("age",)),
     Attribute(
         BIN,
@@ -300,21 +300,21 @@ ATTRIBUTES: Final = (
     ),
     Attribute(
         VIOLATION_TYPE,
-        "How a value breaks the baseline's schema.",
+        "How a value violates the baseline's schema.",
         {
             VIOLATION_MISSING: "A missing value where the baseline has none.",
             VIOLATION_MISSING_COLUMN: "The whole column is absent.",
-            VIOLATION_EXTRA_COLUMN: "A row has columns beyond the baseline's; the feature is `__other__`, the log names them once.",
-            VIOLATION_TYPE_MISMATCH: "No number where the feature is numeric.",
+            VIOLATION_EXTRA_COLUMN: "A row has columns that the baseline lacks; the feature is `__other__`, and the log names them once.",
+            VIOLATION_TYPE_MISMATCH: "Not a number, although the feature is numeric.",
             VIOLATION_OUT_OF_RANGE: "Outside the range the baseline observed.",
             VIOLATION_FAR: "Outside by more than the width of that range; counted as `out_of_range` too.",
             VIOLATION_INFINITE: "Plus or minus infinity.",
             VIOLATION_UNSEEN: "Outside the baseline's vocabulary.",
-            VIOLATION_DEFAULT: "What programs write where they have no value (-999, 0, an empty text), where the baseline has none.",
-            VIOLATION_PATTERN: "Not as the declared pattern.",
+            VIOLATION_DEFAULT: "A common placeholder for no value (-999, 0, an empty text) that the baseline does not contain.",
+            VIOLATION_PATTERN: "Does not match the declared pattern.",
             VIOLATION_BOUNDS: "Outside the declared minimum or maximum.",
             VIOLATION_NOT_ALLOWED: "Not among the declared values.",
-            VIOLATION_STUCK: "The same as in more calls before it than the baseline makes plausible.",
+            VIOLATION_STUCK: "Unchanged for more calls than the baseline makes plausible.",
         },
     ),
     Attribute(
@@ -325,9 +325,9 @@ ATTRIBUTES: Final = (
             DROP_UNSUPPORTED: "An input that cannot be read without guessing.",
             DROP_LIMIT: "More streams than the exporter keeps.",
             DROP_OVERFLOW: "The SDK merged series beyond its cardinality limit.",
-            DROP_UNUSABLE: "A point that is no count, or names no model.",
+            DROP_UNUSABLE: "A data point that is not a count, or names no model.",
             DROP_BUSY: "More requests or rows than the exporter works on at once.",
-            DROP_RATE: "More rows a second than it is allowed.",
+            DROP_RATE: "More rows per second than allowed.",
             DROP_FULL: "More rows than it may store.",
             DROP_STORE: "The store cannot be written.",
             DROP_TOKEN: "No token that allows it.",
@@ -353,37 +353,37 @@ ATTRIBUTES: Final = (
         type="double",
     ),
     Attribute(OUTCOME_LABEL, "What turned out to be true: a class, or a number as text.", examples=("yes", "38.0")),
-    Attribute(OUTCOME_SOURCE, "Who says so: an annotator, a system; absent where nobody in particular.", examples=("anna",)),
+    Attribute(OUTCOME_SOURCE, "Where the label comes from: an annotator, a system; absent if unspecified.", examples=("anna",)),
     Attribute(OUTCOME_VALUE, "What the decision was worth; below 0 a cost.", examples=(12.5,), type="double"),
     Attribute(
         DIRECTION,
-        "On which side a number lies.",
+        "The side on which a number lies.",
         {
-            "over": "The prediction is over the truth.",
-            "under": "The prediction is under the truth.",
+            "over": "The prediction is above the truth.",
+            "under": "The prediction is below the truth.",
             "exact": "It is the truth.",
             "gain": "A value of 0 or more.",
             "loss": "A value below 0; its size is summed.",
         },
     ),
-    Attribute(ANNOTATORS, "Two sources of labels; `log` where a label names none.", examples=("anna, ben", "log, adjudicated")),
+    Attribute(ANNOTATORS, "Two sources of labels; `log` if a label names none.", examples=("anna, ben", "log, adjudicated")),
     Attribute(
         RESULT,
-        "What became of a prediction or an outcome that arrived.",
+        "What was done with a prediction or an outcome that arrived.",
         {
             RESULT_KEPT: "A prediction that is new.",
             RESULT_MATCHED: "An outcome whose prediction is known.",
             RESULT_WAITING: "An outcome whose prediction is not known yet.",
             RESULT_REPEATED: "The same as before; nothing changes.",
             RESULT_CONFIRMED: "The same label from another source.",
-            RESULT_CORRECTED: "Another label or value than before; it replaces that.",
+            RESULT_CORRECTED: "A different label or value than before, which it replaces.",
             RESULT_OUTRANKED: "Kept, but a label of a trusted source stays the truth.",
-            RESULT_UNFIT: "Kept, but not scored: no class of the baseline, or no number where the model predicts numbers.",
+            RESULT_UNFIT: "Kept, but not scored: not a class of the baseline, or not a number although the model predicts numbers.",
             RESULT_UNKNOWN_MODEL: "Kept; no baseline of this model is loaded.",
             RESULT_INVALID: "Rejected; the answer names row and field.",
         },
     ),
-    Attribute(WINDOW, "The span looked back over, as configured.", examples=("1h", "24h")),
+    Attribute(WINDOW, "The time span that a score covers, as configured.", examples=("1h", "24h")),
     Attribute(
         REFERENCE,
         "What the window is compared with.",
@@ -418,30 +418,30 @@ ATTRIBUTES: Final = (
             SIGNAL_PREDICTION_PSI: "Limit of the PSI of predictions.",
             SIGNAL_CONFIDENCE_PSI: "Limit of the PSI of confidences.",
             SIGNAL_CALIBRATION_ECE: "Limit of the expected calibration error.",
-            SIGNAL_INPUT_VIOLATIONS: "Limit of the share of a feature's values that break the schema.",
+            SIGNAL_INPUT_VIOLATIONS: "Limit of the share of a feature's values that violate the schema.",
             SIGNAL_OUTPUT_SHARE: "Limit of the share of one class or interval among predictions.",
             SIGNAL_ERROR_BUDGET: "Share of calls that may fail.",
             SIGNAL_LATENCY: "Seconds a call may take.",
             SIGNAL_LATENCY_BUDGET: "Share of calls that may take longer.",
             SIGNAL_UNSEEN_VALUES: "Limit of the share of a feature's values outside the baseline's vocabulary.",
             SIGNAL_INPUT_SHARE: "Limit of the share of one bin among a feature's values.",
-            SIGNAL_CONFIDENCE_DROP: "How much less sure the model may be than in its baseline.",
+            SIGNAL_CONFIDENCE_DROP: "How much less confident the model may be than in its baseline.",
             SIGNAL_OUTLIER_SHARE: "Limit of the share of rows beyond 99.9 % of the baseline's.",
             SIGNAL_ABSTENTION_SHARE: "Limit of the share of rows without a prediction.",
-            SIGNAL_SHADOW_DISAGREEMENT: "Limit of the share of rows on which the shadow says something else.",
+            SIGNAL_SHADOW_DISAGREEMENT: "Limit of the share of rows on which the shadow disagrees.",
             SIGNAL_PERFORMANCE_R2: "Least share of the truth's variance that is explained.",
             SIGNAL_PERFORMANCE_MAE: "Limit of the mean absolute error.",
-            SIGNAL_PERFORMANCE_RMSE: "Limit of the root of the mean squared error.",
-            SIGNAL_SEGMENT_GAP: "How much less accurate a segment may be than the whole.",
-            SIGNAL_SEGMENT_RECALL_GAP: "How much less of the positives may be found in a segment than in the whole.",
-            SIGNAL_SEGMENT_ERROR_RATIO: "How many times the mean absolute error of the whole a segment may have.",
+            SIGNAL_PERFORMANCE_RMSE: "Limit of the root mean squared error.",
+            SIGNAL_SEGMENT_GAP: "How much less accurate a segment may be than all predictions together.",
+            SIGNAL_SEGMENT_RECALL_GAP: "How much lower recall may be in a segment than over all predictions.",
+            SIGNAL_SEGMENT_ERROR_RATIO: "How many times the overall mean absolute error a segment may have.",
             SIGNAL_ESTIMATED_DROP: "How much the estimated accuracy may lie below the baseline's.",
             SIGNAL_LABEL_DELAY: "Seconds within which nine outcomes in ten arrive.",
             SIGNAL_LABEL_COVERAGE: "Least share of predictions that get an outcome.",
             SIGNAL_OUTCOME_UNMATCHED: "Limit of the share of outcomes whose prediction is not known.",
             SIGNAL_BASELINE_AGE: "Seconds after which a baseline is old.",
-            SIGNAL_DOMAIN_AUC: "Limit of the area with which a classifier tells rows from the baseline's.",
-            SIGNAL_ABSENCE: "Seconds for which the model may report nothing.",
+            SIGNAL_DOMAIN_AUC: "Limit of the AUC with which a classifier separates rows from the baseline's.",
+            SIGNAL_ABSENCE: "Seconds for which the model may report no metrics.",
         },
     ),
     Attribute(
@@ -450,15 +450,15 @@ ATTRIBUTES: Final = (
         {
             "accuracy": "Share of right classes.",
             "balanced_accuracy": "Mean recall over classes.",
-            "precision": "Share of right ones among predicted positives.",
+            "precision": "Share of predicted positives that are right.",
             "recall": "Share of positives that were found.",
             "f1": "Harmonic mean of precision and recall.",
             "bias": "Mean error of the predicted numbers.",
             "mae": "Mean absolute error.",
-            "rmse": "Root of the mean squared error.",
+            "rmse": "Root mean squared error.",
             "r2": "Share of the truth's variance that is explained.",
-            "over": "Share of predictions over the truth.",
-            "under": "Share of predictions under the truth.",
+            "over": "Share of predictions above the truth.",
+            "under": "Share of predictions below the truth.",
             "cost": "Mean cost of an answer, from the configured costs of wrong ones.",
         },
     ),
@@ -469,7 +469,7 @@ ATTRIBUTES: Final = (
             ESTIMATE_REALIZED: "Measured with the labels that arrived in the window.",
             ESTIMATE_COHORT: "Measured of the predictions of a window that ended the declared label delay ago.",
             ESTIMATE_CBPE: "Estimated from calibrated confidence.",
-            ESTIMATE_ATC: "Estimated from the share of confidences over a threshold.",
+            ESTIMATE_ATC: "Estimated from the share of confidences above a threshold.",
         },
     ),
     Attribute(QUANTILE, "Which quantile.", examples=("0.5", "0.9")),
@@ -487,7 +487,7 @@ INFERENCE_DURATION = Metric(
     "ml.inference.duration",
     "histogram",
     "s",
-    "Time a call of the model took.",
+    "How long a call to the model took.",
     (*_MODEL, ERROR_TYPE),
     ((ERROR_TYPE, "The call failed, or its input was rejected."),),
 )
@@ -521,7 +521,7 @@ OUTPUT_OBSERVATIONS = Metric(
     "ml.output.observations",
     "counter",
     "{observation}",
-    "Predictions of an output beside the first, per class or interval of the baseline.",
+    "Predictions of an output other than the first, per class or interval of the baseline.",
     (*_BINNED, OUTPUT_NAME, BIN),
 )
 PREDICTION_ABSTENTIONS = Metric(
@@ -531,21 +531,21 @@ SHADOW_COMPARISONS = Metric(
     "ml.shadow.comparisons",
     "counter",
     "{row}",
-    "Rows that a shadow was given too, by how its answer compares with the primary's.",
+    "Rows that were also sent to a shadow, by how its answer compares with the primary's.",
     (*_MODEL, SHADOW_RESULT),
 )
 VERIFICATION_RECORDS = Metric(
     "ml.verification.records",
     "gauge",
     "{record}",
-    "Golden records of the baseline that the model was given last, by what came of them.",
+    "Golden records of the baseline in the last verification, by result.",
     (*_MODEL, VERIFICATION_RESULT),
 )
 OUTLIER_OBSERVATIONS = Metric(
     "ml.outlier.observations", "counter", "{observation}", "Squared Mahalanobis distances of rows, per bin.", (*_BINNED, BIN)
 )
 ENERGY_OBSERVATIONS = Metric(
-    "ml.energy.observations", "counter", "{observation}", "Energies of the logits that a model answers, per bin.", (*_BINNED, BIN)
+    "ml.energy.observations", "counter", "{observation}", "Energies of the logits that a model returns, per bin.", (*_BINNED, BIN)
 )
 MODEL_INFO = Metric(
     "ml.model.info",
@@ -556,7 +556,7 @@ MODEL_INFO = Metric(
     ((BASELINE_ID, "There is a baseline."), *_OF_A_TASK),
 )
 MONITOR_DROPPED = Metric("ml.monitor.dropped", "counter", "{row}", "Rows that could not be counted.", (*_MODEL, DROP_REASON))
-MONITOR_ERRORS = Metric("ml.monitor.errors", "counter", "{error}", "Faults inside the monitor itself.", (*_MODEL, ERROR_TYPE))
+MONITOR_ERRORS = Metric("ml.monitor.errors", "counter", "{error}", "Internal errors of the monitor itself.", (*_MODEL, ERROR_TYPE))
 
 PLUGIN_METRICS: Final = (
     INFERENCE_DURATION,
@@ -610,7 +610,7 @@ FEATURE_DRIFT_PVALUE = Metric(
     "ml.feature.drift_pvalue",
     "gauge",
     "",
-    "Chance of counts so far apart when nothing changed, adjusted over the features of the model.",
+    "Probability of counts so far apart if nothing had changed, adjusted over the features of the model.",
     _PER_FEATURE,
 )
 FEATURE_IMPACT = Metric("ml.feature.impact", "gauge", "", "Importance of a feature times its PSI.", _PER_FEATURE)
@@ -625,9 +625,9 @@ PREDICTION_PSI = Metric("ml.prediction.psi", "gauge", "", "PSI of the prediction
 PREDICTION_PSI_NOISE_FLOOR = Metric(
     "ml.prediction.psi.noise_floor", "gauge", "", "PSI of predictions that chance alone stays below.", _WINDOWED
 )
-OUTPUT_PSI = Metric("ml.output.psi", "gauge", "", "PSI of an output beside the first.", _PER_OUTPUT)
+OUTPUT_PSI = Metric("ml.output.psi", "gauge", "", "PSI of an output other than the first.", _PER_OUTPUT)
 OUTPUT_PSI_NOISE_FLOOR = Metric(
-    "ml.output.psi.noise_floor", "gauge", "", "PSI of an output beside the first that chance alone stays below.", _PER_OUTPUT
+    "ml.output.psi.noise_floor", "gauge", "", "PSI of an output other than the first that chance alone stays below.", _PER_OUTPUT
 )
 CONFIDENCE_PSI = Metric("ml.confidence.psi", "gauge", "", "PSI of the confidences.", _WINDOWED)
 CONFIDENCE_PSI_NOISE_FLOOR = Metric(
@@ -653,34 +653,38 @@ SEGMENT_CONFIDENCE_PSI_NOISE_FLOOR = Metric(
     "ml.segment.confidence.psi.noise_floor", "gauge", "", "PSI of a segment's confidences that chance alone stays below.", _PER_SEGMENT
 )
 DRIFTED_FEATURES_RATIO = Metric(
-    "ml.drifted_features.ratio", "gauge", "", "Share of features that drifted, chance adjusted over all features.", _WINDOWED
+    "ml.drifted_features.ratio", "gauge", "", "Share of features that drifted, adjusted for chance over all features.", _WINDOWED
 )
 MMD = Metric("ml.mmd", "gauge", "", "Maximum mean discrepancy of sampled rows from the baseline's: all features together.", _OUTCOMES)
 MMD_NOISE_FLOOR = Metric("ml.mmd.noise_floor", "gauge", "", "Maximum mean discrepancy that chance alone stays below.", _OUTCOMES)
 DOMAIN_CLASSIFIER_AUC = Metric(
-    "ml.domain_classifier.auc", "gauge", "", "How well a classifier tells sampled rows from the baseline's, 0.5 if not at all.", _OUTCOMES
+    "ml.domain_classifier.auc",
+    "gauge",
+    "",
+    "How well a classifier separates sampled rows from the baseline's (AUC); 0.5 is not at all.",
+    _OUTCOMES,
 )
 DOMAIN_CLASSIFIER_AUC_NOISE_FLOOR = Metric(
-    "ml.domain_classifier.auc.noise_floor", "gauge", "", "Area that a classifier stays below by chance alone.", _OUTCOMES
+    "ml.domain_classifier.auc.noise_floor", "gauge", "", "AUC that chance alone stays below.", _OUTCOMES
 )
 DOMAIN_CLASSIFIER_IMPORTANCE = Metric(
     "ml.domain_classifier.importance",
     "gauge",
     "",
-    "Share of a feature in what the classifier goes by; of the ten with the most, while the area is over its noise floor.",
+    "Importance of a feature to the classifier, for the ten highest, while the AUC is above its noise floor.",
     (*_MODEL, FEATURE_NAME, WINDOW),
 )
 PCA_ERROR_RATIO = Metric(
     "ml.pca.error.ratio",
     "gauge",
     "",
-    "Distance of sampled rows from the plane in which the baseline varies, over that of the baseline's own rows.",
+    "Distance of sampled rows from the plane in which the baseline varies, divided by that of the baseline's own rows.",
     _OUTCOMES,
 )
 PCA_ERROR_RATIO_NOISE_FLOOR = Metric(
     "ml.pca.error.ratio.noise_floor", "gauge", "", "Ratio of distances from the plane that chance alone stays below.", _OUTCOMES
 )
-HOTELLING_T2 = Metric("ml.hotelling_t2", "gauge", "", "Hotelling's T2: how far the means of sampled rows moved, together.", _OUTCOMES)
+HOTELLING_T2 = Metric("ml.hotelling_t2", "gauge", "", "Hotelling's T2: how far the means of sampled rows moved together.", _OUTCOMES)
 HOTELLING_T2_NOISE_FLOOR = Metric("ml.hotelling_t2.noise_floor", "gauge", "", "T2 that chance alone stays below.", _OUTCOMES)
 ESTIMATED_LABEL_RATIO = Metric(
     "ml.estimated_label.ratio",
@@ -705,14 +709,16 @@ CALIBRATION_ECE_NOISE_FLOOR = Metric(
 )
 CALIBRATION_MCE = Metric("ml.calibration.mce", "gauge", "", "Largest calibration gap of a bin with enough outcomes.", _OUTCOMES)
 BRIER_SCORE = Metric("ml.brier_score", "gauge", "", "Mean squared error of the confidence.", _OUTCOMES)
-PERFORMANCE = Metric("ml.performance", "gauge", "", "A score of the predictions, measured with labels or estimated without.", _PERFORMANCE)
+PERFORMANCE = Metric(
+    "ml.performance", "gauge", "", "A score of the predictions, measured with labels or estimated without them.", _PERFORMANCE
+)
 PERFORMANCE_LOW = Metric("ml.performance.low", "gauge", "", "Lower end of the 95 % interval of the score.", _PERFORMANCE)
 PERFORMANCE_HIGH = Metric("ml.performance.high", "gauge", "", "Upper end of the 95 % interval of the score.", _PERFORMANCE)
 WINDOW_SAMPLES = Metric(
-    "ml.window.samples", "gauge", "", "Samples in the window; under the minimum a score is absent.", (*_MODEL, WINDOW, SIGNAL)
+    "ml.window.samples", "gauge", "", "Samples in the window; below the minimum there is no score.", (*_MODEL, WINDOW, SIGNAL)
 )
 OUTCOME_COVERAGE_RATIO = Metric(
-    "ml.outcome.coverage.ratio", "gauge", "", "Share of the window's predictions that have their outcome.", _OUTCOMES
+    "ml.outcome.coverage.ratio", "gauge", "", "Share of the window's predictions that have an outcome.", _OUTCOMES
 )
 OUTCOME_LAST_TIMESTAMP = Metric("ml.outcome.last_timestamp", "gauge", "s", "When the last outcome arrived, Unix time.", _MODEL)
 OUTCOME_DELAY = Metric(
@@ -723,7 +729,7 @@ OUTCOME_DELAY = Metric(
     (*_OUTCOMES, QUANTILE),
 )
 CALIBRATION_ECE_DEBIASED = Metric(
-    "ml.calibration.ece.debiased", "gauge", "", "Root-mean-square calibration error, freed from what chance alone gives.", _OUTCOMES
+    "ml.calibration.ece.debiased", "gauge", "", "Root-mean-square calibration error, without what chance alone adds.", _OUTCOMES
 )
 CALIBRATION_ECE_EQUAL_MASS = Metric(
     "ml.calibration.ece.equal_mass", "gauge", "", "Expected calibration error in bins of equal mass, of the newest pairs.", _OUTCOMES
@@ -765,17 +771,17 @@ OUTCOME_VALUE_SUM = Metric(
     "ml.outcome.value_sum", "counter", "", "Sum of the sizes of their values.", (*_MODEL, PREDICTION_CLASS, DIRECTION), _OF_A_CLASS
 )
 OUTCOME_UNMATCHED = Metric(
-    "ml.outcome.unmatched", "gauge", "", "Outcomes that arrived in the window and whose prediction is not known.", (MODEL_NAME, WINDOW)
+    "ml.outcome.unmatched", "gauge", "", "Outcomes that arrived in the window without a known prediction.", (MODEL_NAME, WINDOW)
 )
 _OF_A_KNOWN_MODEL = ((MODEL_NAME, "A baseline of the model is loaded."),)
 OUTCOME_RECEIVED = Metric(
-    "ml.outcome.received", "counter", "", "Outcomes that arrived, by what became of them.", (MODEL_NAME, RESULT), _OF_A_KNOWN_MODEL
+    "ml.outcome.received", "counter", "", "Outcomes that arrived, by result.", (MODEL_NAME, RESULT), _OF_A_KNOWN_MODEL
 )
 PREDICTION_RECEIVED = Metric(
     "ml.prediction.received",
     "counter",
     "",
-    "Events of predictions that arrived, by what became of them.",
+    "Prediction events that arrived, by result.",
     (MODEL_NAME, RESULT),
     _OF_A_KNOWN_MODEL,
 )
@@ -797,7 +803,7 @@ BASELINE_SMOOTHING = Metric(
     "ml.baseline.smoothing",
     "gauge",
     "",
-    "Added to each count before PSI: 0.5, times the rows that say what one independent row would.",
+    "Added to each count before PSI: 0.5 times the number of rows that count as one independent row.",
     (*_BINNED, SIGNAL, FEATURE_NAME),
     _OF_A_FEATURE,
 )
@@ -830,7 +836,7 @@ EXPORTER_BASELINE_MISSING = Metric(
     "ml.exporter.baseline.missing", "gauge", "", "1 for each configured baseline that cannot be used.", (FILE,)
 )
 EXPORTER_POINTS_DROPPED = Metric(
-    "ml.exporter.points.dropped", "counter", "", "Points received over OTLP that could not be counted.", (DROP_REASON,)
+    "ml.exporter.points.dropped", "counter", "", "Data points received over OTLP that could not be counted.", (DROP_REASON,)
 )
 EXPORTER_STORE_ROWS = Metric("ml.exporter.store.rows", "gauge", "", "Predictions and outcomes that are stored.", ())
 EXPORTER_STORE_LIMIT = Metric("ml.exporter.store.limit", "gauge", "", "Predictions and outcomes that may be stored.", ())
@@ -868,14 +874,14 @@ EVENTS: Final = (
             (PREDICTION_WEIGHT, "Only a share of the predictions is sent."),
             (PREDICTION_FEATURES, "Switched on by the user."),
             (PREDICTION_ABSTAINED, "The prediction was withheld."),
-            (PREDICTION_ENERGY, "One prediction, of a model that answers with logits."),
-            (OUTLIER_DISTANCE, "One prediction, where the baseline knows how its rows lie."),
+            (PREDICTION_ENERGY, "One prediction, of a model that returns logits."),
+            (OUTLIER_DISTANCE, "One prediction, if the baseline has the distances of its rows."),
         ),
     ),
     Event(
         EVENT_OUTCOME,
         "The truth about a prediction became known.",
         (MODEL_NAME, PREDICTION_ID, OUTCOME_LABEL, OUTCOME_SOURCE, OUTCOME_VALUE),
-        ((OUTCOME_SOURCE, "Somebody in particular says so."), (OUTCOME_VALUE, "The decision was worth something.")),
+        ((OUTCOME_SOURCE, "The label names its source."), (OUTCOME_VALUE, "The decision has a value.")),
     ),
 )
