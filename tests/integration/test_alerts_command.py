@@ -100,7 +100,7 @@ def test_the_list_is_worst_first_and_says_what_is_muted(url, capsys):
     assert "another" in run(capsys, url, "list")[1]
     assert run(capsys, url, "list", "--model=lsited")[:2] == (
         0,
-        "nothing fires for model lsited; something does for models listed, another\n",
+        "nothing is firing for model lsited; something is for models listed, another\n",
     )
 
 
@@ -124,7 +124,7 @@ def test_a_drill_that_joins_a_group_waits_for_its_turn_and_rings_again_each_time
         assert (code, "after 0s, or within 4s in a group that has just fired" in out) == (0, True)
         fire(url, "ModelServiceDown", "living", "critical")
         code, out, _ = run(capsys, url, "test", "--model=second")
-        assert (code, "one (webhook) within 4s, in a group that fires already" in out) == (0, True)
+        assert (code, "one (webhook) within 4s, in a group that is already firing" in out) == (0, True)
         code, _, err = run(capsys, url, "test", "--model=third", "--wait=1s")
         assert (code, "within 1s; the route waits up to 4s, give a longer --wait" in err) == (1, True)
 
@@ -161,15 +161,15 @@ def hosted(url):
 def test_where_a_host_shows_no_metrics_the_drill_rings_and_says_that_it_cannot_see_it(hosted, pager, capsys):
     code, out, err = run(capsys, hosted, "test", "--model=hosted")
     assert (code, err) == (0, "")
-    assert "notified   unknown: this Alertmanager shows no metrics; look at the phone" in out
+    assert "notified   unknown: this Alertmanager exposes no metrics; look at the phone" in out
     eventually(lambda: drills(pager, "hosted"), lambda: pager.events("/pager"))
 
 
 def test_a_route_to_nobody_is_a_no_before_anything_is_sent(url, capsys):
     code, _, err = run(capsys, url, "test", "--model=quiet", "--severity=warning")
     assert code == 1
-    assert "routed to receiver 'nobody', and nobody is behind it" in err
-    assert run(capsys, url, "list", "--model=quiet")[1].startswith("nothing fires for model quiet")
+    assert "routed to receiver 'nobody', which notifies nobody" in err
+    assert run(capsys, url, "list", "--model=quiet")[1].startswith("nothing is firing for model quiet")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_drill_that_arrives_nowhere_is_a_no_and_is_resolved_all_the_same(url, 
     code, _, err = run(capsys, url, "test", f"--model={team}", f"--label=team={team}", "--wait=2s")
     assert code == 1
     assert said in err
-    eventually(lambda: run(capsys, url, "list", f"--model={team}")[1].startswith("nothing fires"), lambda: "still there")
+    eventually(lambda: run(capsys, url, "list", f"--model={team}")[1].startswith("nothing is firing"), lambda: "still there")
 
 
 def test_a_silence_mutes_the_model_is_listed_and_ends(url, capsys):
@@ -199,7 +199,7 @@ def test_a_silence_mutes_the_model_is_listed_and_ends(url, capsys):
     assert run(capsys, url, "silences", "--model=planned")[1] == "no silence of model planned\n"
     code, _, err = run(capsys, url, "expire", "--model=planned")
     assert code == 1
-    assert "no silence names model planned" in err
+    assert "no silence is for model planned" in err
 
 
 def test_texts_of_others_cannot_steer_the_terminal(url, capsys):

@@ -289,11 +289,11 @@ def test_alerts_that_cannot_fire_are_told_with_what_wakes_them(stack, capsys):
     found = {silence["why"]: silence["wake"] for silence in told["silent"]}
     assert (
         "`thresholds: {latency: 0.5s}`"
-        in found["no latency objective is stated, or none that is a bucket bound of ml_inference_duration_seconds"]
+        in found["no latency objective is set, or it is not a bucket bound of ml_inference_duration_seconds"]
     )
-    assert "`thresholds: {performance: 0.9}`" in found["nobody stated what is good enough"]
+    assert "`thresholds: {performance: 0.9}`" in found["no limit says what is good enough"]
     assert "golden=24" in found["no golden records were verified"]
-    assert "no outcome has come" not in found
+    assert "no outcome has arrived" not in found
     assert told["healthy"]
     assert main(["doctor", "--model=churn", f"--prometheus={stack.prometheus.base_url}", f"--alertmanager={stack.alertmanager}"]) == 0
     assert "silent  ModelLatencyBudgetBurn: no latency objective is stated" in capsys.readouterr().out
@@ -404,7 +404,7 @@ def test_series_that_the_sdk_merged_are_named(stack, capsys):
 def test_a_target_that_went_down_is_named_with_its_error(stack, capsys):
     stack.gone.close()
     broken_alone(stack, capsys, "scrape", f"old {stack.gone.address} is down: ", model="gone", also=["metrics arrive"])
-    assert "the last series of model gone came" in stack.visit(capsys, model="gone")["metrics arrive"]["found"]
+    assert "the last series of model gone arrived" in stack.visit(capsys, model="gone")["metrics arrive"]["found"]
     assert not states(stack.visit(capsys), "BROKEN")
 
 
@@ -466,7 +466,7 @@ def test_rules_that_were_never_evaluated_are_waited_for(stack, capsys):
 def test_a_route_to_nobody_is_named(stack, capsys):
     receivers = [{"name": "chat", "webhook_configs": [{"url": "http://127.0.0.1:9/x"}]}, {"name": "pager"}]
     with stack.routes(receivers=receivers):
-        broken_alone(stack, capsys, "route, critical", "receiver pager, and nobody is behind it")
+        broken_alone(stack, capsys, "route, critical", "receiver pager, which notifies nobody")
 
 
 @pytest.fixture
@@ -490,7 +490,7 @@ def site(stack, tmp_path, capsys):
 def test_labels_that_rules_and_prometheus_add_are_those_that_routes_are_asked_with(site, capsys):
     links = site.visit(capsys)
     assert links["route, critical"]["found"] == "pager (webhook) after 1s (alerts carry cluster=eu, team=risk)"
-    assert links["route, warning"]["found"] == "goes to receiver nobody, and nobody is behind it (alerts carry cluster=eu, team=risk)"
+    assert links["route, warning"]["found"] == "goes to receiver nobody, which notifies nobody (alerts carry cluster=eu, team=risk)"
     with Alertmanager("Alertmanager", site.alertmanager) as server:
         server.silence(
             [Matcher("team", "risk"), Matcher("alertname", "ModelServiceDown")],
@@ -521,14 +521,14 @@ def test_one_page_that_goes_to_nobody_is_named(stack, capsys):
     ]
     receivers = [{"name": name, "webhook_configs": [{"url": "http://127.0.0.1:9/x"}]} for name in ("chat", "pager")]
     with stack.routes(route={"receiver": "chat", "routes": routes}, receivers=[*receivers, {"name": "null"}]):
-        broken_alone(stack, capsys, "route, critical", "ModelCanaryWorse goes to receiver null, and nobody is behind it")
+        broken_alone(stack, capsys, "route, critical", "ModelCanaryWorse goes to receiver null, which notifies nobody")
 
 
 def test_servers_that_are_not_there_are_named_once_and_what_hangs_on_them_is_not_blamed(stack, capsys):
     nowhere = f"http://127.0.0.1:{free_port()}"
     links = stack.visit(capsys, f"--prometheus={nowhere}")
     assert states(links, "BROKEN") == ["Prometheus"]
-    assert links["metrics arrive"]["found"] == "hangs on: Prometheus"
+    assert links["metrics arrive"]["found"] == "depends on: Prometheus"
     links = stack.visit(capsys, f"--alertmanager={nowhere}")
     assert states(links, "BROKEN") == ["Alertmanager"]
     links = stack.visit(capsys, f"--exporter={nowhere}", f"--target={nowhere}")

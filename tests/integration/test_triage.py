@@ -130,7 +130,7 @@ def test_the_page_reads_from_top_to_bottom(servers, capsys):
     order = [
         "LOOK: 0 pages, 1 ticket, 1 score really moved",
         "serving",
-        "fires",
+        "firing",
         "what moved, over 1h",
         "what changed before",
         "what to do",
@@ -151,7 +151,7 @@ def test_a_ticket_gets_markdown(servers, capsys):
     assert out.startswith("## Model churn: LOOK: ")
     assert [line for line in out.splitlines() if line.startswith("### ")] == [
         "### Serving",
-        "### Fires",
+        "### Firing",
         "### What moved, over 1h",
         "### What changed before",
         "### What to do",
@@ -184,17 +184,17 @@ def test_a_calm_model_is_ok_and_one_without_alertmanager_says_what_is_not_known(
     code, out = triage(capsys, servers, "--model=calm", f"--alertmanager=http://127.0.0.1:{free_port()}")
     assert code == 0
     assert "OK: 0 pages, 0 tickets" in out
-    assert "what is muted is unknown: Alertmanager at" in out
+    assert "muted alerts unknown: Alertmanager at" in out
     assert "there are no scores" in out
 
 
 def test_a_model_that_stopped_to_report_is_never_ok_however_long_ago_that_was(servers, capsys):
     code, out = triage(capsys, servers, f"--model={GONE}")
     assert code == 1
-    assert re.search(r"  SILENT: 0 pages, 0 tickets, reports nothing since 20\d\d-.* UTC \((9h 5\dm|10h( \dm)?) ago\)", out)
+    assert re.search(r"  SILENT: 0 pages, 0 tickets, has reported nothing since 20\d\d-.* UTC \((9h 5\dm|10h( \dm)?) ago\)", out)
     assert f"find the broken link: otel-ml doctor --model {shlex.quote(GONE)} --prometheus http://127.0.0.1:" in out
     code, out = triage(capsys, servers, f"--model={GONE}", "--range=9h", "--markdown")
-    assert (code, "SILENT: 0 pages, 0 tickets, reports nothing, and did not for 9h" in out) == (1, True)
+    assert (code, "SILENT: 0 pages, 0 tickets, has reported nothing for at least 9h" in out) == (1, True)
 
 
 def test_a_model_that_stopped_minutes_ago_does_not_serve(servers, capsys):
@@ -206,7 +206,7 @@ def test_a_model_that_stopped_minutes_ago_does_not_serve(servers, capsys):
 
 def test_a_command_that_is_printed_runs_as_it_is_pasted(servers, capsys):
     _, out = triage(capsys, servers, f"--model={GONE}")
-    otel_ml, *words = shlex.split(re.search("when it is planned: (.*)", out)[1])
+    otel_ml, *words = shlex.split(re.search("if this is planned: (.*)", out)[1])
     assert otel_ml == "otel-ml"
     assert main(words) == 0
     otel_ml, *words = shlex.split(re.search("end it with: (.*)", capsys.readouterr().out)[1])
@@ -244,9 +244,9 @@ def test_without_rules_nothing_is_ok(tmp_path, capsys):
     with scratch.filled(tmp_path / "now.om") as server:
         words = [f"--prometheus={server.url}", f"--alertmanager=http://127.0.0.1:{free_port()}"]
         code, out = triage(capsys, (words, ""), "--model=churn")
-        assert (code, "LOOK: what fires is unknown, no scores" in out) == (1, True)
+        assert (code, "LOOK: firing alerts unknown, no scores" in out) == (1, True)
         assert "no alert of the pack is loaded" in out
-        assert "fires\n  unknown\n" in out
+        assert "firing\n  unknown\n" in out
 
 
 def test_no_prometheus_is_no_report(capsys):

@@ -28,12 +28,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "run",
         help="evaluate each interval and serve /metrics",
         description="Compare what was counted with the baselines, each interval, and serve the scores on /metrics.",
-        epilog="Exit codes: 0 done; 1 a fault in the configuration, or with --once a feature drifted or the source does not answer; "
+        epilog="Exit codes: 0 done; 1 an error in the configuration, or with --once a feature drifted or the source does not answer; "
         "2 wrong usage.",
     )
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="the YAML configuration")
     once = run.add_mutually_exclusive_group()
-    once.add_argument("--check", action="store_true", help="say what is wrong with the configuration and its baselines, then end")
+    once.add_argument("--check", action="store_true", help="say what is wrong with the configuration and its baselines, then exit")
     once.add_argument("--once", action="store_true", help="print one evaluation as a table; exit code 1 when something drifted")
     run.set_defaults(run=run_exporter, invalid=1)
 

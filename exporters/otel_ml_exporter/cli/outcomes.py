@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     run = commands.add_parser(
         "import",
         help="send the labels of a CSV or Parquet file to the exporter",
-        description="Send the labels of a CSV or Parquet file to a running exporter. It may be interrupted and begun again.",
+        description="Send the labels of a CSV or Parquet file to a running exporter. If interrupted, it can be run again.",
         epilog=f"A token is read from the environment variable {TOKEN}. Exit codes: 0 every row was accepted; 1 some were rejected, or the "
         "exporter does not answer; 2 wrong usage.",
     )

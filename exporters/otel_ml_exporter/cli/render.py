@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "what",
         choices=(*PARTS, "all"),
         metavar="WHAT",
-        help=f"which files: {', '.join(PARTS)}; all is what a site imports, without reference",
+        help=f"which files: {', '.join(PARTS)}; `all` is what you import, without `reference`",
     )
     parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)")
     parser.add_argument("--check", action="store_true", help="write nothing; name each file that differs and exit 1")
@@ -38,8 +38,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FORMAT",
         help="plain files (prometheus), resources of the operator, or configmap",
     )
-    parser.add_argument("--knobs", type=Path, metavar="FILE", help="YAML file of knobs; flags overrule it")
-    _add_knobs(parser.add_argument_group("knobs", "what a site may change, and why it would"))
+    parser.add_argument("--knobs", type=Path, metavar="FILE", help="YAML file of knobs; flags override it")
+    _add_knobs(parser.add_argument_group("knobs", "what you may change, and why you would"))
     parser.set_defaults(run=render)
 
 

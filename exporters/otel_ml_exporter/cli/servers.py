@@ -28,7 +28,7 @@ def add_prometheus(parser: argparse.ArgumentParser) -> None:
     """Add `--prometheus` and `--selector`."""
     _add(parser, "prometheus")
     parser.add_argument(
-        "--selector", type=_selector, default=(), metavar="MATCHERS", help="of one environment among several, such as namespace=prod"
+        "--selector", type=_selector, default=(), metavar="MATCHERS", help="one of several environments, such as namespace=prod"
     )
 
 

@@ -30,14 +30,14 @@ def _action(actions: argparse._SubParsersAction[argparse.ArgumentParser], name: 
 
 
 def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _action(actions, "list", "list what fires, worst first, and what is muted by what")
+    parser = _action(actions, "list", "list what is firing, worst first, and what is muted by what")
     parser.add_argument("--model", type=said, help="this model only")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=_list)
 
 
 def _add_test(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _action(actions, "test", "send an alert that says it is a drill along the real route, and resolve it")
+    parser = _action(actions, "test", "send a drill along the real route, and resolve it")
     parser.add_argument("--model", type=said, required=True, help="the model whose route is tested")
     parser.add_argument("--severity", choices=(names.CRITICAL, names.WARNING), default=names.CRITICAL, help="default: %(default)s")
     parser.add_argument(
@@ -47,7 +47,7 @@ def _add_test(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=_pair,
         default=[],
         metavar="NAME=VALUE",
-        help="a label that routes need, beside those of the rules that Prometheus has loaded; repeatable",
+        help="a label that routes need, besides those of the rules that Prometheus has loaded; repeatable",
     )
     add_prometheus(parser)
     parser.add_argument(

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         with _raised(server, labels, options.wait or due + _MARGIN) as before:
             _taken(server, labels)
             _ring(server, integrations, before, options.wait or due + _MARGIN, due)
-    print("resolved   receivers that send resolved alerts will say so")
+    print("resolved   receivers that notify of resolved alerts will do so")
     return 0
 
 
@@ -79,7 +79,7 @@ def _turns(server: Alertmanager, ways: Iterable[Reached]) -> list[Turn]:
 
     def turn(way: Reached) -> Turn:
         if (way.receiver, way.group) in living:
-            return Turn(way, way.group_interval, f"within {span(way.group_interval)}, in a group that fires already")
+            return Turn(way, way.group_interval, f"within {span(way.group_interval)}, in a group that is already firing")
         if hidden and way.group_interval > way.group_wait:
             told_again = f"within {span(way.group_interval)} in a group that has just fired"
             return Turn(way, way.group_interval, f"after {span(way.group_wait)}, or {told_again}")
@@ -92,7 +92,7 @@ def _ring(server: Alertmanager, integrations: Iterable[str], before: Mapping[str
     """Wait until each integration has notified, and say so; raises `DrillError`."""
     if before is None:
         time.sleep(min(wait, due + _SENDING))
-        print("notified   unknown: this Alertmanager shows no metrics; look at the phone")
+        print("notified   unknown: this Alertmanager exposes no metrics; look at the phone")
         return
     after = _watch(server, integrations, before, wait, due)
     for name in integrations:
@@ -122,9 +122,7 @@ def _behind(ways: Iterable[Reached], hint: str) -> list[str]:
     """The integrations that will be used. Raises `DrillError` where a receiver has none."""
     for way in ways:
         if not way.integrations:
-            raise DrillError(
-                f"the alert is routed to receiver {way.receiver!r}, and nobody is behind it; mend the routes of Alertmanager{hint}"
-            )
+            raise DrillError(f"the alert is routed to receiver {way.receiver!r}, which notifies nobody; fix Alertmanager's routes{hint}")
     return sorted({integration for way in ways for integration in way.integrations})
 
 
@@ -134,8 +132,8 @@ def _raised(server: Alertmanager, labels: Labels, wait: float) -> Iterator[dict[
     before, started = _counted(server), time.time()
     notes = {
         "summary": "DRILL, nothing is wrong",
-        "description": "Somebody tests the route to you with `otel-ml alerts test`. The alert resolves by itself.",
-        "action": "Nothing; tell the sender that it arrived.",
+        "description": "Somebody is testing the route to you with `otel-ml alerts test`. The alert resolves by itself.",
+        "action": "None; tell the sender that it arrived.",
         "runbook_url": _PAGE,
         "dashboard_url": _PAGE,
     }
@@ -158,7 +156,7 @@ def _taken(server: Alertmanager, labels: Labels) -> None:
                 )
             return
         time.sleep(_POLL)
-    raise DrillError("Alertmanager took the drill and does not process it; read its log")
+    raise DrillError("Alertmanager accepted the drill but does not process it; read its log")
 
 
 def _watch(

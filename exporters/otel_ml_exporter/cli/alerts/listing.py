@@ -33,7 +33,7 @@ def show(options: argparse.Namespace) -> int:
         print(table([_HEADER, *(_row(alert, now) for alert in alerts)]))
     else:
         about_model = f" for model {options.model}" if options.model else ""
-        print(plain(f"nothing fires{about_model}" + (f"; something does for {listed(others, options.model)}" if others else "")))
+        print(plain(f"nothing is firing{about_model}" + (f"; something is for {listed(others, options.model)}" if others else "")))
     return 0
 
 

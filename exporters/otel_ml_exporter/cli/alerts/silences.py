@@ -24,7 +24,7 @@ _LABELS = (("alert", "alertname"), ("category", "category"), ("feature", FEATURE
 def make(options: argparse.Namespace) -> int:
     """Make a silence and print its id and how to end it; 0."""
     if options.duration > WEEK:
-        print("otel-ml: longer than a week: what breaks meanwhile is silenced too", file=sys.stderr)
+        print("otel-ml: this is longer than a week: whatever breaks meanwhile is silenced too", file=sys.stderr)
     narrowed = [Matcher(label, getattr(options, name)) for name, label in _LABELS if getattr(options, name)]
     matchers = [*about(options.model), *narrowed]
     now = time.time()
@@ -33,7 +33,7 @@ def make(options: argparse.Namespace) -> int:
         made = server.silence(matchers, starts=now, ends=now + options.duration, author=options.author or _user(), comment=options.comment)
     print(f"silence {made} until {clock(now + options.duration)}: {plain(', '.join(map(str, matchers)))}")
     print(
-        f"it mutes {muted} of the alerts that fire now; end it with: {command('alerts', 'expire', made, *given(options, 'alertmanager'))}"
+        f"it mutes {muted} of the alerts now firing; end it with: {command('alerts', 'expire', made, *given(options, 'alertmanager'))}"
     )
     return 0
 
@@ -62,7 +62,9 @@ def expire(options: argparse.Namespace) -> int:
                 server.expire(each)
                 print(f"silence {each} ended")
     missing = (
-        [f"silence {each} is unknown or over" for each in ids if each not in living] if ids else [f"no silence names model {options.model}"]
+        [f"silence {each} is unknown or over" for each in ids if each not in living]
+        if ids
+        else [f"no silence is for model {options.model}"]
     )
     for problem in missing:
         print(f"otel-ml: {plain(problem)}; see `otel-ml alerts silences`", file=sys.stderr)

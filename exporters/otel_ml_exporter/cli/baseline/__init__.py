@@ -14,7 +14,7 @@ from otel_ml_exporter.rows import MAX_ROWS
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `baseline build`, `show`, `diff` and `validate`."""
-    parser = commands.add_parser("baseline", help="make, show, compare and check the baseline of a model")
+    parser = commands.add_parser("baseline", help="make, show, compare and check a model's baseline")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_build(
         actions.add_parser(

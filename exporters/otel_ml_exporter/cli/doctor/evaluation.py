@@ -91,12 +91,12 @@ def evaluations(case: Case) -> Finding:
         which = "" if len(times) == 1 else f" of the slowest of {len(times)} exporters"
         return ok(f"the last evaluation{which} ended {ago(min(times.values()), case.now)}")
     told = "; ".join(
-        f"the exporter {place} {'does not answer its scrape' if place in down else 'evaluates nothing'}; "
+        f"the exporter {place} {'does not answer its scrape' if place in down else 'has stopped evaluating'}; "
         f"its last evaluation ended {ago(times[place], case.now)}"
         for place in bad
     )
     working = f"{names.BASELINE_INFO.prometheus}{{{case.matcher}}} and on (job, instance) (time() - {last} <= {limit:g})"
-    return _of_one(case, told, working, "look whether it runs, then at its log")
+    return _of_one(case, told, working, "check that it runs, then read its log")
 
 
 def source(case: Case) -> Finding:
@@ -108,7 +108,7 @@ def source(case: Case) -> Finding:
     )
     if down:
         working = f"{names.BASELINE_INFO.prometheus}{{{case.matcher}}} unless on (job, instance) ({up} == 0)"
-        return _of_one(case, "; ".join(down), working, "mend `source` of its configuration")
+        return _of_one(case, "; ".join(down), working, "fix `source` in its configuration")
     missing = case.prometheus.vector(f"max by ({names.FILE}) ({names.EXPORTER_BASELINE_MISSING.prometheus}) == 1")
     if missing:
         files = ", ".join(sample.labels.get(names.FILE, "") for sample in missing)
@@ -147,13 +147,13 @@ def labels(case: Case) -> Finding:
     """Ground truth arrives, where it ever did; as ModelLabelsStale has it, where an expected delay is known."""
     last = case.prometheus.number(f"max({names.OUTCOME_LAST_TIMESTAMP.prometheus}{{{case.matcher}}})")
     if last is None:
-        return unchecked("no outcome has come; calibration and measured performance need otel_ml.record_outcome")
+        return unchecked("no outcome has arrived; calibration and measured performance need otel_ml.record_outcome")
     stated = case.prometheus.number(f"max({names.THRESHOLD.prometheus}{{{case.matcher}, {equal(SIGNAL, names.SIGNAL_LABEL_DELAY)}}})")
     delay = case.prometheus.number(f'max({names.OUTCOME_DELAY.prometheus}{{{case.matcher}, {names.QUANTILE}="0.9"}})') or 0.0
     expected = max(_DAY, 2 * delay) if stated is None else 2 * stated
     if case.now - last > expected:
-        return look(f"the last outcome came {ago(last, case.now)}, expected every {span(expected)}", "look at the job that brings labels")
-    return ok(f"the last outcome came {ago(last, case.now)}")
+        return look(f"the last outcome arrived {ago(last, case.now)}, expected every {span(expected)}", "check the job that sends labels")
+    return ok(f"the last outcome arrived {ago(last, case.now)}")
 
 
 def loaded(case: Case) -> Finding:
@@ -165,7 +165,7 @@ def loaded(case: Case) -> Finding:
         return broken(f"none of the {len(ours)} alerts is loaded", mend)
     if missing:
         told = f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
-        return look(f"{len(missing)} of {len(ours)} alerts are not loaded: {told}", f"unless it is meant, {mend}")
+        return look(f"{len(missing)} of {len(ours)} alerts are not loaded: {told}", f"unless this is intended, {mend}")
     return ok(f"all {len(ours)} alerts")
 
 
@@ -174,7 +174,7 @@ def healthy(case: Case) -> Finding:
     ours = own(case.rules) or case.rules
     failing = next((rule for rule in ours if rule.health == "err"), None)
     if failing:
-        return broken(f"{failing.name} fails: {failing.error}", "mend what it names: duplicate labels or samples, or a query limit")
+        return broken(f"{failing.name} fails: {failing.error}", "fix what it names: duplicate labels or samples, or a query limit")
     last = max((rule.evaluated for rule in ours), default=0.0)
     if case.now - last > _STALE_RULES and last:
         return broken(f"the last evaluation was {ago(last, case.now)}", "look at Prometheus' log and load")

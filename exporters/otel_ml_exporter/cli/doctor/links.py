@@ -104,7 +104,7 @@ def walk(checks: Iterable[Check], case: Case, seen: Callable[[Link], None]) -> l
     links: dict[str, Link] = {}
     for check in checks:
         missing = next((name for name in check.needs if links[name].state in (BROKEN, UNCHECKED)), None)
-        finding = unchecked(f"hangs on: {missing}") if missing else _tested(check, case)
+        finding = unchecked(f"depends on: {missing}") if missing else _tested(check, case)
         links[check.name] = Link(check.name, finding.state, finding.found, finding.mend)
         seen(links[check.name])
     return list(links.values())

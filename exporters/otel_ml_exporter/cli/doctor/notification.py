@@ -48,16 +48,16 @@ def watchdog(case: Case) -> Finding:
     if not since:
         if any(rule.name == WATCHDOG and rule.alerting and not rule.evaluated for rule in case.rules):
             return unchecked("waiting: Prometheus has loaded it just now and not evaluated it yet", _WAIT)
-        return broken("it does not fire in Prometheus", "load alert_rules/monitor.yaml; rendered with --no-watchdog it has none")
+        return broken("it is not firing in Prometheus", "load alert_rules/monitor.yaml; rendered with --no-watchdog it has none")
     held = case.alertmanager.alerts([Matcher("alertname", WATCHDOG)])
     if not held:
         for begun, what in ((min(since), "it began to fire"), (case.alertmanager.status().started, "Alertmanager started")):
             if case.now - begun < _RESENT:
                 return unchecked(f"waiting: {what} {ago(begun, case.now)}, and Prometheus sends alerts again once a minute", _WAIT)
-        return broken("it fires in Prometheus and is not in Alertmanager", "look for `Error sending alert` in Prometheus' log")
+        return broken("it is firing in Prometheus but is not in Alertmanager", "look for `Error sending alert` in Prometheus' log")
     ways = [way for alert in held for way in reached(case.alertmanager.status().config, alert.labels)]
     if not any(way.integrations for way in ways):
-        return look("it arrives, and no receiver passes it on", "route it to a dead man's switch, which pages when it stops")
+        return look("it arrives, but no receiver passes it on", "route it to a dead man's switch, which pages when it stops")
     return ok(f"it fires, arrives, and goes to {', '.join(sorted({way.receiver for way in ways}))}")
 
 
@@ -67,7 +67,7 @@ def route(severity: str) -> Callable[[Case], Finding]:
     def test(case: Case) -> Finding:
         alerts = case.alerts(severity)
         if not alerts:
-            return look(f"no loaded alert of the pack is {severity}", "load alert_rules/, or leave it where it is meant")
+            return look(f"no loaded alert of the pack is {severity}", "load alert_rules/, unless this is intended")
         config = case.alertmanager.status().config
         ways = [(alert, way) for alert in alerts for way in reached(config, alert)]
         lost = [(alert, way) for alert, way in ways if not way.integrations]
@@ -77,9 +77,9 @@ def route(severity: str) -> Callable[[Case], Finding]:
             names_ = sorted({alert["alertname"] for alert, _ in lost})
             which = "" if len(lost) == len(ways) else f"{_brief(names_)} "
             receivers = ", ".join(dict.fromkeys(way.receiver for _, way in lost))
-            found = f"{which}goes to receiver {receivers}, and nobody is behind it{carry}"
-            mend = "mend the routes, or give the receiver an integration"
-            return look(found, f"unless it is meant, {mend}") if which and severity != names.CRITICAL else broken(found, mend)
+            found = f"{which}goes to receiver {receivers}, which notifies nobody{carry}"
+            mend = "fix the routes, or give the receiver an integration"
+            return look(found, f"unless this is intended, {mend}") if which and severity != names.CRITICAL else broken(found, mend)
         return ok("; ".join(dict.fromkeys(told(way) for _, way in ways)) + carry)
 
     return test

@@ -43,12 +43,12 @@ def scrape(case: Case) -> Finding:
     own = [target for target in targets if (target.job, target.instance) in places]
     down = [target for target in (own or targets) if target.health == "down"]
     if down and (own or not seen):
-        return broken(_told(down), "start it, or mend its address in scrape_configs; `curl` the address from Prometheus' machine")
+        return broken(_told(down), "start it, or fix its address in scrape_configs; `curl` the address from Prometheus' machine")
     if own:
         return ok(f"{len(own)} of {len(own)} targets of the model answer, the last scrape {ago(min(t.scraped for t in own), case.now)}")
     if seen:
         return ok("the model's metrics are pushed; no scrape is involved")
-    return look(f"{len(targets)} targets answer, and none has shown the model", "name the service in scrape_configs, or push over OTLP")
+    return look(f"{len(targets)} targets answer, but none has shown the model", "name the service in scrape_configs, or push over OTLP")
 
 
 def arrival(case: Case) -> Finding:
@@ -60,7 +60,7 @@ def arrival(case: Case) -> Finding:
     if case.prometheus.vector(f"group (last_over_time({_INFO}{{{case.matcher}}}[1d]))"):
         last = case.prometheus.number(f"max(max_over_time(timestamp({_INFO}{{{case.matcher}}})[1d:1m]))")
         when = "minutes ago" if last is None else ago(last, case.now)
-        return broken(f"the last series of model {case.model} came {when}", "look at the last deployment and at the scrape")
+        return broken(f"the last series of model {case.model} arrived {when}", "check the last deployment and the scrape")
     if finding := renamed(case):
         return finding
     models = {sample.labels.get(MODEL, "") for sample in case.prometheus.vector(f"group by ({MODEL}) ({_INFO})")}
@@ -74,7 +74,7 @@ def calls(case: Case) -> Finding:
         return ok(f"about {rows:.0f} rows in 15m")
     if finding := unsuffixed(case):
         return finding
-    return look("no row in 15m", "send a prediction; if it counts nothing, the served function is not the one that is monitored")
+    return look("no rows in 15m", "send a prediction; if it is not counted, the served function is not the monitored one")
 
 
 def losses(case: Case) -> Finding:
@@ -88,9 +88,9 @@ def losses(case: Case) -> Finding:
         )
     ]
     if not lost:
-        return ok("nothing dropped and no fault in 1h")
+        return ok("nothing dropped and no error in 1h")
     told = ", ".join(f"{metric.prometheus} {reason} {count:.0f}" for metric, reason, count in lost)
-    return look(f"in 1h: {told}", "read the one-time warning of otel_ml in the model server's log")
+    return look(f"in 1h: {told}", "find the warning that otel_ml logged once in the model server")
 
 
 def budget(case: Case) -> Finding:

@@ -53,15 +53,15 @@ _STATED = (
 )
 
 BASELINE: Final = Silence(
-    ("ModelFeatureDrift", "ModelDatasetDrift", "and all on the exporter's scores"),
-    "the exporter has no baseline of the model",
+    ("ModelFeatureDrift", "ModelDatasetDrift", "and all alerts on the exporter's scores"),
+    "the exporter has no baseline for the model",
     _series(names.BASELINE_INFO),
     "name it under `models` of the exporter's configuration",
 )
 OF_SERVICE: Final = (
     Silence(
         ("ModelLatencyBudgetBurn",),
-        "no latency objective is stated, or none that is a bucket bound of ml_inference_duration_seconds",
+        "no latency objective is set, or it is not a bucket bound of ml_inference_duration_seconds",
         f"{_series(names.INFERENCE_DURATION, suffix='_bucket')}\nand on ({MODEL_VERSION}, le)\n{spelled(objective(f'({_OBJECTIVE})'))}",
         "`thresholds: {latency: 0.5s}` in the exporter's configuration, or rules rendered with `--latency-objective 0.5`",
     ),
@@ -93,19 +93,19 @@ OF_SERVICE: Final = (
 OF_EXPORTER: Final = (
     Silence(
         ("ModelPredictionShift", "ModelOutputCollapsed"),
-        "the baseline knows no predictions",
+        "the baseline has no predictions",
         _samples(names.SIGNAL_PREDICTION),
         "build it with predictions=",
     ),
     Silence(
         ("ModelConfidenceDropped",),
-        "the baseline knows no confidences",
+        "the baseline has no confidences",
         f"{_samples(names.SIGNAL_CONFIDENCE)} or {_REGRESSION}",
         "build it with probabilities as predictions=",
     ),
     Silence(
         ("ModelEstimatedAccuracyLow",),
-        "the baseline knows no labels beside confidences",
+        "the baseline has no labels with confidences",
         f"{_series(names.BASELINE_CALIBRATION_RATIO)} or {_REGRESSION}",
         "build it with probabilities as predictions= and with labels=",
     ),
@@ -117,9 +117,9 @@ OF_EXPORTER: Final = (
     ),
     Silence(
         ("ModelAccuracyBelowFloor",),
-        "nobody stated what is good enough",
+        "no limit says what is good enough",
         _STATED,
-        "`thresholds: {performance: 0.9}` of the model in the exporter's configuration; of a regression `{performance_mae: 10}`",
+        "`thresholds: {performance: 0.9}` of the model in the exporter's configuration; for a regression `{performance_mae: 10}`",
     ),
     Silence(
         (
@@ -130,7 +130,7 @@ OF_EXPORTER: Final = (
             "ModelLabelDelayHigh",
             "ModelLabelCoverageLow",
         ),
-        "no outcome has come",
+        "no outcome has arrived",
         _series(names.OUTCOME_LAST_TIMESTAMP),
         "events= in the monitor, then otel_ml.record_outcome or `otel-ml outcomes import`",
     ),
@@ -138,7 +138,7 @@ OF_EXPORTER: Final = (
         ("ModelSegmentDegraded",),
         "no segment has a score",
         _series(names.SEGMENT_PERFORMANCE),
-        "segment= and segments= in the monitor, and enough outcomes of each",
+        "segment= and segments= in the monitor, and enough outcomes for each",
     ),
 )
 

@@ -24,7 +24,7 @@ def renamed(case: Case) -> Finding | None:
         if case.model not in (labels.get(MODEL), labels.get(names.MODEL_NAME)):
             continue
         if name == _UNTRANSLATED:
-            found = f"the model is there as {name}, by the names of OpenTelemetry, which no rule asks for"
+            found = f"the model is there as {name}, with OpenTelemetry's names, which no rule uses"
             return broken(found, f"set translation_strategy: {STRATEGY} where Prometheus or the Collector takes the metrics in ({_GUIDE})")
         prefix = name.removesuffix(f"_{_INFO}")
         return broken(
@@ -38,4 +38,4 @@ def unsuffixed(case: Case) -> Finding | None:
     if not case.prometheus.vector(f"group ({_BARE_ROWS}{{{case.matcher}}})"):
         return None
     mend = f"set translation_strategy: {STRATEGY}, or remove `add_metric_suffixes: false` of the Collector's exporter ({_GUIDE})"
-    return broken(f"rows are counted as {_BARE_ROWS}, without _total; rules ask for names with suffixes", mend)
+    return broken(f"rows are counted as {_BARE_ROWS}, without _total; rules use names with suffixes", mend)

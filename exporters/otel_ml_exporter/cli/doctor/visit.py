@@ -77,7 +77,7 @@ def visit(options: argparse.Namespace) -> int:
     if broken:
         print(f"\nbroken: {', '.join(link.name for link in broken)}; start with the first")
     else:
-        print(f"\nno link is broken; whether the phone rings says: {phone}")
+        print(f"\nno link is broken; to see whether the phone rings: {phone}")
     return int(bool(broken))
 
 

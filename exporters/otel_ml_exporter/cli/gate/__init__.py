@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "gate",
         help="compare a canary with the stable version: pass, fail, or not enough evidence",
-        description="Compare errors, latency and predictions of two versions that serve side by side. A difference closes the gate "
+        description="Compare errors, latency and predictions of two versions that serve side by side. A difference fails the gate "
         "when it matters and chance does not explain it.",
         epilog="Exit codes: 0 pass; 1 fail, with the reason; 2 wrong usage; 3 inconclusive: no data, too few, or no Prometheus.",
     )
@@ -25,10 +25,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_prometheus(parser)
     add_access(parser)
     parser.add_argument("--window", type=seconds, default=600.0, metavar="DURATION", help="how far to look back (default: 10m)")
-    parser.add_argument("--wait", type=seconds, default=0.0, metavar="DURATION", help="ask again for so long while it is inconclusive")
+    parser.add_argument("--wait", type=seconds, default=0.0, metavar="DURATION", help="retry for so long while inconclusive")
     parser.add_argument("--checks", type=_checks, default=CHECKS, metavar="A,B", help=f"default: {','.join(CHECKS)}")
     for name, kind, text in (
-        ("minimum", whole(1), "calls and predictions that are enough"),
+        ("minimum", whole(1), "calls and predictions that each version needs"),
         ("error_margin", number(0, 1), "share of failed calls that does not matter"),
         ("latency_margin", number(0), "share of the stable version's latency that does not matter"),
         ("quantile", number(0.001, 0.999), "of the latency"),

@@ -18,7 +18,7 @@ def headline(report: Report) -> str:
     firing = [alert for alert in report.alerts if alert.state == "firing"]
     pages, tickets = (sum(alert.level == severity for alert in firing) for severity in (names.CRITICAL, names.WARNING))
     word = "ACT" if pages else "SILENT" if report.silent else "LOOK" if report.wrong else "OK"
-    fires = f"{counted(pages, 'page')}, {counted(tickets, 'ticket')}" if report.watched else "what fires is unknown"
+    fires = f"{counted(pages, 'page')}, {counted(tickets, 'ticket')}" if report.watched else "firing alerts unknown"
     real = sum(moved.real for moved in report.moved)
     told = [_silence(report)] if report.silent else [f"{counted(real, 'score')} really moved" if report.moved else "no scores"]
     return f"{word}: {', '.join((fires, *told))}"
@@ -27,8 +27,8 @@ def headline(report: Report) -> str:
 def _silence(report: Report) -> str:
     """Since when the model reports nothing."""
     if report.seen is None:
-        return f"reports nothing, and did not for {span(report.back)}"
-    return f"reports nothing since {clock(report.seen)} ({_ago(report.seen, report)} ago)"
+        return f"has reported nothing for at least {span(report.back)}"
+    return f"has reported nothing since {clock(report.seen)} ({_ago(report.seen, report)} ago)"
 
 
 def as_text(report: Report, commands: Commands) -> str:
@@ -59,9 +59,9 @@ def _sections(report: Report, commands: Commands) -> Iterator[tuple[str, list[st
     versions = [_silence(report)] if report.silent else [_version(version, report) for version in report.versions]
     serving = versions + list(report.serving) + list(report.gaps)
     yield "serving", serving
-    yield "fires", [line for alert in report.alerts for line in _alert(alert, report.at)] or ["nothing" if report.watched else "unknown"]
+    yield "firing", [line for alert in report.alerts for line in _alert(alert, report.at)] or ["nothing" if report.watched else "unknown"]
     changed = [f"{clock(change.at)} ({_ago(change.at, report)} ago)  {change.what}" for change in report.changes]
-    yield "what changed before", changed or ["no version, no baseline, no number of replicas"]
+    yield "what changed before", changed or ["nothing: same versions, baselines and numbers of replicas"]
     yield "what to do", list(_advice(report, commands))
 
 
@@ -71,7 +71,7 @@ def _ago(at: float, report: Report) -> str:
 
 
 def _version(version: Version, report: Report) -> str:
-    since = "for longer than was looked back" if version.since is None else f"for {_ago(version.since, report)}"
+    since = "since before the range" if version.since is None else f"for {_ago(version.since, report)}"
     role = f" {version.role}" if version.role else ""
     return f"version {version.version}{role}, {counted(version.replicas, 'replica')}, baseline {version.baseline or 'none'}, {since}"
 
@@ -110,7 +110,7 @@ def _without_alerts(report: Report, commands: Commands) -> Iterator[str]:
     if report.silent or not report.watched:
         yield f"find the broken link: {commands.doctor}"
     if any(moved.real for moved in report.moved):
-        yield "look at what moved, and ask its owners"
+        yield "look at what moved, and ask the owners"
     if not report.wrong:
         yield "nothing"
 
@@ -122,4 +122,4 @@ def _advice(report: Report, commands: Commands) -> Iterator[str]:
         for url in dict.fromkeys(getattr(alert, word) for alert in report.alerts if getattr(alert, word)):
             yield f"{word}: {url}"
     if report.wrong:
-        yield f"when it is planned: {commands.silence}"
+        yield f"if this is planned: {commands.silence}"

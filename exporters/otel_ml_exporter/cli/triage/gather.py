@@ -135,7 +135,7 @@ def gather(
     alerts = list(_alerts(asking, levels(rules), _muted(alertmanager, model, gaps))) if rules else []
     moved = list(_moved(asking, top, baseline)) if asking.window else []
     if not moved:
-        gaps.append("there are no scores: too few samples, or no exporter; `otel-ml doctor` knows")
+        gaps.append("there are no scores: too few samples, or no exporter; ask `otel-ml doctor`")
     return Report(
         model=model,
         at=now,
@@ -160,10 +160,10 @@ def _rules(server: Prometheus, gaps: list[str]) -> list[Rule]:
     except RemoteError as error:
         if not error.status:
             raise
-        gaps.append(f"what fires is unknown: {error}")
+        gaps.append(f"firing alerts unknown: {error}")
         return []
     if not loaded:
-        gaps.append(f"no alert of the pack is loaded at {server.host}: nothing fires, whatever happens; `otel-ml doctor` knows more")
+        gaps.append(f"no alert of the pack is loaded at {server.host}: nothing can fire; ask `otel-ml doctor`")
     return loaded
 
 
@@ -215,7 +215,7 @@ def _serving(asking: Asking) -> Iterator[str]:
     yield f"{calls:.0f} calls in 15m" + ("" if before is None else f", {before:.0f} at this time yesterday")
     rejected, failed = (number(f"sum(increase({duration}_count{{{asking.matcher}, {which}}}[15m]))") or 0.0 for which in (REJECTED, FAILED))
     if rejected:
-        yield f"{rejected:.0f} of them were rejected: their input was not valid"
+        yield f"{rejected:.0f} of them were rejected: invalid input"
     if calls > rejected:
         yield f"{failed / (calls - rejected):.2%} of {'the others' if rejected else 'them'} failed" + _latency(asking)
 
@@ -236,7 +236,7 @@ def _muted(alertmanager: Alertmanager, model: str, gaps: list[str]) -> Callable[
     try:
         held = [alert for name in (model, ALL_MODELS) for alert in alertmanager.alerts(about(name))]
     except RemoteError as error:
-        gaps.append(f"what is muted is unknown: {error}")
+        gaps.append(f"muted alerts unknown: {error}")
         held = []
     muted = [(alert.labels, state(alert)) for alert in held if alert.state == "suppressed"]
 
@@ -344,7 +344,7 @@ def _of_baseline(baseline: Baseline | None, version: str, feature: str) -> Itera
         if each.importance is not None:
             yield f"importance {each.importance:.1%}"
         if each.design_effect > 1:
-            yield f"design effect {each.design_effect:.1f}, which the noise floor counts"
+            yield f"design effect {each.design_effect:.1f}, included in the noise floor"
 
 
 def _key(labels: Labels) -> tuple[str, str]:
