@@ -258,7 +258,7 @@ def test_a_model_under_a_prefix_of_the_collector_is_found(stack, capsys):
         ("nobody", "BROKEN", "metrics arrive", "not model nobody"),
         ("bare", "BROKEN", "fingerprint", "version 3 is served without a baseline"),
         ("mixed", "BROKEN", "fingerprint", "counts with baseline b9, the exporter has b1"),
-        ("idle", "look", "calls", "no row in 15m"),
+        ("idle", "look", "calls", "no rows in 15m"),
         ("unsuffixed", "BROKEN", "calls", "rows are counted as ml_inference_rows, without _total"),
         ("lossy", "look", "nothing lost", "ml_monitor_dropped_total error"),
         ("quiet", "look", "scores", "at most 12 samples"),
@@ -296,7 +296,7 @@ def test_alerts_that_cannot_fire_are_told_with_what_wakes_them(stack, capsys):
     assert "no outcome has arrived" not in found
     assert told["healthy"]
     assert main(["doctor", "--model=churn", f"--prometheus={stack.prometheus.base_url}", f"--alertmanager={stack.alertmanager}"]) == 0
-    assert "silent  ModelLatencyBudgetBurn: no latency objective is stated" in capsys.readouterr().out
+    assert "silent  ModelLatencyBudgetBurn: no latency objective is set" in capsys.readouterr().out
 
 
 def test_what_is_stated_and_served_is_silent_no_more(stack, capsys):
