@@ -380,7 +380,7 @@ def test_one_exporter_of_several_that_does_not_work_is_named(stack, capsys):
 
     eventually(lambda: "fingerprint" not in states(stack.visit(capsys, model="far"), "BROKEN"), lambda: stack.visit(capsys, model="far"))
     assert "of the slowest of 2 exporters" in stack.visit(capsys)["exporter evaluates"]["found"]
-    broken_for_far("exporter evaluates", f"{shard} evaluates nothing; its last evaluation ended 11m", lambda: of_shard(age=700.0))
+    broken_for_far("exporter evaluates", f"{shard} has stopped evaluating; its last evaluation ended 11m", lambda: of_shard(age=700.0))
     broken_for_far("exporter reads", f"the source otlp does not answer the exporter {shard}", lambda: of_shard(source=0))
     broken_for_far("exporter evaluates", f"{shard} does not answer its scrape; its last evaluation ended", None)
     stack.shard.lines, stack.extra = healthy, []
