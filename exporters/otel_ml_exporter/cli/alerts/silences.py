@@ -32,9 +32,7 @@ def make(options: argparse.Namespace) -> int:
         muted = len(server.alerts(matchers))
         made = server.silence(matchers, starts=now, ends=now + options.duration, author=options.author or _user(), comment=options.comment)
     print(f"silence {made} until {clock(now + options.duration)}: {plain(', '.join(map(str, matchers)))}")
-    print(
-        f"it mutes {muted} of the alerts now firing; end it with: {command('alerts', 'expire', made, *given(options, 'alertmanager'))}"
-    )
+    print(f"it mutes {muted} of the alerts now firing; end it with: {command('alerts', 'expire', made, *given(options, 'alertmanager'))}")
     return 0
 
 
