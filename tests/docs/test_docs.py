@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -86,11 +85,9 @@ def test_every_link_to_a_file_leads_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_every_command_has_help_and_is_in_the_docs():
+def test_every_command_is_in_the_help_and_in_the_docs():
     told = "\n".join(page.read_text() for page in PAGES)
+    done = subprocess.run([sys.executable, "-m", "otel_ml_exporter.cli", "--help"], capture_output=True, text=True, check=True)
     for command in parser()._subparsers._group_actions[0].choices:
         assert f"otel-ml {command}" in told
-        done = subprocess.run(
-            [sys.executable, "-m", "otel_ml_exporter.cli", command, "--help"], capture_output=True, env=os.environ, check=True
-        )
-        assert b"usage:" in done.stdout
+        assert f"    {command} " in done.stdout
