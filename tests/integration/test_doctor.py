@@ -444,7 +444,7 @@ def test_alerts_that_go_to_another_alertmanager_do_not_arrive_and_one_that_has_j
         assert states(links, "look") == ["alerting"]
         assert states(links, "BROKEN") == ["route, critical", "route, warning"]
         assert links["Watchdog"]["state"] == "-"
-        assert links["Watchdog"]["found"].startswith("waiting: ")
+        assert links["Watchdog"]["found"].startswith("waiting: Alertmanager started ")
         assert links["Watchdog"]["mend"] == "ask again in two minutes"
         now = time.time
         monkeypatch.setattr(time, "time", lambda: now() + 200)

@@ -51,9 +51,9 @@ def watchdog(case: Case) -> Finding:
         return broken("it is not firing in Prometheus", "load alert_rules/monitor.yaml; rendered with --no-watchdog it has none")
     held = case.alertmanager.alerts([Matcher("alertname", WATCHDOG)])
     if not held:
-        for begun, what in ((min(since), "it began to fire"), (case.alertmanager.status().started, "Alertmanager started")):
-            if case.now - begun < _RESENT:
-                return unchecked(f"waiting: {what} {ago(begun, case.now)}, and Prometheus sends alerts again once a minute", _WAIT)
+        begun, what = max((min(since), "it began to fire"), (case.alertmanager.status().started, "Alertmanager started"))
+        if case.now - begun < _RESENT:
+            return unchecked(f"waiting: {what} {ago(begun, case.now)}, and Prometheus sends alerts again once a minute", _WAIT)
         return broken("it is firing in Prometheus but is not in Alertmanager", "look for `Error sending alert` in Prometheus' log")
     ways = [way for alert in held for way in reached(case.alertmanager.status().config, alert.labels)]
     if not any(way.integrations for way in ways):
