@@ -118,7 +118,7 @@ class Capture:
         self._pick: Callable[[Any], tuple[Any, ...]] = _picker(self._names)
 
     def __call__(self, data: Any) -> Captured:  # noqa: C901, PLR0911 - one for each kind of input
-        """The rows of `data`; raises `Unsupported` with the mend. Nothing is consumed and only mappings are copied."""
+        """The rows of `data`; raises `Unsupported` that says what to do. Nothing is consumed and only mappings are copied."""
         if type(data) is dict:
             return self._from_mapping(data)
         if isinstance(data, np.ndarray):

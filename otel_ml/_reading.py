@@ -34,7 +34,7 @@ class AnswerReader:
     def __call__(self, answer: Any, rows: int = 0) -> Kept:
         """The predictions, one a row; those of each output where there are several. `rows` is how many there should be, 0 where unknown.
 
-        Raises `Unsupported` with the mend for what means nothing to a model of this baseline.
+        Raises `Unsupported`, which says what to do, for what means nothing to a model of this baseline.
         """
         if self.output is not None:
             answer = self.output(answer)

@@ -33,7 +33,7 @@ class Reached:
     """A receiver that an alert is routed to, its integrations (`pagerduty`, `slack`), and how the route groups alerts.
 
     A new group waits `group_wait` seconds; what joins one that was told of before waits for its next turn, every `group_interval`.
-    `group` is the labels by which the alert is grouped, `quiet` the conditions of time under which the route tells nobody.
+    `group` is the labels by which the alert is grouped, `quiet` the times at which the route notifies nobody.
     """
 
     receiver: str

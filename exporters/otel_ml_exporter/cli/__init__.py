@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; errors go to stderr and name the mend."""
+    """Run one command and return its exit code; errors go to stderr and say how to fix them."""
     try:
         try:
             return _run(parser().parse_args(arguments))

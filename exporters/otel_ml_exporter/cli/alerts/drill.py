@@ -113,7 +113,7 @@ def _counted(server: Alertmanager) -> dict[str, Notified] | None:
 def drill(model: str, severity: str, extra: Mapping[str, str]) -> dict[str, str]:
     """The labels of a drill: routed as an alert of that severity would be, and muting nothing but other drills.
 
-    `drill` tells it from the last one: Alertmanager tells nobody again of an alert that fires again before its group's next turn.
+    `drill` tells it from the last one: Alertmanager sends nothing for an alert that fires again before its group's next notification.
     """
     return {"alertname": ALERT, MODEL: model, names.SEVERITY: severity, "category": "drill", "drill": f"{time.time():.3f}", **extra}
 

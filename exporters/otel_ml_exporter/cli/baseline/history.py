@@ -43,7 +43,7 @@ class HistoryError(OtelMLError):
 
 
 def from_prometheus(options: argparse.Namespace) -> Baseline:
-    """The baseline of what Prometheus counted over the range; raises `OtelMLError` with the mend."""
+    """The baseline of what Prometheus counted over the range; raises `OtelMLError` that says what to do."""
     like = Baseline.load(options.like) if options.like else None
     model, version = (options.model or like.model, options.version or like.version) if like else (options.model, options.version)
     window = _window(options.range)
