@@ -200,7 +200,7 @@ def test_a_model_that_stopped_to_report_is_never_ok_however_long_ago_that_was(se
 def test_a_model_that_stopped_minutes_ago_does_not_serve(servers, capsys):
     code, out = triage(capsys, servers, "--model=just gone")
     assert code == 1
-    assert re.search(r"(ACT|SILENT): \d pages?, \d tickets?, reports nothing since", out), out
+    assert re.search(r"(ACT|SILENT): \d pages?, \d tickets?, has reported nothing since", out), out
     assert "replica" not in out.partition("what changed before")[0]
 
 
