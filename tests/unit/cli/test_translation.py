@@ -20,7 +20,7 @@ PREFIXED = {"__name__": "shop_ml_model_info", "ml_model_name": "churn", "ml_mode
 @pytest.mark.parametrize(
     ("series", "found", "mend"),
     [
-        (DOTTED, "ml.model.info, by the names of OpenTelemetry", "translation_strategy: UnderscoreEscapingWithSuffixes"),
+        (DOTTED, "ml.model.info, with OpenTelemetry's names", "translation_strategy: UnderscoreEscapingWithSuffixes"),
         (PREFIXED, "shop_ml_model_info, with a prefix", "`namespace: shop`"),
     ],
 )
