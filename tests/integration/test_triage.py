@@ -240,7 +240,7 @@ def test_a_name_that_nobody_knows_is_a_no_with_the_names_that_are_known(servers,
 
 
 def test_without_rules_nothing_is_ok(tmp_path, capsys):
-    (tmp_path / "now.om").write_text(f'ml_model_info{{ml_model_name="churn",ml_model_version="3"}} 1 {time.time():.0f}\n# EOF\n')
+    (tmp_path / "now.om").write_text(f'ml_model_info{{ml_model_name="churn",ml_model_version="3"}} 1 {int(time.time())}\n# EOF\n')
     with scratch.filled(tmp_path / "now.om") as server:
         words = [f"--prometheus={server.url}", f"--alertmanager=http://127.0.0.1:{free_port()}"]
         code, out = triage(capsys, (words, ""), "--model=churn")
