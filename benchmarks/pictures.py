@@ -110,12 +110,12 @@ def _dated(line: str) -> str:
 
 def firing(file: Path) -> Iterator[str]:
     """The alerts that the rules raise over the history, as Prometheus would have recorded them."""
-    rules, labels_of = pack.committed()
+    rules = pack.committed()
     with file.open(encoding="utf-8") as lines:
         moments = pack.held(rules, [(line for line in lines if line != "# EOF\n")], EVALUATED)
-    for alert in pack.fired(rules, labels_of, moments, STEP, NOW):
-        labels = ",".join(f'{name}="{value}"' for name, value in alert.labels)
-        for at in np.arange(alert.start, min(alert.end, NOW) + STEP, STEP).tolist():
+    for alert in pack.fired(rules, moments, STEP, NOW):
+        labels = ",".join(f'{name}="{value}"' for name, value in alert.labels.items())
+        for at in chain.from_iterable(np.arange(part.start, min(part.end, NOW) + STEP, STEP).tolist() for part in alert.intervals):
             yield f'ALERTS{{alertstate="firing",{labels}}} 1 {at:.0f}\n'
 
 
