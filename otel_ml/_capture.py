@@ -91,7 +91,7 @@ class Captured:
             some.rows = [self.rows[place] for place in places]
         elif self.columns is not None:
             some.columns = {name: picked(column, places) for name, column in self.columns.items()}
-        else:
+        elif self.sparse is not None:
             some.sparse = self.sparse.tocsr()[places]
         return some
 

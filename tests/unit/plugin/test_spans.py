@@ -142,6 +142,13 @@ def test_a_stream_s_span_ends_with_it_and_is_never_current_outside(numeric, trac
         assert len(ended()) == before + 1
 
 
+def test_a_stream_of_a_model_without_a_baseline_is_on_its_span(request_span, caplog):
+    monitor = Monitor(model="churn", version="3", spans="current")
+    assert list(monitor.wrap(lambda rows: iter([0.1 for _ in rows]))([ROW, ROW])) == [0.1, 0.1]
+    assert dict(request_span.attributes) == {"ml.model.name": "churn", "ml.model.version": "3"}
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("kind", ["generator", "returned generator", "async generator", "returned coroutine"])
 def test_what_makes_the_pieces_of_a_stream_is_inside_its_span(numeric, tracing, request_span, kind):
     seen = []
