@@ -281,9 +281,8 @@ class Monitor:
 
     def _watch(self, call: Call, watch: Watch) -> None:
         """The answer is a stream: the call ends with it."""
-        stream = Stream(copy.copy(call))
         try:
-            call.answer = watch(call.prediction, stream)
+            call.answer = watch(call.prediction, Stream(copy.copy(call)))
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(fault, "watching a stream")
 

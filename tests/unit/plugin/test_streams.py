@@ -16,6 +16,7 @@ from opentelemetry.sdk._logs import LoggerProvider, export
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, use_span
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
@@ -403,3 +404,14 @@ def test_a_response_whose_iterator_cannot_be_exchanged_is_handed_on(numeric):
     gc.collect()
     assert watched.durations == {None: 1}
     assert testing.collect(watched.monitor).errors == {"AttributeError": 1}
+
+
+def test_a_span_that_fails_does_not_stop_a_stream(numeric):
+    class Failing(NonRecordingSpan):
+        def get_span_context(self):
+            raise RuntimeError("no context")
+
+    monitor = Monitor(numeric, prediction_ids="trace")
+    with use_span(Failing(INVALID_SPAN_CONTEXT)):
+        assert list(monitor.wrap(lambda _: iter([0.1, 0.9]))(ROW)) == [0.1, 0.9]
+    assert set(testing.collect(monitor).errors) == {"RuntimeError"}
