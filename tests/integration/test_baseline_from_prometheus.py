@@ -1,11 +1,9 @@
 """`otel-ml baseline build --from-prometheus`, with a real Prometheus that scrapes a real monitor's counters."""
 
-import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
 import numpy as np
 import pytest
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -15,7 +13,7 @@ from prometheus_client import REGISTRY, generate_latest
 from otel_ml import Baseline, Monitor
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli import main
-from support import eventually, free_port
+from support import eventually, running_prometheus
 
 pytestmark = pytest.mark.e2e
 
@@ -47,26 +45,20 @@ def served(tmp_path_factory):
     monitor = Monitor(baseline, meter_provider=provider)
     target = ThreadingHTTPServer(("127.0.0.1", 0), Exposition)
     threading.Thread(target=target.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{free_port()}"
-    config = directory / "prometheus.yml"
-    address = f"127.0.0.1:{target.server_port}"
-    config.write_text(f"scrape_configs: [{{job_name: models, scrape_interval: 1s, static_configs: [{{targets: ['{address}']}}]}}]\n")
-    options = (f"--config.file={config}", f"--storage.tsdb.path={directory / 'tsdb'}", f"--web.listen-address={url[7:]}")
-    server = subprocess.Popen(["prometheus", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def scraped(query, least):
-        found = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()["data"]["result"]
-        return bool(found) and float(found[0]["value"][1]) >= least
-
+    scrape = {"job_name": "models", "scrape_interval": "1s", "static_configs": [{"targets": [f"127.0.0.1:{target.server_port}"]}]}
     metric = names.FEATURE_OBSERVATIONS.prometheus
-    eventually(lambda: scraped(f'count_over_time({metric}{{ml_bin="__other__",ml_feature_name="plan"}}[5m])', 2), lambda: "no scrape")
-    rows = [{"age": float(age), "plan": "free" if age < 60 else "gold"} for age in random.uniform(40, 80, 3_000)]
-    monitor.wrap(lambda given: np.full(len(given), 0.9))(rows)
-    eventually(lambda: scraped(f'sum({metric}{{ml_feature_name="age"}})', 3_000), lambda: "not counted")
-    time.sleep(2.2)  # two more scrapes, so that the increase is in the middle of the range
-    yield directory, url, baseline
-    server.terminate()
-    server.wait(20)
+    with running_prometheus(directory, {"scrape_configs": [scrape]}) as prometheus:
+
+        def scraped(query, least):
+            found = prometheus.get("/api/v1/query", params={"query": query}).json()["data"]["result"]
+            return bool(found) and float(found[0]["value"][1]) >= least
+
+        eventually(lambda: scraped(f'count_over_time({metric}{{ml_bin="__other__",ml_feature_name="plan"}}[5m])', 2), lambda: "no scrape")
+        rows = [{"age": float(age), "plan": "free" if age < 60 else "gold"} for age in random.uniform(40, 80, 3_000)]
+        monitor.wrap(lambda given: np.full(len(given), 0.9))(rows)
+        eventually(lambda: scraped(f'sum({metric}{{ml_feature_name="age"}})', 3_000), lambda: "not counted")
+        time.sleep(2.2)  # two more scrapes, so that the increase is in the middle of the range
+        yield directory, str(prometheus.base_url).rstrip("/"), baseline
     target.shutdown()
     target.server_close()
     provider.shutdown()

@@ -1,8 +1,8 @@
 """The exporter beside a real Prometheus that scrapes a real exposition."""
 
 import asyncio
-import subprocess
 import time
+from contextlib import ExitStack
 
 import httpx
 import numpy as np
@@ -16,7 +16,7 @@ from otel_ml_exporter.config import parse
 from otel_ml_exporter.service import Exporter
 from otel_ml_exporter.sources.prometheus import PrometheusSource
 from otel_ml_exporter.web import application
-from support import free_port
+from support import eventually, running_prometheus
 
 pytestmark = pytest.mark.e2e
 
@@ -50,53 +50,30 @@ def replicas():
         thread.join()
 
 
-class Prometheus:
-    """A server that scrapes each second; it can be stopped."""
-
-    def __init__(self, directory, targets):
-        self.url = f"http://127.0.0.1:{free_port()}"
-        config = directory / "prometheus.yml"
-        addresses = [f"127.0.0.1:{port}" for port in targets]
-        config.write_text(f"scrape_configs: [{{job_name: models, scrape_interval: 1s, static_configs: [{{targets: {addresses}}}]}}]\n")
-        options = (f"--config.file={config}", f"--storage.tsdb.path={directory / 'tsdb'}", f"--web.listen-address={self.url[7:]}")
-        self.process = subprocess.Popen(["prometheus", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def samples(self):
-        """How often the counters were scraped until now."""
-        query = f"sum(count_over_time({names.FEATURE_OBSERVATIONS.prometheus}[5m]))"
-        try:
-            result = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).json()["data"]["result"]
-        except (httpx.TransportError, ValueError, KeyError):
-            return 0
-        return float(result[0]["value"][1]) if result else 0
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
-
-
 @pytest.fixture
 def prometheus(tmp_path, replicas):
-    server = Prometheus(tmp_path, [entry[1].server_port for entry in replicas])
-    yield server
-    server.stop()
+    """The API of a server that scrapes each second, and what stops it."""
+    targets = [f"127.0.0.1:{server.server_port}" for _, server, _ in replicas]
+    scrape = {"job_name": "models", "scrape_interval": "1s", "static_configs": [{"targets": targets}]}
+    with ExitStack() as server:
+        yield server.enter_context(running_prometheus(tmp_path, {"scrape_configs": [scrape]})), server.close
 
 
 @pytest.fixture
 def exporter(tmp_path, prometheus, baseline):
     baseline.save(tmp_path / "churn.json")
-    source = {"prometheus": {"url": prometheus.url, "timeout": "5s"}}
+    source = {"prometheus": {"url": str(prometheus[0].base_url), "timeout": "5s"}}
     document = {"source": source, "windows": ["1m", "1h"], "store": ":memory:", "models": [{"baseline": "churn.json"}]}
     exporter = Exporter(parse(document, tmp_path))
     yield exporter
     exporter.close()
 
 
-def until(holds, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.2)
+def scrapes(prometheus):
+    """How often the counters were scraped until now."""
+    query = f"sum(count_over_time({names.FEATURE_OBSERVATIONS.prometheus}[5m]))"
+    result = prometheus.get("/api/v1/query", params={"query": query}).json()["data"]["result"]
+    return float(result[0]["value"][1]) if result else 0
 
 
 def count(replicas, baseline, each):
@@ -118,11 +95,12 @@ def values(exporter, metric):
 
 
 def test_replicas_are_added_by_prometheus_and_a_dead_one_leaves_no_stale_score(exporter, prometheus, replicas, baseline, caplog):
+    server, stop = prometheus
     count(replicas, baseline, lambda _: 0)
-    until(lambda: prometheus.samples() >= 48)
+    eventually(lambda: scrapes(server) >= 48, lambda: "no scrape")
     count(replicas, baseline, lambda index: 2_000 if index == 0 else 100 if index < 10 else 0)
-    before = prometheus.samples()
-    until(lambda: prometheus.samples() >= before + 72)
+    before = scrapes(server)
+    eventually(lambda: scrapes(server) >= before + 72, lambda: "no scrape of the new counts")
 
     assert exporter._source.roles(time.time()) == {("fraud", "7", "id"): names.ROLE_CANARY}
     told_apart = PrometheusSource(exporter.config.source, segments=True)
@@ -144,7 +122,7 @@ def test_replicas_are_added_by_prometheus_and_a_dead_one_leaves_no_stale_score(e
     assert values(exporter, names.EXPORTER_SOURCE_UP) == {"": 1}
     assert values(exporter, names.EXPORTER_BASELINE_MISMATCHES) == {"": 0}
 
-    prometheus.stop()
+    stop()
     for _ in range(3):
         assert "does not answer" in exporter.tick(time.time()).problem
     assert values(exporter, names.FEATURE_DRIFTED) == values(exporter, names.WINDOW_SAMPLES) == {}
