@@ -36,6 +36,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 
 render-check: $(VENV)/.dev
 	$(BIN)/otel-ml render all --check -o .

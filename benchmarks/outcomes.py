@@ -30,9 +30,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_ml import Baseline
 from otel_ml import catalogue as names
 from otel_ml_exporter.database import Database
-from otel_ml_exporter.demo.stack import free_ports, wait_until
+from otel_ml_exporter.demo.stack import wait_until
 from otel_ml_exporter.outcomes.store import OutcomeStore
 from otel_ml_exporter.outcomes.tables import OUTCOMES, PREDICTIONS, Outcome, Prediction
+from otel_ml_exporter.programs import free_ports
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 BATCH = 500
@@ -157,7 +158,8 @@ def fill(store: str, rows: int) -> None:
             for row in range(first, min(first + 10_000, rows // 50))
             for p in [random_.random()]
         ]
-        kept.keep(entries, [Outcome("churn", e.prediction_id, str(int(random_.random() < e.confidence)), e.time) for e in entries[::2]])
+        labels = [str(int(random_.random() < (entry.confidence or 0.0))) for entry in entries]
+        kept.keep(entries, [Outcome("churn", e.prediction_id, label, e.time) for e, label in list(zip(entries, labels, strict=True))[::2]])
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows) "
     columns = "INSERT INTO predictions (model, version, prediction_id, time, class, confidence, weight, segment) "
     others = "SELECT 'churn', '3', 'row' || i, :since + i * :step, '1', 0.9, 1, '' FROM n"

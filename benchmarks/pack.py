@@ -17,7 +17,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -63,8 +63,15 @@ Moments = dict[tuple[str, Labels], list[float]]
 """When the expression of each alert and label set held."""
 
 
+class Drawable(Protocol):
+    """Rows to draw from, with what the model says about each and what turned out to be true."""
+
+    def draw(self, random: np.random.Generator, rows: int) -> Iterator[Row]:
+        """So many at random."""
+
+
 class Pool:
-    """Flights to draw rows from, with what the model says about each and what turned out to be true."""
+    """Flights."""
 
     def __init__(self, rows: pd.DataFrame, model: flights.Model) -> None:
         self.rows = rows[list(flights.FEATURES)].to_dict("records")
@@ -132,7 +139,7 @@ class Served:
             raise RuntimeError("the model server has no memory")
         return self._answer
 
-    def serve(self, pool: Pool, at: float, steps: int = 1) -> None:
+    def serve(self, pool: Drawable, at: float, steps: int = 1) -> None:
         """The calls of some steps that end at a time, and the labels that arrive meanwhile."""
         rate = ROWS * (1 + SWING * math.sin(2 * math.pi * (at % DAY - 9 * HOUR) / DAY))
         predictions = []
@@ -343,14 +350,9 @@ def main(arguments: Sequence[str]) -> int:
             for day, moments in enumerate(month(served, quiet, rules, options.days), start=1):
                 alerts, sent = outcome(moments, options.month_step, BEGIN + min(day, options.days) * DAY)
                 print(f"day {day}: {len(alerts)} alerts, {sent[-1:]}, CPU {time.process_time():.0f} s", file=sys.stderr, flush=True)
-        rows = [[f"{(each.at - BEGIN) / DAY:.1f} days", each.receiver, named(each) or "resolved"] for each in sent]
-        print(
-            table(
-                f"A stationary month of {options.days} days: {len(alerts)} alerts fired, {len(sent)} notifications",
-                ("after", "to", "what"),
-                rows,
-            )
-        )
+        lines = [[f"{(each.at - BEGIN) / DAY:.1f} days", each.receiver, named(each) or "resolved"] for each in sent]
+        title = f"A stationary month of {options.days} days: {len(alerts)} alerts fired, {len(sent)} notifications"
+        print(table(title, ("after", "to", "what"), lines))
     rows = []
     for number in options.bugs:
         bug = BUGS[number]

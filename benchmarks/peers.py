@@ -79,7 +79,8 @@ def whylogs() -> Work:
     """A row into a profile that is there already."""
     from whylogs.core import DatasetProfile
 
-    return DatasetProfile().track
+    track: Work = DatasetProfile().track
+    return track
 
 
 def bentoml() -> Work:

@@ -165,7 +165,7 @@ def build() -> None:
         (BUILT / name).write_text((PAGE / name).read_text())
     npm = [_program("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--legacy-peer-deps", "--silent"]
     subprocess.run(npm, cwd=BUILT, check=True)
-    esbuild = [
+    esbuild: list[str | Path] = [
         BUILT / "node_modules" / ".bin" / "esbuild",
         "page.jsx",
         "--bundle",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, Literal
 
@@ -42,7 +42,7 @@ class Watch:
         self._sorted = {name: np.sort(reference[name].dropna().to_numpy(float)) for name in numeric}
         self._tallied = {name: Counter(reference[name]) for name in self._names if name not in numeric}
         self._monitor = Monitor(self.baseline)
-        self._count = self._monitor.wrap(lambda _: None)
+        self._count: Callable[[pd.DataFrame], object] = self._monitor.wrap(lambda _: None)
 
     def scores(self, window: pd.DataFrame) -> tuple[FeatureScore, ...]:
         """The rows counted by the real monitor, and the counts judged by the real exporter."""

@@ -236,7 +236,9 @@ def fill(server: Prometheus, lines: Sequence[Line], fleet: tuple[int, int], now:
 def evaluated(server: Prometheus, times: int) -> list[dict[str, Any]]:
     """The groups after each was evaluated so often, with the least seconds of their rules."""
     seen: dict[str, dict[str, list[float]]] = defaultdict(dict)
-    while not (groups := server.ask("rules")["groups"]) or any(len(seen[group["name"]]) < times for group in groups):
+    groups: list[dict[str, Any]] = []
+    while not groups or any(len(seen[group["name"]]) < times for group in groups):
+        groups = server.ask("rules")["groups"]
         for group in groups:
             if not group["lastEvaluation"].startswith("0001"):
                 seen[group["name"]][group["lastEvaluation"]] = [rule["evaluationTime"] for rule in group["rules"]]

@@ -9,7 +9,7 @@ from otel_ml import Baseline
 from otel_ml import catalogue as names
 from otel_ml_exporter.demo.flights import FEATURES, load
 from otel_ml_exporter.evaluate.rows import row_readings
-from otel_ml_exporter.rows.codes import Coder
+from otel_ml_exporter.rows.codes import Coder, Codes
 from otel_ml_exporter.thresholds import Limits
 
 FLOORS = {
@@ -21,28 +21,28 @@ FLOORS = {
 ROWS, SAMPLE = 1_000, 5_000
 
 
-def nothing(_window, _random):
+def nothing(_window: pd.DataFrame, _random: np.random.Generator) -> None:
     pass
 
 
-def wrong_join(window, random):
+def wrong_join(window: pd.DataFrame, random: np.random.Generator) -> None:
     """Half of the rows get the dew point of another row: each column is as it was."""
     half = random.permutation(len(window))[: len(window) // 2]
     window.iloc[half, window.columns.get_loc("dewp")] = window["dewp"].to_numpy()[random.permutation(half)]
 
 
-def kilometres(window, _random):
+def kilometres(window: pd.DataFrame, _random: np.random.Generator) -> None:
     window["distance"] = window["distance"] * 1.609
 
 
-def main():
+def main() -> None:
     flights = load()
     month = flights.loc[flights["month"] == 1, list(FEATURES)].sample(frac=1.0, random_state=0)
     known, served = month.iloc[: len(month) // 2], month.iloc[len(month) // 2 :]
     baseline = Baseline.from_data(known, model="flights", version="1")
     coder = Coder(baseline)
 
-    def codes(rows: pd.DataFrame):
+    def codes(rows: pd.DataFrame) -> Codes:
         return coder.rows({name: rows[name].tolist() for name in rows}, len(rows))
 
     sample = codes(known.iloc[:SAMPLE])

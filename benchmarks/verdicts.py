@@ -29,7 +29,7 @@ FEATURES = list(flights.FEATURES)
 BASELINE_MONTHS = 3
 WEEK_ROWS = 4_000
 """Shorter weeks, those at the ends of the year, are left out."""
-DATASET_LIMIT = Limits().threshold(names.SIGNAL_DRIFTED_FEATURES)
+DATASET_LIMIT = Limits().threshold(names.SIGNAL_DRIFTED_FEATURES) or 0.0
 
 
 @dataclass(frozen=True)
