@@ -38,13 +38,15 @@ def _watchdog() -> Alert:
 
 
 def _baseline(queries: Queries) -> Alert:
+    """Not while the exporter that has it is down, beside others that are up: one alert says so, not one for each of its models."""
     served = f"group by ({MODEL_VERSION}) ({queries.series(names.MODEL_INFO)})"
-    loaded = f"group by ({MODEL_VERSION}) ({queries.series(names.BASELINE_INFO)})"
+    loaded = queries.series(names.BASELINE_INFO)
+    down = f"last_over_time({loaded}[{queries.knobs.long_window}]) and on (job, instance) up == 0"
     exporter = f"group ({queries.series(names.EXPORTER_LAST_EVALUATION)})"
     since = f"count(group by ({MODEL_VERSION}) ({queries.series(names.BASELINE_INFO, *of(MODEL))}))"
     return Alert(
         name="ModelBaselineMissing",
-        expr=f"{served}\nunless on ({MODEL_VERSION})\n  {loaded}\nand on ()\n  {exporter}",
+        expr=f"{served}\nunless on ({MODEL_VERSION}) (\n    {loaded}\n  or\n    {down}\n)\nand on ()\n  {exporter}",
         hold="15m",
         keep=RESTART,
         severity=names.WARNING,
