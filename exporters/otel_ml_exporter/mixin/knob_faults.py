@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 from otel_ml import catalogue as names
 from otel_ml.errors import Fault
 from otel_ml_exporter.mixin.durations import is_duration, milliseconds
+from otel_ml_exporter.mixin.knob_conflicts import conflicts
 
 if TYPE_CHECKING:
     from otel_ml_exporter.mixin.knobs import Knobs
@@ -32,8 +33,6 @@ _RESOURCE_VALUE: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-
 _RESOURCE_KEY: Final = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _OFTEN: Final = "4m"
 """Results of rules are forgotten after five minutes."""
-_LONGER: Final = ("middle_window", "long_window")
-"""What is never shorter than the short window."""
 
 
 def faults(knobs: Knobs) -> Iterator[Fault]:
@@ -43,17 +42,7 @@ def faults(knobs: Knobs) -> Iterator[Fault]:
     found = [fault for name, check in _CHECKS.items() if name not in wrong for fault in check(name, getattr(knobs, name))]
     yield from mistyped
     yield from found
-    wrong |= {fault.place for fault in found}
-    if wrong.isdisjoint(("labels", "group_labels")):
-        for both in sorted({*knobs.labels} & {*knobs.group_labels}):
-            yield Fault(f"labels.{both}", "is a group label too, which each environment sets itself", "give it once")
-    for longer in _LONGER:
-        short, length = knobs.short_window, getattr(knobs, longer)
-        if wrong.isdisjoint((longer, "short_window")) and milliseconds(length) < milliseconds(short):
-            yield Fault(longer, f"{length} is shorter than the short window, {short}", "write at least that")
-    if wrong.isdisjoint(("rate_window", "scrape_interval")) and milliseconds(knobs.rate_window) < 2 * milliseconds(knobs.scrape_interval):
-        few = f"{knobs.rate_window} holds no two scrapes, so that nothing has a rate"
-        yield Fault("rate_window", few, f"write at least four times the scrape interval, {knobs.scrape_interval}, or give the true one")
+    yield from conflicts(knobs, {fault.place.partition(".")[0] for fault in (*mistyped, *found)})
 
 
 def _mistyped(knobs: Knobs) -> Iterator[Fault]:
@@ -128,6 +117,17 @@ def _url(name: str, text: str) -> Iterator[Fault]:
         complete = None
     if not complete or re.search(r"[\s`\"\\{}]", text):
         yield Fault(name, f"{text!r} is no URL", "write one such as https://host.example.com/path, without a template")
+
+
+def _text(name: str, text: str) -> Iterator[Fault]:
+    if not text.strip():
+        yield Fault(name, "is empty, so that Alertmanager refuses the file", f"write one such as {_default(name)}")
+
+
+def _default(name: str) -> str:
+    from otel_ml_exporter.mixin.knobs import Knobs  # noqa: PLC0415  which asks here what is wrong with it
+
+    return str(getattr(Knobs(), name))
 
 
 def _address(name: str, text: str) -> Iterator[Fault]:
@@ -242,6 +242,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Iterator[Fault]]]] = {
     **dict.fromkeys(("minimum_calls", "minimum_samples", "minimum_outcomes"), _count),
     **dict.fromkeys(("selector", "exporter_selector"), _matchers),
     **dict.fromkeys(("runbook_url", "prometheus_url", "grafana_url", "pagerduty_url", "webhook_url", "watchdog_url"), _url),
+    **dict.fromkeys(("pagerduty_key_file", "slack_url_file", "email_to", "email_from"), _text),
     "interval": _interval,
     "pace": _pace,
     "latency_objective": _objective,

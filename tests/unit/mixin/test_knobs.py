@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from otel_ml import catalogue
 from otel_ml.errors import ConfigurationError
 from otel_ml_exporter.mixin import durations, promql
-from otel_ml_exporter.mixin.durations import is_duration, milliseconds, scaled
+from otel_ml_exporter.mixin.durations import is_duration, milliseconds, scaled, written
 from otel_ml_exporter.mixin.knobs import Knobs, load, why
 from otel_ml_exporter.mixin.rules import groups
 from otel_ml_exporter.thresholds import DEFAULTS
@@ -87,6 +87,10 @@ def test_every_fault_is_named_at_once():
         ({"runbook_url": "wiki"}, "runbook_url"),
         ({"webhook_url": "https://[::1"}, "webhook_url"),
         ({"smtp_smarthost": "localhost"}, "smtp_smarthost"),
+        ({"email_to": ""}, "email_to"),
+        ({"email_from": " "}, "email_from"),
+        ({"slack_url_file": ""}, "slack_url_file"),
+        ({"pagerduty_key_file": ""}, "pagerduty_key_file"),
         ({"labels": {"severity": "page"}}, "labels.severity"),
         ({"labels": {"ml_model_name": "x"}}, "labels.ml_model_name"),
         ({"labels": {"alertname": "x"}}, "labels.alertname"),
@@ -102,6 +106,17 @@ def test_every_fault_is_named_at_once():
         ({"severities": {"ModelFeatureDrft": "info"}}, "severities.ModelFeatureDrft"),
         ({"severities": {"ModelFeatureDrift": ""}}, "severities.ModelFeatureDrift"),
         ({"severities": {"critical": 1}}, "severities.critical"),
+        ({"severities": {"critical": ["page"]}}, "severities.critical"),
+        ({"severities": {"critical": "warning"}}, "severities.critical"),
+        ({"severities": {"warning": "critical"}}, "severities.warning"),
+        ({"severities": {"critical": "page", "warning": "page"}}, "severities.critical"),
+        ({"severities": {"critical": "none"}}, "severities.critical"),
+        ({"severities": {"Watchdog": "critical"}}, "severities.Watchdog"),
+        ({"absence_window": "29m"}, "absence_window"),
+        ({"absence_window": "6h", "pace": 13}, "absence_window"),
+        ({"memory_window": "39m"}, "memory_window"),
+        ({"stale_after": "2m"}, "stale_after"),
+        ({"stale_after": "10s", "interval": "4s"}, "stale_after"),
         ({"prefix": "ML-"}, "prefix"),
         ({"namespace": "My Space"}, "namespace"),
         ({"resource_labels": {"release": "a b"}}, "resource_labels.release"),
@@ -122,11 +137,29 @@ def test_a_knob_that_would_write_a_broken_file_is_refused(wrong, place):
         {"grafana_url": "https://[::1]:3000/grafana/"},
         {"labels": {"team": "{{ $labels.ml_model_name }}", "job": "models"}},
         {"group_labels": ("namespace", "k8s_cluster"), "prefix": "", "severities": {"Watchdog": "info", "critical": "sev-1"}},
+        {"severities": {"critical": "warning", "warning": "ticket", "ModelServiceDown": "warning"}},
+        {"absence_window": "30m", "stale_after": "3m", "memory_window": "33m", "slack_channel": ""},
+        {"absence_window": "9s", "stale_after": "6s", "interval": "2s", "pace": 0.005},
+        {"interval": "4m"},
         {"namespace": "ml-prod", "resource_labels": {"prometheus.example.com/scrape": "yes", "release": ""}},
     ],
 )
 def test_an_unusual_knob_that_servers_accept_is_taken(right):
     Knobs(**right)
+
+
+@pytest.mark.parametrize("pace", [0.1, 1, 2])
+def test_alerts_on_what_is_gone_can_fire_for_a_while_before_it_is_forgotten(pace):
+    least = {
+        "absence_window": scaled("30m", pace),
+        "stale_after": "10m",
+        "memory_window": written(600_000 + milliseconds(scaled("30m", pace))),
+    }
+    knobs = Knobs(pace=pace, **least)
+    holds = {alert.name + alert.labels.get("ml_problem", ""): scaled(alert.hold, pace) for group in groups(knobs) for alert in group.alerts}
+    assert milliseconds(knobs.absence_window) >= 6 * milliseconds(holds["ModelMetricsAbsent"])
+    stale = milliseconds(knobs.memory_window) - milliseconds(knobs.stale_after)
+    assert stale >= 3 * milliseconds(holds["ModelMonitorUnhealthyexporter_stale"])
 
 
 def test_a_runbook_url_needs_no_slash_at_its_end():
