@@ -24,6 +24,7 @@ VERSIONS = {
     "failing": {"calls": 1_000, "failed": 40, "answers": (700, 300)},
     "slow": {"calls": 1_000, "failed": 5, "fast": 0.6, "middle": 0.7, "answers": (700, 300)},
     "other": {"calls": 1_000, "failed": 5, "answers": (300, 700)},
+    "dead": {"calls": 1_000, "failed": 0},
     "young": {"calls": 100, "failed": 9, "answers": (70, 30)},
     "flawless": {"failed": None},
     "flawless2": {"failed": None},
@@ -55,10 +56,11 @@ def url(tmp_path_factory):
     for version, changes in VERSIONS.items():
         for series, total in samples(version, **{**USUAL, **changes}):
             lines[series] = [f"{series} {6 * total * minute / 60} {now - 3_600 + 60 * minute}" for minute in range(61)]
-    roles = (("1", "stable"), ("2", "canary"))
-    for version, role in roles:
-        series = f'ml_model_info{{ml_model_name="churn",ml_model_version="{version}",ml_model_role="{role}"}}'
-        lines[series] = [f"{series} 1 {now - 3_600 + 60 * minute}" for minute in range(61)]
+    roles = {"1": "stable", "2": "canary"}
+    for version in VERSIONS:
+        series = f'ml_model_info{{ml_model_name="churn",ml_model_version="{version}",ml_model_role="{roles.get(version, "")}"}}'
+        minutes = range(54) if version == "dead" else range(121)
+        lines[series] = [f"{series} 1 {now - 3_600 + 60 * minute}" for minute in minutes]
     lines['ml_model_info{ml_model_name="fraud",ml_model_version="1"}'] = [
         f'ml_model_info{{ml_model_name="fraud",ml_model_version="1"}} 1 {now}'
     ]
@@ -91,6 +93,7 @@ def gate(capsys, url, *words):
         ("1", 3, "inconclusive inconclusive inconclusive"),
         ("young", 3, "inconclusive inconclusive inconclusive"),
         ("nobody", 3, "inconclusive inconclusive inconclusive"),
+        ("dead", 3, "inconclusive inconclusive inconclusive"),
         ("foreign", 3, "pass pass inconclusive"),
     ],
 )
@@ -112,6 +115,15 @@ def test_the_versions_come_from_their_roles_and_checks_can_be_left_out(url, caps
     code, _, checks = gate(capsys, url, "--model=fruad", "--canary=2", "--stable=1")
     assert code == 3
     assert "has no series of model 'fruad' in 30d; it knows models fraud, churn" in checks["errors"]["reason"]
+
+
+@pytest.mark.parametrize(("canary", "stable", "role"), [("dead", "1", "canary"), ("2", "dead", "stable")])
+def test_a_version_that_reports_nothing_now_is_no_evidence_whatever_it_did_before(url, capsys, canary, stable, role):
+    """A canary that was killed has failed no call."""
+    code, _, checks = gate(capsys, url, f"--canary={canary}", f"--stable={stable}")
+    assert code == 3
+    assert checks["errors"]["reason"].startswith(f"version dead of model churn reports nothing now: is it down, or not scraped? No {role}")
+    assert [asked(url, each.expr) for each in gates(QUERIES, Rollout("churn", canary, stable, "10m"), Limits())] == [None, None, None]
 
 
 def test_two_versions_without_a_single_error_pass(url, capsys):
@@ -149,7 +161,7 @@ def verdict(gate_, url):
     return "inconclusive" if value is None else "fail" if value > gate_.limit else "pass"
 
 
-@pytest.mark.parametrize("canary", ["2", "failing", "rejecting", "slow", "other", "young", "nobody", "foreign"])
+@pytest.mark.parametrize("canary", ["2", "failing", "rejecting", "slow", "other", "young", "nobody", "dead", "foreign"])
 def test_the_queries_of_the_templates_give_the_verdicts_of_the_command(url, capsys, canary):
     _, _, checks = gate(capsys, url, f"--canary={canary}", "--stable=1")
     for each in gates(QUERIES, Rollout("churn", canary, "1", "10m"), Limits()):

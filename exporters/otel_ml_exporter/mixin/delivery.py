@@ -82,7 +82,8 @@ def _errors(queries: Queries, rollout: Rollout, limits: Limits) -> str:
     difference = f"({failed[0]} / {calls[0]} - {failed[1]} / {calls[1]})"
     pooled = f"(({failed[0]} + {failed[1]} + 1) / ({calls[0]} + {calls[1]} + 2))"
     error = f"sqrt({pooled} * (1 - {pooled}) * (1 / {calls[0]} + 1 / {calls[1]}))"
-    return f"{difference} / {error}\n* ({difference} > bool {limits.error_margin})\n{_enough(calls, limits)}"
+    worse = f"{difference} / {error}\n* ({difference} > bool {limits.error_margin})"
+    return f"{worse}\n{_enough(calls, limits)}\n{_serve(queries, rollout)}"
 
 
 def _latency(queries: Queries, rollout: Rollout, limits: Limits) -> str:
@@ -94,7 +95,7 @@ def _latency(queries: Queries, rollout: Rollout, limits: Limits) -> str:
     gap = f"max({stable} / on () group_left () {calls[1]} - on (le) {canary} / on () group_left () {calls[0]})"
     scale = f"sqrt({calls[0]} * {calls[1]} / ({calls[0]} + {calls[1]}))"
     ratio = f"histogram_quantile({limits.quantile}, {canary}) / histogram_quantile({limits.quantile}, {stable})"
-    return f"{ratio}\n* ({gap} * {scale} > bool {MOST_GAP})\n{_enough(calls, limits)}"
+    return f"{ratio}\n* ({gap} * {scale} > bool {MOST_GAP})\n{_enough(calls, limits)}\n{_serve(queries, rollout)}"
 
 
 def _predictions(queries: Queries, rollout: Rollout, limits: Limits) -> str:
@@ -106,11 +107,17 @@ def _predictions(queries: Queries, rollout: Rollout, limits: Limits) -> str:
     chi_square = f"{degrees} * (1 - 2 / (9 * {degrees}) + {_NORMAL_99} * sqrt(2 / (9 * {degrees}))) ^ 3"
     floor = f"{chi_square} * (1 / {samples[0]} + 1 / {samples[1]})"
     same = f"and {count} == count({bins[1]}) == count({bins[0]} and on ({BIN}) {bins[1]})"
-    return f"{psi}\n/ clamp_min({floor}, {limits.psi})\n{_enough(samples, limits)}\n{same}"
+    return f"{psi}\n/ clamp_min({floor}, {limits.psi})\n{_enough(samples, limits)}\n{same}\n{_serve(queries, rollout)}"
 
 
 def _enough(counts: list[str], limits: Limits) -> str:
     return "\n".join(f"and {count} >= {limits.minimum}" for count in counts)
+
+
+def _serve(queries: Queries, rollout: Rollout) -> str:
+    """Both versions report now: the counts of one that died stay in the window, and have nothing against it."""
+    chosen = (f'{MODEL}="{rollout.model}", {VERSION}="{version}"' for version in (rollout.canary, rollout.stable))
+    return "\n".join(f"and group({queries.series(names.MODEL_INFO, each)})" for each in chosen)
 
 
 def argo(queries: Queries) -> dict[str, Any]:

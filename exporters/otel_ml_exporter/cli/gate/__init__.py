@@ -17,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="compare a canary with the stable version: pass, fail, or not enough evidence",
         description="Compare errors, latency and predictions of two versions that serve side by side. A difference fails the gate "
         "when it matters and chance does not explain it.",
-        epilog="Exit codes: 0 pass; 1 fail, with the reason; 2 wrong usage; 3 inconclusive: no data, too few, or no Prometheus.",
+        epilog="Exit codes: 0 pass; 1 fail, with the reason; 2 wrong usage; 3 inconclusive: a version down, too few calls, no Prometheus.",
     )
     parser.add_argument("--model", type=said, required=True)
     parser.add_argument("--canary", metavar="VERSION", help="default: the version that serves with the role canary")

@@ -46,11 +46,16 @@ def served(server: Prometheus, model: str, version: str, window: float) -> Serve
     )
 
 
-def version_of(server: Prometheus, model: str, role: str) -> str:
-    """The one version that serves in a role. Raises `VersionError`."""
-    info = names.MODEL_INFO.prometheus
-    found = server.vector(f"group by ({VERSION}) ({info}{{{equal(MODEL, model)}, {equal(ROLE, role)}}})")
+def version_of(server: Prometheus, model: str, role: str, given: str | None) -> str:
+    """The version that is given, or the one that has the role; it serves now. Raises `VersionError`.
+
+    Counts of the past outlive the process that counted: a canary that died has failed no call.
+    """
+    wanted = equal(ROLE, role) if given is None else equal(VERSION, given)
+    found = server.vector(f"group by ({VERSION}) ({names.MODEL_INFO.prometheus}{{{equal(MODEL, model)}, {wanted}}})")
     versions = sorted(sample.labels.get(VERSION, "") for sample in found)
+    if given is not None and not versions:
+        raise VersionError(f"version {given} of model {model} reports nothing now: is it down, or not scraped? No {role}, no verdict")
     if len(versions) != 1:
         told = f"versions {', '.join(versions)} have" if versions else "no version has"
         raise VersionError(f"{told} the role {role} of model {model}; give --{role} VERSION")

@@ -54,7 +54,7 @@ def _judged(server: Prometheus, options: argparse.Namespace) -> list[Judgement]:
     try:
         models.check(server, options.model, time.time())
         canary, stable = (
-            served(server, options.model, given or version_of(server, options.model, role), options.window)
+            served(server, options.model, version_of(server, options.model, role, given), options.window)
             for given, role in ((options.canary, names.ROLE_CANARY), (options.stable, names.ROLE_STABLE))
         )
     except (RemoteError, UnknownModelError, VersionError) as error:
