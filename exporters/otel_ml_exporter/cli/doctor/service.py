@@ -84,7 +84,8 @@ def losses(case: Case) -> Finding:
         for metric, attribute in ((names.MONITOR_DROPPED, names.DROP_REASON), (names.MONITOR_ERRORS, names.ERROR_TYPE))
         for series in [f"{metric.prometheus}{{{case.matcher}}}"]
         for sample in case.prometheus.vector(
-            f"sum by ({attribute.replace('.', '_')}) (increase({series}[1h]) > 0 or ({series} unless {series} offset 1h) > 0)"
+            f"sum by ({attribute.replace('.', '_')}) "
+            f"(increase({series}[1h]) > 0 or ({series} unless last_over_time({series}[1h] offset 1h)) > 0)"
         )
     ]
     if not lost:

@@ -147,9 +147,9 @@ def _dropped(queries: Queries) -> Alert:
 
 
 def _errors(queries: Queries) -> Alert:
-    """A kind of fault has no series before its first, which no increase tells of."""
+    """A kind of fault has no series before its first, which no increase tells of; one that was seen before a gap is none."""
     window, errors = queries.knobs.short_window, queries.series(names.MONITOR_ERRORS)
-    first = f"({errors} unless {errors} offset {window}) > 0"
+    first = f"({errors} unless last_over_time({errors}[{window}] offset {window})) > 0"
     return _problem(
         "monitor_errors",
         expr=f"sum by ({MODEL_VERSION}) (\n    increase({errors}[{window}]) > 0\n  or\n    {first}\n)",
