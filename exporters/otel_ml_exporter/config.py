@@ -23,6 +23,8 @@ from otel_ml_exporter.thresholds import DEFAULTS, GROUPS, Costs, FeatureLimits, 
 
 MAX_WINDOWS = 10
 REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_PREVIOUS, REFERENCE_STABLE, REFERENCE_REST)
+USUAL_REFERENCES: tuple[str, ...] = (REFERENCE_BASELINE, REFERENCE_STABLE)
+"""What the pack's rules read; of models without a canary or shadow the second publishes nothing."""
 MEMORY = ":memory:"
 NO_CLIENT_CERT, VERIFIED_CLIENT_CERT = "NoClientCert", "RequireAndVerifyClientCert"
 CLIENT_AUTH_TYPES = (NO_CLIENT_CERT, "VerifyClientCertIfGiven", VERIFIED_CLIENT_CERT)
@@ -91,7 +93,7 @@ class Config:
     access: Access
     models: tuple[ModelSettings, ...]
     rows: RowSettings = RowSettings()
-    references: tuple[str, ...] = REFERENCES[:1]
+    references: tuple[str, ...] = USUAL_REFERENCES
 
 
 def load(path: Path) -> Config:
@@ -157,7 +159,7 @@ def _shape(top: Section, directory: Path) -> Config:
         interval=top.take("interval", shape.duration, 60.0),
         windows=top.take("windows", _windows, (Window("1h", 3_600.0), Window("24h", 86_400.0))),
         previous=_previous(top),
-        references=top.take("references", _references, REFERENCES[:1]),
+        references=top.take("references", _references, USUAL_REFERENCES),
         source=_source(top.section("source"), directory),
         store=top.take("store", lambda value: _store(value, directory), _sqlite(directory / "otel-ml.db")),
         retention=top.take("retention", shape.duration, 8 * 86_400.0),

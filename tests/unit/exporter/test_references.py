@@ -125,10 +125,12 @@ def test_prometheus_is_asked_for_segments_only_where_they_are_wanted():
     assert "ml_segment" in query(names.PREDICTION_OBSERVATIONS, window, segments=True)
 
 
-def test_the_exporter_compares_a_canary_that_reports_over_otlp(baseline, canary, counts, report, tmp_path):
+@pytest.mark.parametrize("asked", [{}, {"references": ["baseline", "stable", "rest"]}])
+def test_the_exporter_compares_a_canary_that_reports_over_otlp(baseline, canary, counts, report, tmp_path, asked):  # noqa: PLR0917
+    """As it is unless told otherwise: a rule of the pack reads the comparison."""
     for number, version in enumerate((baseline, canary)):
         version.save(tmp_path / f"{number}.json")
-    document = {"store": ":memory:", "references": ["baseline", "stable", "rest"], "models": [{"baseline": "*.json"}]}
+    document = {"store": ":memory:", **asked, "models": [{"baseline": "*.json"}]}
     exporter = Exporter(parse(document, tmp_path))
     for version, bins in ((baseline, {"0": 500.0, "1": 500.0}), (canary, SHIFTED)):
         values = {(names.PREDICTION_OBSERVATIONS.name, ((names.BIN, label), (names.SEGMENT, "eu"))): count for label, count in bins.items()}

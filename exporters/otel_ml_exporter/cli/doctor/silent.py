@@ -12,7 +12,7 @@ from otel_ml_exporter.cli.doctor.links import Case
 from otel_ml_exporter.mixin.groups.limits import limit
 from otel_ml_exporter.mixin.groups.serving import objective, spelled
 from otel_ml_exporter.mixin.knobs import Knobs
-from otel_ml_exporter.mixin.promql import MODEL_VERSION, ROLE, SIGNAL, equal
+from otel_ml_exporter.mixin.promql import MODEL_VERSION, REFERENCE, ROLE, SIGNAL, equal
 
 _TASK: Final = prometheus(names.MODEL_TASK)
 _OF: Final = "MODEL"
@@ -45,6 +45,8 @@ def _task(matcher: str) -> str:
     return _series(names.BASELINE_INFO, matcher)
 
 
+_CANARY = _series(names.MODEL_INFO, equal(ROLE, names.ROLE_CANARY))
+_COMPARED = _series(names.PREDICTION_PSI, equal(REFERENCE, names.REFERENCE_STABLE))
 _REGRESSION, _CLASSES = _task(equal(_TASK, "regression")), _task(f'{_TASK}!="regression"')
 _OBJECTIVE = f"{limit(names.SIGNAL_LATENCY)}{{{_OF}}} or on ({MODEL_VERSION}) {_threshold(names.SIGNAL_LATENCY)}"
 _STATED = (
@@ -80,7 +82,7 @@ OF_SERVICE: Final = (
     Silence(
         ("ModelCanaryWorse", "ModelCanaryDiffers"),
         "no version serves as a canary",
-        _series(names.MODEL_INFO, equal(ROLE, names.ROLE_CANARY)),
+        _CANARY,
         'in a rollout, give the new version\'s monitor role="canary"',
     ),
     Silence(
@@ -91,6 +93,13 @@ OF_SERVICE: Final = (
     ),
 )
 OF_EXPORTER: Final = (
+    Silence(
+        ("ModelCanaryDiffers",),
+        "the exporter does not compare the canary's predictions with the stable version's",
+        f"{_COMPARED} and on ({MODEL_VERSION}) {_CANARY}\nor on () (vector(1) unless on () {_CANARY})",
+        "`references: [baseline, stable]` in the exporter's configuration, the baselines of both versions, with the same bins "
+        "(`otel-ml baseline build --like OLD`), and enough predictions of each",
+    ),
     Silence(
         ("ModelPredictionShift", "ModelOutputCollapsed"),
         "the baseline has no predictions",

@@ -149,7 +149,7 @@ def _differs(queries: Queries) -> Alert:
     answers = f"sum by ({BIN}) (increase({queries.series(names.PREDICTION_OBSERVATIONS, *of(*model))}[{short}])) > 0"
     return Alert(
         name="ModelCanaryDiffers",
-        expr=both(over, enough(queries, names.SIGNAL_PREDICTION, short, queries.knobs.minimum_samples)),
+        expr=f"{both(over, enough(queries, names.SIGNAL_PREDICTION, short, queries.knobs.minimum_samples))}\n{answering(queries)}",
         hold="10m",
         keep="15m",
         severity=names.WARNING,
