@@ -22,7 +22,7 @@ from otel_ml_exporter.demo.story import SEASON_MONTH
 from otel_ml_exporter.demo.traffic import Traffic, celsius
 from otel_ml_exporter.programs import find
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROWS = names.INFERENCE_ROWS.prometheus
 
@@ -68,6 +68,8 @@ def restart_worker(stack: Stack, traffic: Traffic) -> None:
     worker = traffic.workers.copy().pop()
     os.kill(worker, signal.SIGTERM)
     wait_until(lambda: not Path(f"/proc/{worker}").exists(), "the end of a worker")
+    if stack.paging:
+        wait_until(lambda: len(stack.query('up{job="flights"} == 1')) == len(stack.metrics_ports), "a scrape of the new worker")
 
 
 def test_the_servers_are_installed():
@@ -86,22 +88,25 @@ def test_drift_files_a_ticket_a_bug_pages_and_its_mend_resolves_the_page(tmp_pat
             time.sleep(15)
             assert stack.firing() == set()
             assert stack.pages() == []
-        wait_until(lambda: scraped_rows(stack) == traffic.served, "a scrape of the last row", seconds=10)
+        wait_until(lambda: scraped_rows(stack) == traffic.served, "a scrape of the last row")
 
         restart_worker(stack, traffic)
         stack.stop("exporter")
         stack.start_exporter()
+        wait_until(lambda: not stack.firing(), "silence", seconds=60)
         served = traffic.served
         with Traffic(stack, table[table["month"] == SEASON_MONTH]) as traffic:
             wait_until(lambda: exported(stack, names.FEATURE_DRIFTED.prometheus, ml_feature_name="temp") == 1, "the verdict on temp")
-            ticket = wait_until(lambda: stack.receiver.events(SLACK), "the ticket")[0]
+            ticket = wait_until(
+                lambda: next((told for told in map(json.dumps, stack.receiver.events(SLACK)) if "Drift" in told), ""), "the ticket"
+            )
             assert stack.pages() == []
             traffic.switch(parts.quiet, celsius)
             page = wait_until(stack.pages, "the page")[0]
             traffic.switch(parts.quiet)
             wait_until(lambda: any(event["event_action"] == "resolve" for event in stack.pages()), "the end of the page", seconds=90)
             wait_until(lambda: not stack.firing(), "silence", seconds=60)
-        wait_until(lambda: scraped_rows(stack) == served + traffic.served, "a scrape of the last row", seconds=10)
+        wait_until(lambda: scraped_rows(stack) == served + traffic.served, "a scrape of the last row")
         events = stack.pages()
 
     assert page["event_action"] == "trigger"
@@ -111,12 +116,12 @@ def test_drift_files_a_ticket_a_bug_pages_and_its_mend_resolves_the_page(tmp_pat
         assert needed in told
     assert {event["dedup_key"] for event in events} == {page["dedup_key"]}
     assert [event["event_action"] for event in events][-1] == "resolve"
-    assert flights.MODEL in json.dumps(ticket)
-    assert "Drift" in json.dumps(ticket)
+    assert flights.MODEL in ticket
 
 
-def test_embedded_the_exporter_counts_every_row_over_restarts(tmp_path, parts, prepare):
+def test_embedded_the_exporter_counts_every_row_over_restarts(tmp_path, parts, prepare, monkeypatch):
     """Without Prometheus the exporter receives OTLP: killed and restarted, with a worker restarted too, it misses no row."""
+    monkeypatch.setattr("otel_ml_exporter.demo.stack.WINDOW", "10m")  # in which all rows of the test lie
     with running(tmp_path, paging=False, prepare=prepare) as stack:
         with Traffic(stack, parts.quiet) as traffic:
             wait_until(lambda: exported(stack, names.FEATURE_PSI.prometheus), "the first score")
@@ -128,11 +133,20 @@ def test_embedded_the_exporter_counts_every_row_over_restarts(tmp_path, parts, p
             served = traffic.served
             wait_until(lambda: traffic.served > served + 500, "traffic on the new worker")
         samples = names.WINDOW_SAMPLES.prometheus
-        wait_until(lambda: exported(stack, samples, ml_signal="feature") == traffic.served, "the count of the last row", seconds=15)
+        wait_until(lambda: exported(stack, samples, ml_signal="feature") == traffic.served, "the count of the last row")
         assert exported(stack, names.CALIBRATION_ECE.prometheus) < 0.1
         assert exported(stack, names.OUTCOME_COVERAGE_RATIO.prometheus) > 0.5
 
 
+@pytest.fixture
+def interruptible():
+    """A child gets SIGINT even where ours is ignored, as it is in what a shell runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, how):
     """Ctrl-C ends the demo and everything it started, also where it runs without Prometheus and says so."""
@@ -150,7 +164,7 @@ def test_an_interrupted_demo_leaves_no_process_behind(tmp_path, how):
         time.sleep(3)
         assert processes_naming(tmp_path)
         demo.send_signal(how)
-        told, _ = demo.communicate(timeout=30)
+        told, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert "not on the PATH" in told
     assert "apt-get install prometheus" in told

@@ -11,8 +11,8 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
-from types import FrameType
 
 import uvicorn
 from opentelemetry._logs import set_logger_provider
@@ -36,6 +36,7 @@ from otel_ml import Monitor
 from otel_ml_exporter.demo import flights
 
 PUSH_MILLISECONDS = 1_000
+POLL_SECONDS = 0.1
 
 
 def application(model: flights.Model, monitor: Monitor) -> Starlette:
@@ -78,36 +79,33 @@ def work(listener: socket.socket, model: flights.Model, options: argparse.Namesp
 
 
 def supervise(options: argparse.Namespace) -> int:
-    """Fork a worker for each metrics port and fork again what dies, until SIGTERM."""
+    """Fork a worker for each metrics port and fork again what dies, until SIGTERM; then wait for their last reports."""
     model = flights.Model(flights.split(flights.load()).train)
     listener = socket.create_server(("127.0.0.1", options.port))
-    workers: dict[int, int] = {}
+    told: list[int] = []  # signals are looked at between forks, so that no worker is forked behind the back of one
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: told.append(number))
 
-    def stop(*_: int | FrameType | None) -> None:
-        for worker in workers:
-            os.kill(worker, signal.SIGTERM)
-        sys.exit(0)
-
-    for port in options.metrics_ports:
-        workers[_fork(listener, model, options, port)] = port
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    while True:
-        gone, _ = os.wait()
-        port = workers.pop(gone)
-        workers[_fork(listener, model, options, port)] = port
-
-
-def _fork(listener: socket.socket, model: flights.Model, options: argparse.Namespace, metrics_port: int) -> int:
-    child = os.fork()
-    if child == 0:
+    def fork(metrics_port: int) -> int:
+        if child := os.fork():
+            return child
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it is done; telemetry is flushed at exit
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        if not told:
             work(listener, model, options, metrics_port)
-        finally:
-            sys.exit(0)
-    return child
+        sys.exit(0)
+
+    workers = {fork(port): port for port in options.metrics_ports}
+    while not told:
+        time.sleep(POLL_SECONDS)
+        for gone in [worker for worker in workers if os.waitpid(worker, os.WNOHANG)[0]]:
+            port = workers.pop(gone)
+            workers[fork(port)] = port
+    for worker in workers:
+        os.kill(worker, signal.SIGTERM)
+    for worker in workers:
+        os.waitpid(worker, 0)
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ Everything lives in one directory and in child processes; leaving the context en
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ WINDOW: Final = "30s"
 INTERVAL: Final = "2s"
 SCRAPE: Final = "1s"
 WORKERS: Final = 2
+PARTS: Final = ("model", "exporter", "prometheus", "alertmanager")
 PROMETHEUS = ("prometheus",)
 ALERTMANAGER = ("prometheus-alertmanager", "alertmanager")
 _GRACE_SECONDS = 10.0
@@ -58,10 +60,10 @@ class Stack:
         self.receiver = Receiver()
         self.http = httpx.Client(timeout=10)
         self._each_anew = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
-        ports = free_ports(4 + WORKERS)
+        ports = free_ports(len(PARTS) + WORKERS)
         self.model_url, self.exporter_url, self.prometheus_url, self.alertmanager_url = (f"http://127.0.0.1:{port}" for port in ports[:4])
         self.metrics_ports = ports[4:] if paging else [0] * WORKERS
-        self._ports = dict(zip(("model", "exporter", "prometheus", "alertmanager"), ports, strict=False))
+        self._ports = dict(zip(PARTS, ports, strict=False))
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -86,19 +88,20 @@ class Stack:
         self._await("exporter", f"{self.exporter_url}/healthz")
 
     def stop(self, name: str, how: int = signal.SIGTERM) -> None:
-        """End one part and wait for it."""
+        """End one part, with what it forked, and wait for it."""
         child = self._children.pop(name)
         child.send_signal(how)
         try:
             child.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
     def close(self) -> None:
-        """End everything, the last started first."""
-        for name in reversed(list(self._children)):
-            self.stop(name)
+        """End everything; the model first, which sends its last reports to the others."""
+        for name in PARTS:
+            if name in self._children:
+                self.stop(name)
         self.receiver.close()
         self.http.close()
         self._each_anew.close()
