@@ -45,6 +45,16 @@ def eventually(holds, otherwise, seconds=40):
     pytest.fail(str(otherwise()))
 
 
+def end(process):
+    """End a server, by force where it takes a minute."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def running_prometheus(directory, settings, *more):
     """A Prometheus with these settings, its files in `directory`; its HTTP API as a client."""
@@ -57,14 +67,13 @@ def running_prometheus(directory, settings, *more):
         f"--storage.tsdb.path={directory}/data",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         process = subprocess.Popen([program, *options, *more], stdout=log, stderr=log)
         try:
             eventually(lambda: client.get("/-/ready").status_code == 200, (directory / "log").read_text)
             yield client
         finally:
-            process.terminate()
-            process.wait(timeout=10)
+            end(process)
 
 
 @contextmanager
@@ -81,8 +90,7 @@ def running_alertmanager(directory, config, *options):
             eventually(lambda: httpx.get(f"{url}/-/ready").status_code in (200, 401), (directory / "alertmanager.log").read_text)
             yield url
         finally:
-            process.terminate()
-            process.wait(timeout=10)
+            end(process)
 
 
 def postgresql_program(name):

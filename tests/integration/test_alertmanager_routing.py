@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ from otel_ml_exporter.cli.backtest.notifications import Fired, notifications
 from otel_ml_exporter.mixin.knobs import Knobs
 from otel_ml_exporter.mixin.render import render, write
 from otel_ml_exporter.mixin.rules import groups
-from support import eventually, free_port, running_alertmanager
+from support import end, eventually, free_port, running_alertmanager
 
 pytestmark = pytest.mark.e2e
 
@@ -141,13 +142,19 @@ def mailbox():
 @pytest.fixture(scope="module")
 def alertmanager(recorder, mailbox, tmp_path_factory):
     """An Alertmanager with the example configuration, a hundred times as fast; its API as a client."""
+    with running_example(tmp_path_factory.mktemp("alertmanager"), recorder, mailbox, pace=0.01) as client:
+        yield client
+
+
+@contextmanager
+def running_example(directory, recorder, mailbox, pace):
+    """An Alertmanager with the example configuration."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     assert program, "Alertmanager is not on the PATH; install it (Debian package: prometheus-alertmanager)"
-    directory = tmp_path_factory.mktemp("alertmanager")
     (directory / "key").write_text("R0UT1NGKEY")
     (directory / "slack").write_text(f"{recorder.url}/slack")
     knobs = Knobs(
-        pace=0.01,
+        pace=pace,
         pagerduty_url=f"{recorder.url}/v2/enqueue",
         pagerduty_key_file=str(directory / "key"),
         slack_url_file=str(directory / "slack"),
@@ -161,14 +168,13 @@ def alertmanager(recorder, mailbox, tmp_path_factory):
     write(render("alertmanager", knobs), directory)
     port = free_port()
     options = [f"--config.file={directory / CONFIG}", f"--storage.path={directory}/data", f"--web.listen-address=127.0.0.1:{port}"]
-    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+    with (directory / "log").open("wb") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         process = subprocess.Popen([program, *options, "--cluster.listen-address="], stdout=log, stderr=log)
         try:
             eventually(lambda: client.get("/-/ready").status_code == 200, (directory / "log").read_text)
             yield client
         finally:
-            process.terminate()
-            process.wait(timeout=10)
+            end(process)
 
 
 def alert(name, model, *, ended=False, **labels):
@@ -328,26 +334,17 @@ def test_inhibited_alerts_are_never_delivered(alertmanager, recorder):
     assert not recorder.chats("quiet")
 
 
-def test_the_replay_tells_the_same_in_the_same_order(alertmanager, recorder):
-    """Grouped, muted behind a page, told when the page ends, and told what is resolved."""
-    config = yaml.safe_load(render("alertmanager", Knobs(pace=0.01))[CONFIG])
-    begin = time.time()
+def test_the_replay_tells_the_same_in_the_same_order(recorder, mailbox, tmp_path):
+    """Grouped, muted behind a page, told when the page ends, and told what is resolved; with seconds between one turn and the next."""
+    config = yaml.safe_load(render("alertmanager", Knobs(pace=0.03))[CONFIG])
     age, plan, outliers, broken = steps = [
         (0.0, math.inf, alert("ModelFeatureDrift", "told", ml_feature_name="age")),
-        (2.0, 8.0, alert("ModelFeatureDrift", "told", ml_feature_name="plan")),
+        (6.0, 24.0, alert("ModelFeatureDrift", "told", ml_feature_name="plan")),
         (0.0, math.inf, alert("ModelOutliersRising", "told")),
-        (2.0, 4.0, alert("ModelInputDataBroken", "told", ml_feature_name="plan")),
+        (6.0, 12.0, alert("ModelInputDataBroken", "told", ml_feature_name="plan")),
     ]
-    for at, started, ended in ((0.0, (age, outliers), ()), (2.0, (plan, broken), ()), (4.0, (), (broken,)), (8.0, (), (plan,))):
-        time.sleep(max(0.0, begin + at - time.time()))
-        now = datetime.now(timezone.utc)
-        post(
-            alertmanager,
-            *({**what, "startsAt": now.isoformat(), "endsAt": (now + timedelta(minutes=5)).isoformat()} for *_, what in started),
-            *({**what, "startsAt": (now - timedelta(seconds=2)).isoformat(), "endsAt": now.isoformat()} for *_, what in ended),
-        )
     fired = [Fired(tuple(sorted(what["labels"].items())), start, end) for start, end, what in steps]
-    expected = notifications(config, fired, 11.0)
+    expected = notifications(config, fired, 33.0)
     chats = [len(each.firing | each.resolved) for each in expected if each.receiver == "slack"]
     pages = ["trigger" if each.firing else "resolve" for each in expected if each.receiver == "pagerduty"]
     assert (chats, pages) == ([1, 2, 2], ["trigger", "resolve"])
@@ -356,7 +353,17 @@ def test_the_replay_tells_the_same_in_the_same_order(alertmanager, recorder):
         counted = [sum(map(int, re.findall(r"\d+", chat["title"]))) for chat in recorder.chats("told")]
         return counted, [page["event_action"] for page in recorder.pages("told")]
 
-    eventually(lambda: told() == (chats, pages), told)
+    with running_example(tmp_path, recorder, mailbox, pace=0.03) as client:
+        begin = time.time()
+        for at, started, ended in ((0.0, (age, outliers), ()), (6.0, (plan, broken), ()), (12.0, (), (broken,)), (24.0, (), (plan,))):
+            time.sleep(max(0.0, begin + at - time.time()))
+            now = datetime.now(timezone.utc)
+            post(
+                client,
+                *({**what, "startsAt": now.isoformat(), "endsAt": (now + timedelta(minutes=5)).isoformat()} for *_, what in started),
+                *({**what, "startsAt": (now - timedelta(seconds=2)).isoformat(), "endsAt": now.isoformat()} for *_, what in ended),
+            )
+        eventually(lambda: told() == (chats, pages), told)
 
 
 def test_a_missing_label_mutes_nobody_elses_alerts(alertmanager):
@@ -371,7 +378,7 @@ def test_a_missing_label_mutes_nobody_elses_alerts(alertmanager):
 
 def test_an_environment_that_is_down_mutes_itself_alone(tmp_path):
     config = yaml.safe_load(render("alertmanager", Knobs(pace=0.01, group_labels=["namespace"], prefix="Risk"))[CONFIG])
-    with running_alertmanager(tmp_path, config) as url, httpx.Client(base_url=url, timeout=5) as client:
+    with running_alertmanager(tmp_path, config) as url, httpx.Client(base_url=url, timeout=30) as client:
         down = alert("ModelServiceDown", "churn", alertname="RiskServiceDown", namespace="staging")
         drifts = [alert("ModelFeatureDrift", "churn", alertname="RiskFeatureDrift", namespace=place) for place in ("staging", "prod")]
         post(client, down, *drifts)

@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from support import eventually, free_port, otlp_receiver
+from support import end, eventually, free_port, otlp_receiver
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -52,8 +51,7 @@ def running(example, folder, **environment):
             eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/docs").status_code == 200, (folder / "log").read_text, seconds=200)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+            end(process)
 
 
 def ask(address, folder):

@@ -1,6 +1,5 @@
 """The HTTP API is what its description says: schemathesis sends what fits it and what does not to a real server."""
 
-import signal
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import pytest
 import yaml
 
 from otel_ml.baseline import Baseline
-from support import eventually, free_port
+from support import end, eventually, free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -30,8 +29,7 @@ def url(tmp_path):
         eventually(lambda: httpx.get(f"{url}/readyz").status_code == 200, (tmp_path / "log").read_text)
         yield url
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        end(process)
 
 
 def test_requests_that_fit_the_description_and_that_do_not_are_answered_as_it_says(url, tmp_path):

@@ -70,15 +70,15 @@ class Running:
 
     def stop(self, how):
         self.process.send_signal(how)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def get(self, path):
         try:
-            return httpx.get(self.url + path)
+            return httpx.get(self.url + path, timeout=30)
         except httpx.TransportError:
             return httpx.Response(599)
 
-    def until(self, holds, seconds=20.0):
+    def until(self, holds, seconds=60.0):
         end = time.monotonic() + seconds
         while not (result := holds()):
             assert time.monotonic() < end, self.log.read_text()

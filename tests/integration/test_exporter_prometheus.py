@@ -100,7 +100,7 @@ def test_replicas_are_added_by_prometheus_and_a_dead_one_leaves_no_stale_score(e
     eventually(lambda: scrapes(server) >= 48, lambda: "no scrape")
     count(replicas, baseline, lambda index: 2_000 if index == 0 else 100 if index < 10 else 0)
     before = scrapes(server)
-    eventually(lambda: scrapes(server) >= before + 72, lambda: "no scrape of the new counts")
+    eventually(lambda: scrapes(server) >= before + 168, lambda: "no scrape of the new counts")
 
     assert exporter._source.roles(time.time()) == {("fraud", "7", "id"): names.ROLE_CANARY}
     told_apart = PrometheusSource(exporter.config.source, segments=True)

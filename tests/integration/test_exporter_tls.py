@@ -11,7 +11,7 @@ import yaml
 
 from otel_ml import Baseline
 from otel_ml_exporter.cli import main
-from support import eventually, free_port
+from support import end, eventually, free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -48,8 +48,7 @@ def served(certificates, tmp_path):
             log = ending.enter_context((tmp_path / "log").open("w"))
             command = [sys.executable, "-m", "otel_ml_exporter.cli", "exporter", "run", "--config", str(tmp_path / "exporter.yaml")]
             process = subprocess.Popen(command, stderr=log)
-            ending.callback(process.wait)
-            ending.callback(process.terminate)
+            ending.callback(end, process)
             eventually(lambda: "listening on https://" in (tmp_path / "log").read_text(), (tmp_path / "log").read_text)
             return f"https://{address}"
 

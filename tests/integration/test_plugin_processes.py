@@ -175,6 +175,8 @@ def test_a_fork_in_the_middle_of_counting_and_reporting_deadlocks_nobody(baselin
         Monitor(baseline, meter_provider=provider).wrap(lambda _: 0.9)(batch)
 
     parallel = (lambda: predict(batch), lambda: predict("unreadable"), reader.get_metrics_data, short_lived)
+    for warm_up in parallel:  # what the SDK does once, under locks of its own
+        warm_up()
     threads = [threading.Thread(target=busy, args=(work,)) for work in parallel]
     for thread in threads:
         thread.start()
