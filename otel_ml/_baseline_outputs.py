@@ -34,10 +34,14 @@ _RELIABILITY = ("outcomes", "positives", "confidence")
 
 
 def classes_of(task: Task | None, predictions: Any, labels: Any) -> tuple[str, ...]:
-    """The classes that labels and predictions name; "0", "1", ... where only probabilities are given."""
+    """The classes that labels and predictions name, in the order of a model's columns; "0", "1", ... where only probabilities are given.
+
+    "9" and "10" that come as text are in the order of text. Labels beside scores are always text, so they do not tell.
+    """
     if task not in ("binary", "multiclass") or predictions is None:
         return ()
     names = distinct_labels(labels) if labels is not None else set()
+    text = _has_text(labels) if labels is not None else not is_scored(predictions) and _has_text(predictions)
     if is_scored(predictions):
         predictions = predictions[:, 0]
     if predictions.size == len(predictions) and not (task == "binary" and are_probabilities(predictions)):
@@ -45,7 +49,11 @@ def classes_of(task: Task | None, predictions: Any, labels: Any) -> tuple[str, .
     width = predictions.shape[1] if predictions.ndim > 1 and predictions.shape[1] > 1 else 2
     names = one_spelling(names)
     usual = [{str(index) for index in range(width)}, {"False", "True"}]
-    return ordered_classes(next((complete for complete in usual if len(complete) == width and names <= complete), names))
+    return ordered_classes(next((complete for complete in usual if len(complete) == width and names <= complete), names), text=text)
+
+
+def _has_text(labels: Any) -> bool:
+    return any(isinstance(value, str) for value in labels.flat) if labels.dtype.kind == "O" else False
 
 
 def strange_labels(task: Task | None, predictions: Any, labels: Any) -> Fault | None:

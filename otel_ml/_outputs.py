@@ -159,14 +159,14 @@ def one_spelling(names: set[str]) -> set[str]:
     return names
 
 
-def ordered_classes(names: set[str]) -> tuple[str, ...]:
-    """Classes in the order that users expect: numbers by size, text by alphabet.
+def ordered_classes(names: set[str], *, text: bool = False) -> tuple[str, ...]:
+    """Classes in the order of a model's columns, which is that of `numpy.unique`: numbers by size, and by alphabet what came as `text`.
 
-    >>> ordered_classes({"10", "9"}), ordered_classes({"yes", "no"})
-    (('9', '10'), ('no', 'yes'))
+    >>> ordered_classes({"10", "9"}), ordered_classes({"10", "9"}, text=True), ordered_classes({"yes", "no"})
+    (('9', '10'), ('10', '9'), ('no', 'yes'))
     """
     try:
-        return tuple(sorted(names, key=float))
+        return tuple(sorted(names, key=str if text else float))
     except ValueError:
         return tuple(sorted(names))
 
