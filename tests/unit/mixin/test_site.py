@@ -170,6 +170,15 @@ def test_an_alert_gets_another_severity_and_a_severity_another_word():
     assert (mutes["source_matchers"][0], mutes["target_matchers"][0]) == ('severity="page"', 'severity!="page"')
 
 
+def test_a_failing_canary_pages_by_its_burn_where_no_other_page_is_about_it():
+    def leaves_out_canaries(severities):
+        return "canary" in alerts(Knobs(severities=severities))["ModelErrorBudgetBurn"]["expr"]
+
+    assert leaves_out_canaries({})
+    assert leaves_out_canaries({"critical": "page"})
+    assert not leaves_out_canaries({"ModelCanaryWorse": "warning"})
+
+
 @needs_sdk
 def test_dashboards_know_the_words_for_severities():
     text = render("dashboards", Knobs(severities={"critical": "page", "warning": "ticket"}))["grafana_dashboards/otel-ml-overview.json"]

@@ -34,6 +34,7 @@ Z: Final = 3
 GAP: Final = 0.01
 """The least difference between the shares that matters."""
 
+CANARY_WORSE: Final = "ModelCanaryWorse"
 CALLS: Final = "ml_rollout_calls"
 ERRORS: Final = "ml_rollout_errors"
 GREATER: Final = "model_version:ml_canary_errors:greater"
@@ -78,6 +79,11 @@ def _compared(queries: Queries) -> list[Recording]:
     return [*recordings, Recording(GREATER, gap), Recording(POOLED, pooled), Recording(SCORE_Z, z)]
 
 
+def worse(queries: Queries) -> str:
+    """The canaries that fail a larger share of their calls than the stable version, by more than chance, with enough calls to tell."""
+    return both(f"{SCORE_Z} > {Z}", f"  {record(names.ROLE_CANARY, CALLS)} >= {queries.knobs.minimum_samples}", f"  {GREATER} > {GAP}")
+
+
 def _worse(queries: Queries) -> Alert:
     knobs = queries.knobs
     model = (MODEL, VERSION)
@@ -88,10 +94,9 @@ def _worse(queries: Queries) -> Alert:
     stable_share = look_up(f"{stable_errors} / {stable_calls}", MODEL, MODEL, form=PERCENT)
     kinds = queries.series(names.INFERENCE_DURATION, *of(*model), FAILED, suffix="_count")
     top = top_three(f"sum by ({ERROR}) (rate({kinds}[{knobs.rate_window}]))", *model, by=ERROR, form=NUMBER)
-    evidence = [f"  {record(names.ROLE_CANARY, CALLS)} >= {knobs.minimum_samples}", f"  {GREATER} > {GAP}"]
     return Alert(
-        name="ModelCanaryWorse",
-        expr=both(f"{SCORE_Z} > {Z}", *evidence),
+        name=CANARY_WORSE,
+        expr=worse(queries),
         hold="5m",
         keep="5m",
         severity=names.CRITICAL,

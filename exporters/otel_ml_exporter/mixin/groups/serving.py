@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Final
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.mixin.groups.burns import CALLS, FAST, SLOW, Budget, calls_over, counted
 from otel_ml_exporter.mixin.groups.limits import limit, thresholds
 from otel_ml_exporter.mixin.groups.presence import last_seen, presence, replicas
+from otel_ml_exporter.mixin.groups.rollout import CANARY_WORSE, worse
 from otel_ml_exporter.mixin.pack import Alert, Group, Recording, Rhythm
 from otel_ml_exporter.mixin.promql import ACCEPTED, ERROR, FAILED, MODEL, MODEL_VERSION, ROLE, VERSION, Queries, equal
 from otel_ml_exporter.mixin.wording import COUNT, MODEL_AND_VERSION, NUMBER, PERCENT, SECONDS, label, look_up, of, top_three, value
@@ -112,13 +114,20 @@ def _limit_and_calls(budget: Budget) -> str:
     )
 
 
+def _paged_as_canary(queries: Queries) -> str:
+    """Leaves out canaries that a page of their own is about; a site that made it less than a page gets the burn's."""
+    if queries.knobs.severity(names.CRITICAL, CANARY_WORSE) != queries.knobs.severity(names.CRITICAL):
+        return ""
+    return f"\nunless on ({MODEL_VERSION}) (\n{indent(worse(queries), '    ')}\n)"
+
+
 def _failing(errors: Budget) -> Alert:
     queries = errors.queries
     kinds = queries.series(names.INFERENCE_DURATION, *of(MODEL, VERSION), FAILED, suffix="_count")
     top = top_three(f"sum by ({ERROR}) (rate({kinds}[{queries.knobs.rate_window}]))", MODEL, VERSION, by=ERROR, form=NUMBER)
     return Alert(
         name="ModelErrorBudgetBurn",
-        expr=errors.burning(),
+        expr=f"{errors.burning()}{_paged_as_canary(queries)}",
         hold="2m",
         keep="5m",
         severity=names.CRITICAL,
