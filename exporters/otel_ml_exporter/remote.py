@@ -15,7 +15,7 @@ import httpx
 import yaml
 
 from otel_ml.errors import ConfigurationError, Fault, OtelMLError
-from otel_ml_exporter import shape
+from otel_ml_exporter import bounded, shape
 from otel_ml_exporter.shape import Section, T, UnfitError
 
 
@@ -173,9 +173,11 @@ class Remote:
 
     def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            answer = self._client.request(method, path, **options)
+            answer = bounded.request(self._client, method, path, self._timeout, **options)
         except httpx.TimeoutException as error:
             raise RemoteError(f"{self._name} at {self.host} does not answer within {self._timeout:g} s; is it overloaded?") from error
+        except bounded.TooMuchError as error:
+            raise RemoteError(f"{self._name} at {self.host} answers {path.partition('?')[0]} with {error}; ask for less") from error
         except httpx.HTTPError as error:
             message = f"{self._name} at {self.host} does not answer ({type(error).__name__}: {error}); is it running, and the URL right?"
             raise RemoteError(message) from error

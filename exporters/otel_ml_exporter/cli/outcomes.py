@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 BATCH = 5_000
+_TIMEOUT = 60.0
 PATIENCE = 10
 """Times that a batch is sent again before the import gives up."""
 SHOWN = 20
@@ -61,9 +62,10 @@ def run_import(args: argparse.Namespace) -> int:
     results: Counter[str] = Counter()
     rejected = done = 0
     way_in = access(args)
-    if TOKEN in os.environ and not way_in.authorization:
-        way_in = replace(way_in, authorization=f"Bearer {os.environ[TOKEN]}")
-    with httpx.Client(base_url=args.url, headers=way_in.sent, verify=way_in.tls, timeout=60) as client:
+    token = os.environ.get(TOKEN)
+    if token and not way_in.authorization:
+        way_in = replace(way_in, authorization=f"Bearer {token}")
+    with httpx.Client(base_url=args.url, headers=way_in.sent, verify=way_in.tls, timeout=_TIMEOUT) as client:
         rows = _entries(args)
         while batch := list(islice(rows, BATCH)):
             answer = _send(client, batch)
@@ -123,10 +125,12 @@ def _send(client: httpx.Client, batch: list[dict[str, Any]]) -> dict[str, Any]:
     """The answer to a batch; sent again while the exporter asks for it."""
     import httpx
 
+    from otel_ml_exporter import bounded
+
     problem = ""
     for attempt in range(PATIENCE):
         try:
-            answer = client.post("/v1/outcomes", json=batch)
+            answer = bounded.request(client, "POST", "/v1/outcomes", _TIMEOUT, json=batch)
         except httpx.TransportError as error:
             problem, wait = f"does not answer ({error})", 2.0**attempt / 10
         else:

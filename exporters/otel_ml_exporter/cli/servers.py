@@ -50,7 +50,7 @@ def add_access(
     parser.add_argument(
         "--http-config",
         type=Path,
-        default=os.environ.get(variable) if variable else None,
+        default=(os.environ.get(variable) or None) if variable else None,
         metavar="FILE",
         help=f"how to log in {where}: basic_auth, authorization, http_headers, tls_config, as amtool takes it"
         + (f" (or ${variable})" if variable else ""),

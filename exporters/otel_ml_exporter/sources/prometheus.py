@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from otel_ml.catalogue import MODEL_INFO, MODEL_ROLE, SEGMENT, Metric, prometheus
+from otel_ml_exporter import bounded
 from otel_ml_exporter.config import PrometheusSettings, Window
 from otel_ml_exporter.counts import COUNTED, ModelCounts, Roles, Series, SourceError, gather, series
 
@@ -26,6 +27,7 @@ class PrometheusSource:
         self._url = f"{settings.url}/api/v1/query"
         self._host = httpx.URL(settings.url).netloc.decode("ascii")
         access = settings.access
+        self._timeout = settings.timeout
         self._client = httpx.Client(timeout=settings.timeout, headers=access.sent, verify=access.tls)
 
     def read(self, windows: Sequence[Window], at: float) -> Mapping[Window, Sequence[ModelCounts]]:
@@ -57,7 +59,8 @@ class PrometheusSource:
 
     def _query(self, expression: str, at: float) -> list[_Sample]:
         try:
-            response = self._client.post(self._url, data={"query": expression, "time": f"{at:.3f}"})
+            asked = {"query": expression, "time": f"{at:.3f}"}
+            response = bounded.request(self._client, "POST", self._url, self._timeout, data=asked)
             answer = response.json()
         except httpx.HTTPError as error:
             raise SourceError(f"Prometheus at {self._host} does not answer ({type(error).__name__}: {error}); is it running?") from error

@@ -60,6 +60,13 @@ def test_labels_of_a_csv_file_keep_their_spelling(server, tmp_path, capsys, monk
     assert "2 rows: 2 matched" in capsys.readouterr().out
 
 
+def test_an_empty_token_is_none(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("OTEL_ML_TOKEN", "")
+    (tmp_path / "labels.csv").write_text("prediction_id,label\na,1\n")
+    assert imported(server, tmp_path / "labels.csv", "--model", "churn") == 0
+    assert server.tokens == [None, None]
+
+
 def test_a_rejected_row_of_a_parquet_file_is_named(server, tmp_path, capsys):
     table = pa.table({"model": ["churn"] * 2, "prediction_id": ["a", "b"], "label": [1, None]})
     parquet.write_table(table, tmp_path / "labels.parquet")

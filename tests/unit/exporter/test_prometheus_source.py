@@ -1,6 +1,7 @@
 """What a server answers that is no Prometheus, or not well; the well one is in the integration tests."""
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs
 
@@ -28,7 +29,8 @@ def server():
             status, body = self.server.answers(form["query"][0])
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(body.encode())
+            for part in [body] if isinstance(body, str) else body:
+                self.wfile.write(part.encode())
 
         def log_message(self, *_):
             pass
@@ -66,6 +68,15 @@ def test_an_answer_that_is_no_vector_is_one_typed_error_without_secrets(server, 
     with pytest.raises(SourceError, match=said) as caught:
         source.read([HOUR], 100.0)
     assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_never_ends_its_answer_is_not_waited_for(server):
+    server.answers = lambda _: (200, (time.sleep(0.05) or " " for _ in range(1_000)))
+    server.handle_error = lambda *_: None
+    source = PrometheusSource(PrometheusSettings(f"http://127.0.0.1:{server.server_port}", timeout=1))
+    with pytest.raises(SourceError, match=r"does not answer \(ReadTimeout: only \d+ bytes in 1 s\)"):
+        source.read([HOUR], 100.0)
+    source.close()
 
 
 def test_a_server_that_asks_who_is_there_is_told_by_http_config(server, tmp_path):

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from otel_ml.errors import ConfigurationError
+from otel_ml_exporter import bounded
 from otel_ml_exporter.cli import main
 from otel_ml_exporter.prometheus import Prometheus
 from otel_ml_exporter.remote import RemoteError, load_access
@@ -84,13 +85,16 @@ def server():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            for byte in body if self.server.pause else ():
+                self.wfile.write(bytes([byte]))
+                time.sleep(self.server.pause)
+            self.wfile.write(b"" if self.server.pause else body)
 
         def log_message(self, *_):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.came, running.delay, running.answer = [], 0.0, (200, {}, b"{}")
+        running.came, running.delay, running.pause, running.answer = [], 0.0, 0.0, (200, {}, b"{}")
         running.handle_error = lambda *_: None
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
@@ -126,6 +130,22 @@ def test_a_server_that_hangs_is_told_with_the_time_that_was_waited(server):
         remote.rules()
 
 
+def test_a_server_that_never_ends_its_answer_is_not_waited_for(server):
+    """Each byte comes in time, all of them do not."""
+    server.pause, server.answer = 0.05, (200, {}, b" " * 1_000)
+    remote = Prometheus("Prometheus", f"http://127.0.0.1:{server.server_port}", timeout=1)
+    with remote, pytest.raises(RemoteError, match=r"does not answer within 1 s"):
+        remote.rules()
+
+
+def test_an_answer_that_is_too_large_is_not_kept(server, monkeypatch):
+    monkeypatch.setattr(bounded, "MOST_BYTES", 2**20)
+    server.answer = 200, {}, b" " * (2**20 + 1)
+    remote = Prometheus("Prometheus", f"http://127.0.0.1:{server.server_port}")
+    with remote, pytest.raises(RemoteError, match=r"answers api/v1/rules with more than 1 MiB; ask for less"):
+        remote.rules()
+
+
 def test_headers_of_a_file_and_of_the_command_line_are_sent(server, tmp_path, capsys):
     server.answer = 200, {}, b"[]"
     text = "authorization: {credentials: secret}\nhttp_headers: {X-Scope-OrgID: {values: [risk]}, X-Key: {files: [token]}}"
@@ -137,6 +157,12 @@ def test_headers_of_a_file_and_of_the_command_line_are_sent(server, tmp_path, ca
     with pytest.raises(SystemExit):
         main(["alerts", "silences", f"--alertmanager={url}", "--header=X Site=secret"])
     assert "secret" not in capsys.readouterr().err.replace("a secret one", "")
+
+
+def test_a_variable_that_is_empty_is_none(server, monkeypatch):
+    monkeypatch.setenv("OTEL_ML_HTTP_CONFIG", "")
+    server.answer = 200, {}, b"[]"
+    assert main(["alerts", "silences", f"--alertmanager=http://127.0.0.1:{server.server_port}"]) == 0
 
 
 def test_certificates_are_checked_unless_the_file_says_otherwise(tmp_path):
