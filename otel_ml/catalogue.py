@@ -830,7 +830,11 @@ EXPORTER_LAST_EVALUATION = Metric("ml.exporter.last_evaluation_timestamp", "gaug
 EXPORTER_EVALUATION_DURATION = Metric("ml.exporter.evaluation_duration", "gauge", "s", "How long the last evaluation took.", ())
 EXPORTER_EVALUATION_ERRORS = Metric("ml.exporter.evaluation.errors", "counter", "", "Evaluations that failed.", ())
 EXPORTER_BASELINE_MISMATCHES = Metric(
-    "ml.exporter.baseline.mismatches", "gauge", "", "Models whose counts carry another fingerprint than the loaded baseline.", _MODEL
+    "ml.exporter.baseline.mismatches",
+    "gauge",
+    "",
+    "1 for each model that is served with another baseline than the loaded one.",
+    _MODEL,
 )
 EXPORTER_BASELINE_MISSING = Metric(
     "ml.exporter.baseline.missing", "gauge", "", "1 for each configured baseline that cannot be used.", (FILE,)

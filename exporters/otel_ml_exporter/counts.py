@@ -88,7 +88,7 @@ class Source(Protocol):
         """The counts of each window that ended at a time past; a window that is not remembered is left out. Raises `SourceError`."""
 
     def roles(self, at: float) -> Roles:
-        """The role of each version that is being served at a time. Raises `SourceError`."""
+        """The role of each version and baseline that is being served at a time. Raises `SourceError`."""
 
     def close(self) -> None:
         """Give back what the source holds."""

@@ -115,10 +115,11 @@ class Exporter:
         self.rows.watch(loaded.watched)
         counts, problem = self._counts(at)
         previous = self._previous_counts(at) if problem is None and self.config.previous is not None else {}
-        roles = self._roles(at) if problem is None and names.REFERENCE_STABLE in self.config.references else {}
-        models = tuple(self._model(watched, counts, previous, loaded.watched, roles) for watched in loaded.watched)
+        roles = self._roles(at) if problem is None else None
+        models = tuple(self._model(watched, counts, previous, loaded.watched, roles or {}) for watched in loaded.watched)
         self.outcomes.known = _known(loaded)
         readings = [reading for model in models for reading in self._model_readings(model, at)]
+        readings += [self._mismatch(watched, roles) for watched in loaded.watched if roles is not None]
         readings += self._intake_readings(at)
         self._audit()
         self._prune(at)
@@ -146,13 +147,13 @@ class Exporter:
         self._say("previous windows", None)
         return counts
 
-    def _roles(self, at: float) -> Roles:
-        """Who is stable and who is not; nobody, and no harm to the other scores, where the source fails."""
+    def _roles(self, at: float) -> Roles | None:
+        """Who is being served, and as what; not known, and no harm to the other scores, where the source fails."""
         try:
             roles = self._source.roles(at)
         except SourceError as error:
             self._failed("roles", error)
-            return {}
+            return None
         self._say("roles", None)
         return roles
 
@@ -169,7 +170,7 @@ class Exporter:
                 window.label,
                 watched.limits,
                 previous=earlier,
-                stable=stable_counts(watched, others, counts[window], roles),
+                stable=stable_counts(watched, others, counts[window], roles) if names.REFERENCE_STABLE in self.config.references else None,
                 rest=names.REFERENCE_REST in self.config.references,
             )
             self._say(f"{_shown(watched)}, window {window.label}", "; ".join(windows[window].problems) or None)
@@ -181,8 +182,6 @@ class Exporter:
         yield from self.rows.readings(model.watched, at)
         for evaluation in model.windows.values():
             yield from evaluation.readings
-        if model.windows:
-            yield self._mismatch(model)
 
     def _description(self, watched: Watched) -> tuple[Reading, ...]:
         """The baseline and the limits as series; made once for each, because they are most of all series."""
@@ -239,11 +238,11 @@ class Exporter:
         except StoreError as error:
             self._failed("unmatched outcomes", error)
 
-    def _mismatch(self, model: ModelReport) -> Reading:
-        """Whether the shortest window that has counts of the model has some that were made for another baseline."""
-        watched, evaluations = model.watched, [model.windows[window] for window in self.config.windows]
-        strangers = next((entry.strangers for entry in evaluations if entry.strangers or entry.samples), ())
-        said = f"counts are of baseline {', '.join(strangers) or 'none'}, {watched.file} is {watched.baseline.fingerprint}"
+    def _mismatch(self, watched: Watched, roles: Roles) -> Reading:
+        """Whether the version is being served with another baseline; what it counted before with another is no fault any more."""
+        ours = watched.baseline.fingerprint
+        strangers = sorted(served for *key, served in roles if tuple(key) == watched.key and served not in ("", ours))
+        said = f"is served with baseline {', '.join(strangers)}, {watched.file} is {ours}"
         self._say(_shown(watched), f"{said}; give server and exporter the same file" if strangers else None)
         return Reading(names.EXPORTER_BASELINE_MISMATCHES, watched.key, float(bool(strangers)))
 

@@ -124,6 +124,7 @@ class Server:
         self._provider = MeterProvider([self._reader], resource=Resource.create({"service.instance.id": instance}))
         metric = names.FEATURE_OBSERVATIONS
         self._counter = self._provider.get_meter(names.SCOPE).create_counter(metric.name, metric.unit)
+        self._info = self._provider.get_meter(names.SCOPE).create_gauge(names.MODEL_INFO.name, names.MODEL_INFO.unit)
         self._histogram = baseline.feature("age").histogram
         self._attributes = {
             names.MODEL_NAME: baseline.model,
@@ -131,6 +132,8 @@ class Server:
             names.BASELINE_ID: fingerprint or baseline.fingerprint,
             names.FEATURE_NAME: "age",
         }
+        served = (names.MODEL_NAME, names.MODEL_VERSION, names.BASELINE_ID)
+        self._info.set(1, {key: self._attributes[key] for key in served} | {names.MODEL_ROLE: names.ROLE_STABLE})
 
     def count(self, *, bin_index=None, rows=100):
         for index, label in enumerate(self._histogram.labels[:-2]):

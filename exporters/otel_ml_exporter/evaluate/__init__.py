@@ -40,14 +40,12 @@ __all__ = [
 class Evaluation:
     """One model in one window: readings, the scores of features behind them, and why a score is absent.
 
-    `scores` are against the baseline. `strangers` are the baseline ids of counts that were made for another baseline;
-    `problems` are sentences.
+    `scores` are against the baseline; `problems` are sentences.
     """
 
     readings: tuple[Reading, ...]
     scores: tuple[FeatureScore, ...]
     samples: float
-    strangers: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -70,7 +68,6 @@ def evaluate(
     unknown, is left out.
     """
     ours, earlier = (_of(baseline, entries) for entries in (counts, previous))
-    strangers = tuple(entry.baseline_id for entry in counts if entry is not ours)
     samples = max((sum(bins.values()) for bins in ours.features.values()), default=0.0) if ours is not None else 0.0
     problems: list[str] = []
     readings = [
@@ -93,7 +90,7 @@ def evaluate(
                 for outputs in (output_readings, further_readings):
                     readings += outputs(baseline, ours, other, window, limits, reference=reference, problems=[])
         readings += segment_readings(baseline, ours, window, limits) if rest else ()
-    return Evaluation(tuple(readings), found, samples, strangers, tuple(problems))
+    return Evaluation(tuple(readings), found, samples, tuple(problems))
 
 
 def _of(baseline: Baseline, counts: Sequence[ModelCounts]) -> ModelCounts | None:

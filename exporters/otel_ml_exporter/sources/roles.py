@@ -10,8 +10,8 @@ from otel_ml import catalogue as names
 from otel_ml_exporter.counts import Roles
 from otel_ml_exporter.sources.points import plain
 
-LASTS = 600.0
-"""Seconds for which a role is believed: the SDK reports it each minute."""
+LASTS = 300.0
+"""Seconds for which a role is believed, as Prometheus believes a sample: the SDK reports it each minute."""
 
 MOST = 10_000
 """Versions whose roles are remembered; more are passed over."""

@@ -55,7 +55,7 @@ def database(tmp_path):
 
 @pytest.fixture
 def report():
-    """Make an OTLP request: `values` maps (metric, extra attributes as a tuple of pairs) to a number."""
+    """Make an OTLP request that says who serves: `values` maps (metric, extra attributes as a tuple of pairs) to a number."""
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
     def make(values, *, start=1, time=2, instance="a", delta=False, model="churn", version="3", baseline_id="id"):
@@ -64,14 +64,17 @@ def report():
         attribute = resource.resource.attributes.add(key="service.instance.id")
         attribute.value.string_value = instance
         scope = resource.scope_metrics.add()
+        known = ((names.MODEL_NAME, model), (names.MODEL_VERSION, version), (names.BASELINE_ID, baseline_id))
         for (name, extra), value in values.items():
             metric = scope.metrics.add(name=name)
             metric.sum.is_monotonic = True
             metric.sum.aggregation_temporality = 1 if delta else 2
             point = metric.sum.data_points.add(start_time_unix_nano=start, time_unix_nano=time, as_double=value)
-            known = ((names.MODEL_NAME, model), (names.MODEL_VERSION, version), (names.BASELINE_ID, baseline_id))
             for key, content in (*known, *extra):
                 point.attributes.add(key=key).value.string_value = content
+        served = scope.metrics.add(name=names.MODEL_INFO.name).gauge.data_points.add(time_unix_nano=time, as_int=1)
+        for key, content in (*known, (names.MODEL_ROLE, names.ROLE_STABLE)):
+            served.attributes.add(key=key).value.string_value = content
         return request
 
     return make

@@ -36,7 +36,7 @@ def test_a_window_like_the_baseline_has_not_drifted(baseline, counts):
     for feature in baseline.features:
         assert value(evaluation, names.FEATURE_DRIFTED, feature.name) == 0
     assert value(evaluation, names.WINDOW_SAMPLES, "feature") == pytest.approx(1_000)
-    assert evaluation.problems == evaluation.strangers == ()
+    assert evaluation.problems == ()
 
 
 def test_a_shifted_feature_has_drifted_and_only_that(baseline, counts):
@@ -121,7 +121,6 @@ def test_without_counts_the_samples_are_zero(baseline):
 
 def test_counts_of_another_baseline_are_never_compared(baseline, counts):
     evaluation = evaluate(baseline, [counts(baseline_id="0123456789abcdef")], "1h", LIMITS)
-    assert evaluation.strangers == ("0123456789abcdef",)
     assert published(evaluation) == {names.WINDOW_SAMPLES}
 
 
@@ -357,7 +356,7 @@ def test_a_change_since_a_week_ago_is_drift_against_that_reference(baseline, cou
 def test_too_few_samples_or_another_baseline_a_week_ago_give_no_score_against_it(baseline, counts, fields):
     evaluation = evaluate(baseline, [counts()], "1h", LIMITS, previous=[counts(**fields)])
     assert of_reference(evaluation, "previous") == {}
-    assert evaluation.problems == evaluation.strangers == ()
+    assert evaluation.problems == ()
 
 
 def performance(readings):

@@ -16,6 +16,7 @@ from otel_ml_exporter import otlp_http
 from otel_ml_exporter.config import parse
 from otel_ml_exporter.outcomes.tables import Outcome, Prediction
 from otel_ml_exporter.service import Exporter
+from otel_ml_exporter.sources.roles import LASTS
 from otel_ml_exporter.web import application
 
 
@@ -62,17 +63,22 @@ def test_a_tick_publishes_every_own_metric(exporter):
     assert published(exporter, names.EXPORTER_EVALUATION_DURATION)[()] > 0
 
 
-def test_a_mismatch_is_judged_by_the_shortest_window_that_has_counts(exporter, baseline, report):
-    """A baseline that was replaced yesterday is no mismatch today."""
+def test_a_mismatch_is_a_baseline_that_is_served_now_whatever_is_still_counted_in_the_window(exporter, baseline, report):
     age = (names.FEATURE_OBSERVATIONS.name, ((names.FEATURE_NAME, "age"), (names.BIN, baseline.feature("age").histogram.labels[0])))
     now = time.time()
     exporter.otlp.receive(report({age: 500}, baseline_id="old", time=1))
     exporter.tick(now)
     assert published(exporter, names.EXPORTER_BASELINE_MISMATCHES) == {("churn", "3"): 1}
-    exporter.tick(now + 7_200)
-    exporter.otlp.receive(report({age: 500}, baseline_id=baseline.fingerprint, time=2))
-    exporter.tick(now + 7_260)
+    exporter.otlp.receive(report({age: 500}, baseline_id=baseline.fingerprint, instance="b", time=2))
+    exporter.tick(now + 60)
+    assert published(exporter, names.EXPORTER_BASELINE_MISMATCHES) == {("churn", "3"): 1}, "a rollout in progress serves both"
+
+    later = now + LASTS + 60
+    exporter.otlp._roles.take(report({}, baseline_id=baseline.fingerprint), later)
+    exporter.tick(later)
     assert published(exporter, names.EXPORTER_BASELINE_MISMATCHES) == {("churn", "3"): 0}
+    hour = exporter.otlp.read(exporter.config.windows, later)[exporter.config.windows[0]]
+    assert {entry.baseline_id for entry in hour} == {"old", baseline.fingerprint}
 
 
 def test_a_store_that_is_taken_is_a_source_that_is_down_and_asks_clients_to_come_again(exporter, taken, caplog):

@@ -171,7 +171,7 @@ def _mismatch(queries: Queries) -> Alert:
         summary="The model server and the exporter have different baselines",
         description=(
             f"{SUBJECT} is served with {value(COUNT)} baseline that the exporter has not loaded "
-            "(limit 0). Counts in different bins cannot be compared, so this version has no drift scores."
+            "(limit 0). Counts in different bins cannot be compared, so drift scores leave out what it counts with that one."
         ),
         action="Give the exporter the baseline file that the model server loaded; compare fingerprints with `otel-ml baseline show`.",
     )
