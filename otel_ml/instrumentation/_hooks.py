@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 import weakref
@@ -151,27 +152,36 @@ class Hooks:
 
     def counted(self, function: Callable[..., Any], method: str) -> Callable[..., Any]:
         """`function`, a method of the models, counted where no other is at work, decorated ones included."""
-        unless = self.unless
+        hooks: Hooks | None = self
 
         @functools.wraps(function)
         def calling(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            if unless() or models_at_work():
-                return function(model, *args, **kwargs)
-            caller = str(sys._getframe(1).f_globals.get("__name__"))  # noqa: SLF001 - the documented way to know who calls
-            set_at_work(_ANY)
-            try:
-                begun = None if caller.startswith(self.framework.library) else self.begin(model, method, args, kwargs)
-                if begun is None:
-                    return function(model, *args, **kwargs)
-                with begun.call as call:
-                    result = function(model, *args, **kwargs)
-                    if begun.unread or begun.monitor.baseline is not None:
-                        call.prediction = self.answer(begun, model, args, kwargs, result)
-                return result
-            finally:
-                set_at_work(())
+            # A class of a notebook goes to other processes by value, this function with it: there it has no hooks, and needs no otel_ml
+            return function(model, *args, **kwargs) if hooks is None else hooks.call(function, method, model, args, kwargs)
 
         return calling
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """None in another process: there a method is only called."""
+        return type(None), ()
+
+    def call(self, function: Callable[..., Any], method: str, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What `function` returns, its call counted; for the function that `counted` makes, whose caller it looks at."""
+        if self.unless() or models_at_work():
+            return function(model, *args, **kwargs)
+        caller = str(sys._getframe(2).f_globals.get("__name__"))  # noqa: SLF001 - the documented way to know who calls
+        set_at_work(_ANY)
+        try:
+            begun = None if caller.startswith(self.framework.library) else self.begin(model, method, args, kwargs)
+            if begun is None:
+                return function(model, *args, **kwargs)
+            with begun.call as call:
+                result = function(model, *args, **kwargs)
+                if begun.unread or begun.monitor.baseline is not None:
+                    call.prediction = self.answer(begun, model, args, kwargs, result)
+            return result
+        finally:
+            set_at_work(())
 
     def begin(self, model: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Begun | None:
         """The call of a method, its input copied; None where it does not count."""
@@ -209,6 +219,10 @@ class _Change:
     original: Any
     replacement: Callable[[], Any]
 
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """None in another process, where nothing is put back."""
+        return type(None), ()
+
 
 class _Conditional:
     """A method that is there on some instances only, such as scikit-learn's `available_if`; it stays so."""
@@ -219,6 +233,10 @@ class _Conditional:
         self._name = name
         self._last: tuple[Any, Any] = (None, None)
         functools.update_wrapper(self, original)  # type: ignore[arg-type]
+
+    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
+        """What was there before, in another process."""
+        return copy.copy, (self._original,)
 
     def __get__(self, model: Any, owner: type | None = None) -> Any:
         found = self._original.__get__(model, owner)

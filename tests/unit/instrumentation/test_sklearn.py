@@ -2,8 +2,11 @@
 
 import inspect
 import pickle
+import subprocess
+import sys
 import threading
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from otel_ml.instrumentation.sklearn import SklearnInstrumentor
@@ -120,6 +124,56 @@ def test_estimators_stay_what_they_were(watch, problem):
     assert "X" in inspect.signature(model.predict).parameters
     assert type(clone(model)) is type(model)
     assert list(LogisticRegression.predict(model[-1], X=problem.X[:2])) == list(model[-1].predict(problem.X[:2]))
+
+
+ELSEWHERE = """
+import pickle, sys
+sys.modules["otel_ml"] = None
+model = pickle.loads(sys.stdin.buffer.read())
+print(model.predict([[0.9], [0.1]]), model.predict_proba([[0.9]]))
+"""
+
+
+def test_an_estimator_of_a_notebook_goes_to_another_process_by_value_even_to_one_without_otel_ml(watch):
+    """As joblib sends it to the workers of a search, and MLflow keeps it; there it is only called."""
+    watched = watch(SklearnInstrumentor)
+
+    class Mine(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            return self
+
+        def predict(self, X):
+            return [int(row[0] > 0.5) for row in X]
+
+        @available_if(lambda _: True)
+        def predict_proba(self, X):
+            return [row[0] for row in X]
+
+    model = Mine()
+    assert (model.predict([[0.9]]), model.predict_proba([[0.9]])) == ([1], [0.9])
+    sent = cloudpickle.dumps(model)
+    done = subprocess.run([sys.executable, "-c", ELSEWHERE], input=sent, capture_output=True, timeout=60, check=False)
+    assert (done.stdout.decode(), done.stderr.decode()) == ("[1, 0] [0.9]\n", "")
+    assert watched["Mine"].calls == 2
+
+
+def test_a_search_over_an_estimator_of_a_notebook_runs_in_processes(watch, problem):
+    watched = watch(SklearnInstrumentor)
+
+    class Mine(ClassifierMixin, BaseEstimator):
+        def __init__(self, limit=0.0):
+            self.limit = limit
+
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            return self
+
+        def predict(self, X):
+            return (X[:, 0] > self.limit).astype(int)
+
+    search = GridSearchCV(Mine(), {"limit": [0.0, 9.0]}, cv=2, n_jobs=2).fit(problem.X, problem.y)
+    assert search.best_params_ == {"limit": 0.0}
+    assert watched.models() == set()
 
 
 def test_uninstrument_puts_everything_back(watch, problem):
