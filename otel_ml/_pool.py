@@ -41,6 +41,8 @@ class Pool:
         with self._lock:
             if self.full:
                 return False
+            if not self._threads:  # of the kind of its threads, which are greenlets where gevent has patched them since
+                self._jobs = queue.SimpleQueue()
             if len(self._threads) < self._workers:
                 thread = threading.Thread(target=_work, args=(self._jobs,), name="otel-ml-shadow", daemon=True)
                 self._threads.append(thread)
@@ -54,9 +56,9 @@ class Pool:
             while True:
                 self._jobs.get_nowait()
         with self._lock:
-            threads, self._threads = self._threads, []
+            threads, self._threads, jobs = self._threads, [], self._jobs
         for _ in threads:
-            self._jobs.put(None)
+            jobs.put(None)
         end = time.monotonic() + self._patience
         for thread in threads:
             if thread is not threading.current_thread():

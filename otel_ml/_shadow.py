@@ -20,6 +20,7 @@ from otel_ml._option_types import OF_SHADOW, type_faults
 from otel_ml._pool import Pool
 from otel_ml._reading import AnswerReader, rows_of
 from otel_ml._settings import Settings
+from otel_ml._streams import is_stream
 from otel_ml._values import label_of
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml.monitor import Monitor, monitor_of
@@ -90,6 +91,7 @@ class _Runner:
             faults.append(Fault("candidate", "is not monitored as a shadow", 'wrap it: Monitor(..., role="shadow").wrap(candidate)'))
         if faults or monitor is None:
             raise ConfigurationError("otel_ml.shadow", faults)
+        self._again = functools.partial(type(self), primary, candidate, agree, workers=workers, queue=queue, timeout=timeout)
         self._counts = monitor._counts  # noqa: SLF001
         self._candidate = candidate
         self._read = (known or monitor).read_answer
@@ -97,6 +99,10 @@ class _Runner:
         self._timeout = timeout
         self._pool = Pool(workers, queue, patience=min(timeout, 2.0))
         weakref.finalize(self, self._pool.stop)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it has threads of its own."""
+        return self._again, ()
 
     def copied(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """The arguments, safe from a primary that changes them; None where the candidate is to be left out."""
@@ -145,7 +151,9 @@ class _Runner:
         self._count(names.SHADOW_DISAGREE, int((~agreed).sum()))
 
     def _rows(self, answer: Any) -> int:
-        """How many rows an answer is for; one where only the user's `agree` can read it."""
+        """How many rows an answer is for; one where only the user's `agree` can read it, or the reading would use it up."""
+        if is_stream(answer):
+            return 1
         try:
             return rows_of(self._read(answer))
         except Exception:  # noqa: BLE001 - telemetry never breaks a prediction

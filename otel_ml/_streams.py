@@ -178,6 +178,15 @@ def watch_of(answer: Any) -> Watch | None:
         return found
 
 
+def is_stream(answer: Any) -> bool:
+    """Whether an answer comes later or piece by piece, so that who reads it takes it from its consumer.
+
+    >>> is_stream([0.5]), is_stream(iter([0.5]))
+    (False, True)
+    """
+    return any(hasattr(type(answer), name) for name in ("__next__", "__anext__", "__await__")) or watch_of(answer) is not None
+
+
 def _watch_of_type(kind: type, answer: Any) -> Watch | None:
     if issubclass(kind, AsyncGeneratorType):
         return _relay_async

@@ -37,6 +37,25 @@ found = testing.collect(monitor)
 print(found.rows, found.predictions["True"], found.errors)
 """
 
+BEFORE = """
+from otel_ml import Monitor, shadow, testing
+candidate = Monitor(model="gevent", version="2", role="shadow")
+serve = shadow(lambda rows: 0.9, candidate.wrap(lambda rows: 0.9))
+from gevent import monkey; monkey.patch_all()
+import gevent
+serve([[1.0]])
+while testing.collect(candidate).rows < 1:
+    gevent.sleep(0.01)
+print("answered and compared")
+"""
+
+
+def test_a_shadow_made_before_gevent_patches_does_not_stop_the_server():
+    """As `gunicorn --preload -k gevent` has it."""
+    command = [sys.executable, "-W", "ignore", "-c", BEFORE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "answered and compared", done.stderr
+
 
 def test_greenlets_are_counted_exactly():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)

@@ -9,6 +9,7 @@ import sys
 import threading
 from operator import itemgetter
 
+import cloudpickle
 import numpy as np
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider, export
@@ -202,6 +203,49 @@ def test_outcomes_find_both_predictions_under_one_id(numeric, request):
         (version, role, ids) for version, role in (("3", "stable"), ("4", "shadow"))
     ]
     provider.shutdown()
+
+
+def in_pieces(rows):
+    for _ in rows:
+        yield [{"score": 0.9}]
+
+
+async def in_async_pieces(rows):
+    for _ in rows:
+        yield [{"score": 0.9}]
+
+
+async def all_of(pieces):
+    return [piece async for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    ("primary", "read"),
+    [(in_pieces, list), (lambda rows: iter([*in_pieces(rows)]), list), (in_async_pieces, lambda pieces: asyncio.run(all_of(pieces)))],
+    ids=["a generator", "an iterator", "an async generator"],
+)
+def test_an_answer_in_pieces_reaches_the_caller_whole_though_output_would_read_it(numeric, request, watching, primary, read):
+    def scores(piece):
+        return [row["score"] for row in piece]
+
+    monitor = Monitor(dataclasses.replace(numeric, model=request.node.name, version="3"), output=scores)
+    predict = shadow(monitor.wrap(primary), watching.wrap(lambda _: [0.9]))
+    assert read(predict(ROWS)) == [[{"score": 0.9}]] * 2
+    watching.soon({"dropped": 1})
+
+
+def test_a_shadow_in_another_process_has_threads_of_its_own(request):
+    candidate = Monitor(model=request.node.name, version="4", role="shadow")
+    predict = shadow(lambda _: [0.1], candidate.wrap(lambda _: [0.1]), workers=2)
+    predict(ROWS)
+    program = """
+import pickle, sys
+from otel_ml import Monitor
+predict = pickle.loads(sys.stdin.buffer.read())
+print(predict([[1.0]]), predict.__closure__[1].cell_contents._pool._workers)
+"""
+    done = subprocess.run([sys.executable, "-c", program], input=cloudpickle.dumps(predict), capture_output=True, timeout=60, check=False)
+    assert (done.stdout.decode(), done.stderr.decode()) == ("[0.1] 2\n", "")
 
 
 def test_a_candidate_must_be_monitored_as_a_shadow(numeric):
