@@ -106,13 +106,15 @@ def _usual(answers: Share) -> Recording:
     """How common the commonest answer is when all is well.
 
     The baseline tells; where there is none, the best of the last days at this time, so that a collapse is not usual a day later.
+    That of any version of the model, so that a new one which never answered otherwise is found out by the others.
     """
     queries = answers.queries
     baseline = queries.series(names.BASELINE_BIN_RATIO, equal(SIGNAL, names.SIGNAL_PREDICTION))
     ages = [scaled(queries.knobs.long_window, days) for days in range(1, DAYS + 1)]
     before = [f'label_replace({answers.ratio(queries.knobs.short_window)} offset {age}, "age", "{age}", "", "")' for age in ages]
-    best = f"min by ({MODEL_VERSION}) (\n      " + "\n    or\n      ".join(before) + "\n  )"
-    return Recording(USUAL, f"max by ({MODEL_VERSION}) ({baseline})\nor on ({MODEL_VERSION})\n  {best}")
+    best = f"min by ({MODEL}) (\n      " + "\n    or\n      ".join(before) + "\n  )"
+    others = f"group by ({MODEL_VERSION}) ({answers.ratio(queries.knobs.short_window)})\n  * on ({MODEL}) group_left ()\n  {best}"
+    return Recording(USUAL, f"max by ({MODEL_VERSION}) ({baseline})\nor on ({MODEL_VERSION})\n  {others}")
 
 
 def _collapsed(answers: Share) -> Alert:
