@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
@@ -68,6 +69,12 @@ def reads_outliers(policy: Policy) -> bool:
     return not isinstance(policy, Abstain) or policy.outlier_above is not None
 
 
+def check_confidence(policy: Policy) -> None:
+    """Raises `ValueError` where a policy is to judge an answer by a confidence that it does not have; one of the user's own may."""
+    if isinstance(policy, Abstain) and policy.confidence_below is not None:
+        raise ValueError("the answer has no confidence to judge by; give probabilities, or a policy of your own")
+
+
 def reads_answers(policy: Policy) -> bool:
     """Whether a policy looks at what is answered; one of the user's own may."""
     return not isinstance(policy, Abstain) or (policy.confidence_below, policy.energy_above) != (None, None)
@@ -112,8 +119,9 @@ def confidence_of(outputs: Outputs, baseline: Baseline | None) -> Floats | None:
 def replaced(answer: Any, withheld: Rows, data: Any, fallback: Any) -> Any:
     """What the caller gets: what the function `fallback` makes of it all, or a copy in which each withheld row is `fallback`.
 
-    `fallback` itself takes the place of an answer for one row, unless that is an array, a list or a Series of one. Raises `TypeError`
-    for a container of several rows that cannot be replaced.
+    `fallback` itself takes the place of an answer for one row, unless that is an array, a list or a Series of one. In an array of
+    several columns it takes each of them, unless it is as long as the row. Raises `TypeError` for a container of several rows that
+    cannot be replaced.
     """
     if callable(fallback):
         return fallback(data, answer, withheld)
@@ -123,17 +131,30 @@ def replaced(answer: Any, withheld: Rows, data: Any, fallback: Any) -> Any:
         rows = [fallback if hide else row for row, hide in zip(answer, withheld.tolist(), strict=True)]
         return rows if isinstance(answer, list) else tuple(rows)
     if hasattr(answer, "mask") and getattr(answer, "ndim", 0) == 1:
-        return answer.mask(withheld, fallback)
+        return _replaced_series(answer, withheld, fallback)
     if len(withheld) == 1:
         return fallback
     raise TypeError(f"rows of {type(answer).__name__} cannot be replaced; give a function as fallback=")
 
 
+def _replaced_series(answer: Any, withheld: Rows, fallback: Any) -> Any:
+    """A Series keeps its type where the fallback goes with it, and becomes one of objects where not."""
+    if not isinstance(fallback, Collection) or isinstance(fallback, str):
+        with contextlib.suppress(TypeError, ValueError):
+            return answer.mask(withheld, fallback)
+    changed = answer.astype(object)
+    for row in np.flatnonzero(withheld).tolist():
+        changed.iat[row] = fallback
+    return changed
+
+
 def _replaced_rows(answer: npt.NDArray[Any], withheld: Rows, fallback: Any) -> npt.NDArray[Any]:
-    value = np.asarray(fallback)
-    numbers = answer.dtype.kind in "fiub" and value.dtype.kind in "fiub"
-    changed = answer.astype(np.result_type(answer, value) if numbers else object)
-    if len(changed) != len(withheld):
-        raise TypeError(f"an answer of {len(changed)} rows for {len(withheld)}; give a function as fallback=")
-    changed[withheld] = fallback
+    if len(answer) != len(withheld):
+        raise TypeError(f"an answer of {len(answer)} rows for {len(withheld)}; give a function as fallback=")
+    is_row = answer.ndim > 1 and isinstance(fallback, list | tuple | np.ndarray) and len(fallback) == answer.shape[1]
+    value = np.empty(answer.shape[1] if is_row else (), dtype=object)
+    value[() if value.ndim == 0 else slice(None)] = fallback
+    numbers = answer.dtype.kind in "fiub" and all(isinstance(part, int | float | np.number | np.bool_) for part in value.flat)
+    changed = answer.astype(np.result_type(answer, np.array(value.tolist())) if numbers else object)
+    changed[withheld] = value
     return changed

@@ -36,6 +36,8 @@ class Call:
     prediction_ids: Sequence[str] | None = None
     withheld: Rows | None = None
     answer: Any = None
+    replaceable: bool = True
+    """Whether the caller gets `answer`; not where it waits for the model's own future."""
     # Of the plugin itself; most calls set few of these
     given: Given = None
     captured: Captured | None = None
@@ -148,12 +150,18 @@ class Stream:
             monitor._guard.fault(fault, "recording a piece")
         return call.answer
 
-    def whole(self, item: Any) -> Any:
+    @property
+    def judges(self) -> bool:
+        """Whether the answer may be withheld."""
+        return self._call.counted and self._call._monitor._abstain is not None
+
+    def whole(self, item: Any, *, replaceable: bool = True) -> Any:
         """Count an answer that came late."""
         call, monitor = self._call, self._call._monitor
         if not call.counted:
             return item
         call.prediction = call.answer = item
+        call.replaceable = replaceable
         self._uncounted = None
         try:
             monitor._answered(call)

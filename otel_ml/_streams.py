@@ -8,6 +8,7 @@ files or connections with a life of their own; they are left alone, and timed un
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol
@@ -36,8 +37,12 @@ class Watcher(Protocol):
 class Waiter(Watcher, Protocol):
     """Who waits for an answer of whatever kind."""
 
-    def whole(self, item: Any) -> Any:
-        """The answer came, all at once; what the consumer is given for it."""
+    @property
+    def judges(self) -> bool:
+        """Whether the consumer may be given something else."""
+
+    def whole(self, item: Any, *, replaceable: bool = True) -> Any:
+        """The answer came, all at once; what the consumer is given for it, where it is not given the answer already."""
 
 
 def relay(stream: Iterator[Any], watcher: Watcher) -> Generator[Any, Any, Any]:
@@ -146,16 +151,44 @@ async def _awaited(answer: Awaitable[Any], watcher: Waiter) -> Any:
 
 
 def _watched_future(future: Any, watcher: Waiter) -> Any:
+    """The future itself, or one that follows it where its result may be withheld; other kinds than those of Python cannot be followed."""
+    if watcher.judges:
+        asyncio, futures = (sys.modules.get(name) for name in ("asyncio", "concurrent.futures"))
+        if asyncio is not None and asyncio.isfuture(future):
+            return asyncio.ensure_future(_awaited(future, watcher), loop=future.get_loop())
+        if futures is not None and isinstance(future, futures.Future):
+            return _following(future, futures.Future(), watcher)
+
     def done(ended: Any) -> None:
         error: BaseException | None = None
         try:
-            watcher.whole(ended.result())
+            watcher.whole(ended.result(), replaceable=False)
         except BaseException as raised:  # noqa: BLE001 - the future raises it for whoever asks
             error = raised
         watcher.end(error)
 
     future.add_done_callback(done)
     return future
+
+
+def _following(future: Any, answer: Any, watcher: Waiter) -> Any:
+    """`answer`, which ends as `future` does; whoever cancels it cancels both."""
+
+    def done(ended: Any) -> None:
+        error: BaseException | None = None
+        try:
+            found = watcher.whole(ended.result())
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(found)
+        except BaseException as raised:  # noqa: BLE001 - the future raises it for whoever asks
+            error = raised
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(raised)
+        watcher.end(error)
+
+    answer.add_done_callback(lambda ended: ended.cancelled() and future.cancel())
+    future.add_done_callback(done)
+    return answer
 
 
 Watch = Callable[[Any, Waiter], Any]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from otel_ml import catalogue as names
-from otel_ml._abstain import Floats, Policy, Understood, confidence_of, reads_answers, reads_outliers, replaced
+from otel_ml._abstain import Floats, Policy, Rows, Understood, check_confidence, confidence_of, reads_answers, reads_outliers, replaced
 from otel_ml._counts import Counts
 from otel_ml._events import PredictionEvents, meaning_of
 from otel_ml._ids import TRACE, Source, announce, current_prediction_ids, ids_of, of_trace
@@ -42,7 +42,7 @@ class Telling:
             outputs = self._understood(kept)
             rows = _rows_of(outputs, call)
         if self._abstain is not None:
-            self._withhold(call, outputs or Outputs(), rows)
+            self._withhold(call, outputs or Outputs(), rows, legible=kept is not None)
         if traced and rows == 1 and outputs is not None:
             call.meaning = meaning_of(outputs, 0, self._baseline, self._distances(call))
         if self._events is not None and kept is not None:
@@ -73,18 +73,26 @@ class Telling:
             given = current_prediction_ids()
         return ids_of(given, rows)
 
-    def _withhold(self, call: Call, outputs: Outputs, rows: int) -> None:
+    def _withhold(self, call: Call, outputs: Outputs, rows: int, *, legible: bool) -> None:
         assert self._abstain is not None
         try:
             outlier = self._distances(call) if reads_outliers(self._abstain) else None
             understood = Understood(confidence_of(outputs, self._baseline), outlier, outputs.energy)
             withheld = np.asarray(self._abstain(understood), dtype=bool)
             if np.count_nonzero(withheld):  # a third of what any() takes
-                call.withheld = withheld = withheld if withheld.shape == (rows,) else np.broadcast_to(withheld, rows)
-                call.answer = replaced(call.prediction, withheld, call.data, self._fallback)
-                self._counts.count(names.PREDICTION_ABSTENTIONS, int(np.count_nonzero(withheld)))
+                self._replace(call, withheld if withheld.shape == (rows,) else np.broadcast_to(withheld, rows))
+            if understood.confidence is None and legible:
+                check_confidence(self._abstain)
         except Exception as fault:  # noqa: BLE001 - a policy that fails withholds nothing
             self._counts.guard.fault(fault, "abstaining")
+
+    def _replace(self, call: Call, withheld: Rows) -> None:
+        """Raises what keeps the rows from being replaced; they are withheld, and counted so, only afterwards."""
+        if not call.replaceable:
+            raise TypeError("the caller holds this future already; return one of asyncio or concurrent.futures, or its result")
+        call.answer = replaced(call.prediction, withheld, call.data, self._fallback)
+        call.withheld = withheld
+        self._counts.count(names.PREDICTION_ABSTENTIONS, int(np.count_nonzero(withheld)))
 
 
 def rows_at_sight(kept: Kept | None) -> int | None:

@@ -2,15 +2,30 @@
 
 import asyncio
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
 from otel_ml import Abstain, Baseline, ConfigurationError, Monitor, testing
-from otel_ml.catalogue import PREDICTION_ABSTENTIONS
+from otel_ml.catalogue import PREDICTION_ABSTAINED, PREDICTION_ABSTENTIONS
 
 NEAR, FAR = {"age": 40.0, "visits": 2}, {"age": 4_000.0, "visits": 2}
 UNSURE = Abstain(confidence_below=0.8)
+
+
+ASK = ("ask", 0.0)
+
+
+def cells(values):
+    """An array in which a tuple is one value."""
+    made = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        made[place] = value
+    return made
 
 
 def abstentions(monitor):
@@ -26,9 +41,8 @@ def abstentions(monitor):
         ([0.6], -1, [-1]),
         ([0.6, 0.9, 0.1, None], -1, [-1, 0.9, 0.1, -1]),
         ((0.6, 0.9), None, (None, 0.9)),
-        (["yes", "no"], "?", ["yes", "no"]),
     ],
-    ids=["value", "sure", "text", "one row", "rows", "tuple", "labels without confidence"],
+    ids=["value", "sure", "text", "one row", "rows", "tuple"],
 )
 def test_withheld_rows_become_the_fallback(numeric, prediction, fallback, answer):
     monitor = Monitor(numeric, abstain=UNSURE, fallback=fallback)
@@ -47,14 +61,36 @@ def test_withheld_rows_become_the_fallback(numeric, prediction, fallback, answer
         (np.array([[0.4, 0.6], [0.1, 0.9]]), 0.5, np.array([[0.5, 0.5], [0.1, 0.9]])),
         (np.array([0.6, 0.9]), None, np.array([None, 0.9], dtype=object)),
         (np.array([0.6, 0.9], dtype="f4"), "?", np.array(["?", np.float32(0.9)], dtype=object)),
+        (np.array([[0.4, 0.6], [0.1, 0.9]]), ("ask", 0.0), np.array([["ask", 0.0], [0.1, 0.9]], dtype=object)),
+        (np.array([0.6, 0.4]), ("ask", 0.0), cells([ASK, ASK])),
+        (np.array([[0.6], [0.9]]), ("ask", 0.0), cells([ASK, 0.9]).reshape(2, 1)),
     ],
-    ids=["nan", "columns", "none", "text"],
+    ids=["nan", "columns", "none", "text", "row", "tuple", "tuple in one column"],
 )
 def test_rows_of_an_array_are_replaced_in_a_copy(numeric, prediction, fallback, expected):
     before = prediction.copy()
     answer = Monitor(numeric, abstain=UNSURE, fallback=fallback).wrap(lambda _: prediction)([NEAR, NEAR])
     np.testing.assert_array_equal(answer, expected)
     np.testing.assert_array_equal(prediction, before)
+
+
+@pytest.mark.parametrize("kind", ["float64", "Float64", "float32", "double[pyarrow]", object])
+@pytest.mark.parametrize("fallback", ["ask", -1, ASK, {"label": "ask"}], ids=str)
+def test_rows_of_a_series_of_any_type_are_replaced_by_any_fallback(numeric, kind, fallback):
+    prediction = pd.Series([0.5, 1.0], index=["a", "b"], dtype=kind)
+    monitor = Monitor(numeric, abstain=UNSURE, fallback=fallback)
+    answer = monitor.wrap(lambda _: prediction)([NEAR, NEAR])
+    assert (answer.to_dict(), abstentions(monitor)) == ({"a": fallback, "b": 1.0}, 1)
+    assert testing.collect(monitor).errors == {}
+
+
+def test_an_answer_without_confidences_goes_out_and_that_it_was_not_judged_is_told(numeric):
+    monitor = Monitor(numeric, abstain=UNSURE, fallback="ask")
+    prediction = ["yes", "no"]
+    assert monitor.wrap(lambda _: prediction)([NEAR, NEAR]) is prediction
+    assert testing.collect(monitor).errors == {"ValueError": 1}
+    monitor = Monitor(numeric, abstain=Abstain(confidence_below=0.8, outlier_above=1_000), fallback="ask")
+    assert monitor.wrap(lambda _: prediction)([NEAR, FAR]) == ["yes", "ask"]
 
 
 def test_an_answer_without_withheld_rows_is_the_same_object(numeric):
@@ -102,6 +138,58 @@ def test_coroutines_abstain_too(numeric):
         return [0.6]
 
     assert asyncio.run(Monitor(numeric, abstain=UNSURE, fallback=-1).wrap(predict)([NEAR])) == [-1]
+
+
+def test_a_future_that_is_returned_ends_with_what_the_policy_makes_of_its_result(numeric):
+    monitor = Monitor(numeric, abstain=UNSURE, fallback="ask")
+    with ThreadPoolExecutor(1) as pool:
+        later = monitor.wrap(lambda _: pool.submit(lambda: [0.6]))
+        assert later([NEAR]).result() == ["ask"]
+        failing_later = monitor.wrap(lambda _: pool.submit(failing))
+        with pytest.raises(RuntimeError):
+            failing_later([NEAR]).result()
+
+        async def task(predict):
+            return await monitor.wrap(predict)([NEAR])
+
+        async def predict():
+            return [0.6]
+
+        assert asyncio.run(task(lambda _: asyncio.ensure_future(predict()))) == ["ask"]
+        assert asyncio.run(task(lambda _: asyncio.wrap_future(pool.submit(lambda: [0.6])))) == ["ask"]
+    assert abstentions(monitor) == 3
+
+
+def test_who_cancels_a_future_that_may_be_withheld_cancels_that_of_the_model(numeric):
+    asked = Future()
+    answer = Monitor(numeric, abstain=UNSURE).wrap(lambda _: asked)([NEAR])
+    assert answer.cancel()
+    assert asked.cancelled()
+
+
+def test_a_future_of_another_kind_goes_out_and_is_not_counted_as_withheld(numeric):
+    class Other:
+        def add_done_callback(self, done):
+            done(self)
+
+        def result(self):
+            return [0.6]
+
+    other = Other()
+    monitor = Monitor(numeric, abstain=UNSURE, fallback="ask")
+    assert monitor.wrap(lambda _: other)([NEAR]) is other
+    assert (abstentions(monitor), testing.collect(monitor).errors) == (0, {"TypeError": 1})
+
+
+def test_an_event_tells_of_no_row_that_could_not_be_withheld(numeric):
+    exporter, provider = InMemoryLogRecordExporter(), LoggerProvider()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    monitor = Monitor(numeric, abstain=UNSURE, fallback=failing, events=True, logger_provider=provider)
+    with monitor.observe([NEAR]) as call:
+        call.prediction = [0.6]
+    assert (call.answer, call.withheld) == ([0.6], None)
+    (event,) = exporter.get_finished_logs()
+    assert not event.log_record.attributes.get(PREDICTION_ABSTAINED)
 
 
 def test_observe_says_which_rows_to_withhold_and_what_to_hand_on(numeric):
