@@ -136,3 +136,33 @@ def test_pace_scales_every_hold_and_the_watchdog_can_be_left_out():
     holds = {rule["alert"]: rule.get("for") for rule in rules if "alert" in rule}
     assert "Watchdog" not in holds
     assert (holds["ModelServiceDown"], holds["ModelFeatureDrift"]) == ("1m", "450s")
+
+
+@pytest.mark.parametrize(("pace", "paged"), [(1, []), (0.3, ["ModelInputDataBroken", "ModelOutputCollapsed"])])
+def test_a_batch_job_of_seven_minutes_pages_at_a_third_of_the_pace(pace, paged, tmp_path):
+    for name, text in render("rules", Knobs(pace=pace)).items():
+        (tmp_path / Path(name).name).write_text(text, encoding="utf-8")
+    labels = 'job="batch", instance="a:8000", ml_model_name="churn", ml_model_version="3"'
+    counts = {"ml_inference_rows_total": 100, "ml_feature_violations_total": 50, "ml_prediction_observations_total": 100}
+    about = {
+        "ml_feature_violations_total": ', ml_feature_name="age", ml_violation_type="missing"',
+        "ml_prediction_observations_total": ', ml_bin="no"',
+    }
+    series = {f"{name}{{{labels}{about.get(name, '')}}}": f"0+{count}x27 stale" for name, count in counts.items()}
+    series[f"ml_model_info{{{labels}}}"] = "1x27 stale"
+    series[f'ml_baseline_bin_ratio{{{labels}, ml_signal="prediction", ml_bin="no"}}'] = "0.7x60"
+    firing = 'count by (alertname) (ALERTS{alertname=~"ModelInputDataBroken|ModelOutputCollapsed", alertstate="firing"})'
+    samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in paged]
+    story = {
+        "rule_files": ["input.yaml", "output.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "15s",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": [{"expr": f"max_over_time({firing}[15m:1m])", "eval_time": "15m", "exp_samples": samples}],
+            }
+        ],
+    }
+    (tmp_path / "story.yaml").write_text(yaml.safe_dump(story), encoding="utf-8")
+    promtool("test", "rules", tmp_path / "story.yaml")
