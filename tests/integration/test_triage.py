@@ -55,6 +55,8 @@ def day(now):
         f"ml_inference_duration_seconds_count{{{model}}}": lambda ago: (25 * HOUR - ago) / 60 * 97,
         f'ml_inference_duration_seconds_count{{{model},error_type="ValueError"}}': lambda ago: (25 * HOUR - ago) / 60 * 3,
         'ml_model_info{ml_model_name="calm",ml_model_version="1",ml_baseline_id="b1",ml_model_role="stable"}': lambda ago: 1,
+        'ml_model_info{ml_model_name="brief",ml_model_version="1"}': lambda ago: 1,
+        'ml_model_info{ml_model_name="brief",ml_model_version="2"}': lambda ago: 1 if ago == 7 * HOUR else None,
         'ml_model_info{ml_model_name="just gone",ml_model_version="1"}': lambda ago: 1 if ago >= 6 * 60 else None,
         f'ml_model_info{{ml_model_name="{GONE}",ml_model_version="1"}}': lambda ago: 1 if ago >= 10 * HOUR else None,
     }
@@ -71,9 +73,10 @@ def day(now):
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
-    """The options that name a Prometheus with that day and the pack, and an Alertmanager that mutes the drift of age."""
+    """The options that name a Prometheus with that day and the pack, an Alertmanager that mutes the drift of age, and the day's end."""
     directory = tmp_path_factory.mktemp("triage")
-    (directory / "day.om").write_text("".join(f"{line}\n" for line in day(int(time.time()))))
+    now = int(time.time())
+    (directory / "day.om").write_text("".join(f"{line}\n" for line in day(now)))
     subprocess.run(
         ["promtool", "tsdb", "create-blocks-from", "openmetrics", "day.om", "data"], cwd=directory, check=True, capture_output=True
     )
@@ -83,7 +86,7 @@ def servers(tmp_path_factory):
     with running_alertmanager(directory, config) as url, running_prometheus(directory, settings) as client:
         query = 'ALERTS{alertname="ModelFeatureDrift", alertstate="firing"}'
         eventually(lambda: client.get("/api/v1/query", params={"query": query}).json()["data"]["result"], lambda: "nothing fires")
-        yield [f"--prometheus={client.base_url}", f"--alertmanager={url}"], url
+        yield [f"--prometheus={client.base_url}", f"--alertmanager={url}"], url, now
 
 
 def triage(capsys, servers, *words):
@@ -136,7 +139,7 @@ def test_the_page_reads_from_top_to_bottom(servers, capsys):
         "what to do",
     ]
     assert [out.index(title) for title in order] == sorted(out.index(title) for title in order)
-    assert re.search(r"feature age +3 +0\.8 +0\.05 +0\.04 +5000 +yes: 16\.0 x the limit, 20\.0 x chance, for (5\d|1h)", out)
+    assert re.search(r"feature age +3 +0\.8 +0\.05 +0\.04 +5000 +yes: 16\.0 x the limit, 20\.0 x chance, for about (5\d|1h)", out)
     assert re.search(r"feature income .*no: chance gives as much", out)
     assert re.search(r"predictions .*too small to matter", out)
     assert "1500 calls in 15m, 1500 at this time yesterday" in out
@@ -204,6 +207,22 @@ def test_a_model_that_stopped_minutes_ago_does_not_serve(servers, capsys):
     assert "replica" not in out.partition("what changed before")[0]
 
 
+def test_times_are_those_of_samples_and_not_of_the_steps_in_which_they_were_looked_for(servers, capsys):
+    """A month is looked at in steps of hours; what lived for minutes is told too."""
+    _, out = triage(capsys, servers, "--model=just gone", "--json")
+    assert json.loads(out)["seen"] == servers[2] - 6 * 60
+    _, out = triage(capsys, servers, "--model=brief", "--json", "--range=30d")
+    found = [(each["at"], each["what"]) for each in json.loads(out)["changes"] if each["what"].startswith("version 2")]
+    told = "version 2 without a baseline"
+    assert found == [(servers[2] - 7 * HOUR, f"{told} began to serve"), (servers[2] - 7 * HOUR, f"{told} ended")]
+
+
+def test_a_time_that_is_known_no_better_is_told_as_a_span(servers, capsys):
+    _, out = triage(capsys, servers, "--model=churn")
+    assert re.search(r"between .{16} UTC and .{16} UTC \(\S+ ?\S* ago\)  version 3 \(stable\) with baseline b3: 2 -> 1 replicas", out)
+    assert re.search(r"  20.{14} UTC \(2h( \dm)? ago\)  version 4 \(canary\) with baseline b4 began to serve", out)
+
+
 def test_a_command_that_is_printed_runs_as_it_is_pasted(servers, capsys):
     _, out = triage(capsys, servers, f"--model={GONE}")
     otel_ml, *words = shlex.split(re.search("if this is planned: (.*)", out)[1])
@@ -236,7 +255,7 @@ def test_a_name_that_nobody_knows_is_a_no_with_the_names_that_are_known(servers,
     assert main(["triage", *servers[0], "--model=chrun"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"has no series of model 'chrun' in 30d; it knows models churn, calm, just gone, {GONE}" in said.err
+    assert f"has no series of model 'chrun' in 30d; it knows models churn, brief, calm, just gone, {GONE}" in said.err
 
 
 def test_without_rules_nothing_is_ok(tmp_path, capsys):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from otel_ml import catalogue as names
 from otel_ml_exporter.cli.exporter import table
-from otel_ml_exporter.cli.triage.report import Commands, Firing, Moved, Report, Version
+from otel_ml_exporter.cli.triage.report import Change, Commands, Firing, Moved, Report, Version
 from otel_ml_exporter.cli.words import clock, counted, plain, span
 from otel_ml_exporter.mixin.pack import ALL_MODELS
 
@@ -28,7 +28,7 @@ def _silence(report: Report) -> str:
     """Since when the model reports nothing."""
     if report.seen is None:
         return f"has reported nothing for at least {span(report.back)}"
-    return f"has reported nothing since {clock(report.seen)} ({_ago(report.seen, report)} ago)"
+    return f"has reported nothing since {clock(report.seen)} ({span(report.at - report.seen)} ago)"
 
 
 def as_text(report: Report, commands: Commands) -> str:
@@ -60,18 +60,22 @@ def _sections(report: Report, commands: Commands) -> Iterator[tuple[str, list[st
     serving = versions + list(report.serving) + list(report.gaps)
     yield "serving", serving
     yield "firing", [line for alert in report.alerts for line in _alert(alert, report.at)] or ["nothing" if report.watched else "unknown"]
-    changed = [f"{clock(change.at)} ({_ago(change.at, report)} ago)  {change.what}" for change in report.changes]
+    changed = [f"{_when(change)} ({span(report.at - change.at)} ago)  {change.what}" for change in report.changes]
     yield "what changed before", changed or ["nothing: same versions, baselines and numbers of replicas"]
     yield "what to do", list(_advice(report, commands))
 
 
-def _ago(at: float, report: Report) -> str:
-    """How long ago something was seen first or last, as well as that is known."""
-    return span(report.at - at) if report.at - at >= report.step else f"less than {span(report.step)}"
+def _when(change: Change) -> str:
+    return clock(change.at) if change.after is None else f"between {clock(change.after)} and {clock(change.at)}"
+
+
+def _about(at: float, report: Report) -> str:
+    """How long ago a score was seen first, as well as that is known."""
+    return f"about {span(report.at - at)}" if report.at - at >= report.step else f"less than {span(report.step)}"
 
 
 def _version(version: Version, report: Report) -> str:
-    since = "since before the range" if version.since is None else f"for {_ago(version.since, report)}"
+    since = "since before the range" if version.since is None else f"for {span(report.at - version.since)}"
     role = f" {version.role}" if version.role else ""
     return f"version {version.version}{role}, {counted(version.replicas, 'replica')}, baseline {version.baseline or 'none'}, {since}"
 
@@ -98,7 +102,7 @@ def _judged(moved: Moved, report: Report) -> str:
         times = [f"{moved.value / bound:.1f} x {word}" for bound, word in bounds if moved.value > bound] or [
             "values that the baseline never saw"
         ]
-        since = "" if moved.since is None else f", for {_ago(moved.since, report)}"
+        since = "" if moved.since is None else f", for {_about(moved.since, report)}"
         return f"yes: {', '.join(times)}{since}"
     if moved.floor is None:
         return "unknown: no noise floor"

@@ -37,6 +37,8 @@ from otel_ml_exporter.prometheus import Labels, Line, Prometheus, Rule
 from otel_ml_exporter.remote import RemoteError
 
 _STEPS = 288
+_MOMENTS = 10_000
+"""Of the range at which samples are looked for: what lived for nine seconds of a day, or for five minutes of a month, is found."""
 _ORDER = (names.CRITICAL, names.WARNING)
 _QUERIES = Queries(Knobs())
 
@@ -105,6 +107,18 @@ class Asking:
     def past_scores(self, metric: Metric) -> dict[tuple[str, str], list[tuple[float, float]]]:
         """The scores of a metric over the time looked back at."""
         return {_key(line.labels): line.points for line in self.past(_QUERIES.score(metric, self.window, self.matcher))}
+
+    @property
+    def moment(self) -> float:
+        """The step at which samples are looked for whose own times are asked."""
+        return max(5.0, self.back / _MOMENTS)
+
+    def reported(self, which: str) -> dict[tuple[str, str, str], float]:
+        """The time of the first (`min`) or last (`max`) sample of each version, role and baseline in the time looked back at."""
+        looked = f"{self.back:.0f}s:{1000 * self.moment:.0f}ms"
+        times = f"{which}_over_time(timestamp({names.MODEL_INFO.prometheus}{{{self.matcher}}})[{looked}])"
+        found = self.server.vector(f"{which} by ({VERSION}, {ROLE}, {BASELINE}) ({times})", self.now)
+        return {_served(sample.labels): sample.value for sample in found}
 
     def past(self, expression: str) -> list[Line]:
         """An expression over the time looked back at."""
@@ -175,22 +189,25 @@ def _shortest(server: Prometheus, model: str) -> str:
 
 def _versions(asking: Asking) -> tuple[list[Version], list[Change], float | None]:
     """What serves now, what began and ended, and when the model was seen last."""
-    versions, changes, seen = [], [], None
+    versions: list[Version] = []
+    changes: list[Change] = []
     served = f"count by ({VERSION}, {ROLE}, {BASELINE}) ({names.MODEL_INFO.prometheus}{{{asking.matcher}}})"
     present = {_served(sample.labels): sample.value for sample in asking.server.vector(served, asking.now)}
-    for line in asking.past(served):
-        version, role, baseline = _served(line.labels)
+    replicas = {_served(line.labels): line.points for line in asking.past(served)}
+    begins, ends = asking.reported("min"), {**dict.fromkeys(present, asking.now), **asking.reported("max")}
+    for key, last in ends.items():
+        version, role, baseline = key
         told = f"version {version}" + (f" ({role})" if role else "") + (f" with baseline {baseline}" if baseline else " without a baseline")
-        first, last = line.points[0][0], line.points[-1][0]
-        seen = max(seen or last, last)
-        since = first if first > asking.now - asking.back + 1.5 * asking.step else None
+        first = begins.get(key, last)
+        since = first if first > asking.now - asking.back + asking.moment else None
         if since is not None:
             changes.append(Change(first, f"{told} began to serve"))
-        if (version, role, baseline) in present:
-            versions.append(Version(version, role, baseline, present[version, role, baseline], since))
+        if key in present:
+            versions.append(Version(version, role, baseline, present[key], since))
         else:
             changes.append(Change(last, f"{told} ended"))
-        changes += list(_replicas(told, line.points))
+        changes += list(_replicas(told, replicas.get(key, ())))
+    seen = max(ends.values(), default=None)
     return sorted(versions, key=lambda each: each.version), sorted(changes, key=lambda change: change.at), seen
 
 
@@ -201,8 +218,8 @@ def _served(labels: Labels) -> tuple[str, str, str]:
 
 def _replicas(told: str, points: Sequence[tuple[float, float]]) -> Iterator[Change]:
     """Changes of the number of replicas, but at most three of them."""
-    steps = [(at, before, now) for (_, before), (at, now) in pairwise(points) if before != now]
-    yield from (Change(at, f"{told}: {before:.0f} -> {now:.0f} replicas") for at, before, now in steps[-3:])
+    steps = [(after, at, before, now) for (after, before), (at, now) in pairwise(points) if before != now]
+    yield from (Change(at, f"{told}: {before:.0f} -> {now:.0f} replicas", after) for after, at, before, now in steps[-3:])
 
 
 def _serving(asking: Asking) -> Iterator[str]:

@@ -59,10 +59,11 @@ class Moved:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that began or ended."""
+    """Something that began or ended at a Unix time; after `after`, where it is known no better."""
 
     at: float
     what: str
+    after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class Commands:
 class Report:
     """The incident report of a model at a Unix time; `window` is that of the scores, `gaps` what could not be asked.
 
-    The past was looked at for `back` seconds, every `step` seconds: no time in it is known better. `seen` is when the model reported
-    last, None where that is longer ago. `watched` says whether the pack's alerts are loaded and could be asked for.
+    The past was looked at for `back` seconds, every `step` seconds: the times of scores and replicas are known no better. `seen` is when
+    the model reported last, None where that is longer ago. `watched` says whether the pack's alerts are loaded and could be asked for.
     """
 
     model: str
