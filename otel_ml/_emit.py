@@ -1,8 +1,9 @@
 """From counts to OpenTelemetry: every instrument is made here, once for each meter provider.
 
-The series of a baseline's features come from a Meter of their own for each model and version, so that each has the SDK's
-budget of 2,000 series to itself. Everything else shares one Meter: `PrometheusMetricReader` takes the label names of a metric
-from the first Meter it meets, so a metric whose attributes differ between models must not be spread over several.
+The series of a baseline's features come from Meters of their own for each model and version, as many as it takes for none to exceed
+the SDK's budget of 2,000 series, beyond which the SDK merges. Everything else shares one Meter: `PrometheusMetricReader` takes the label
+names of a metric from the first Meter it meets, so a metric whose attributes differ between models must not be spread over several. For
+that the Meters of features differ in the values of what describes them, in the name of their scope, and not in what does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
@@ -21,14 +22,10 @@ from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvid
 from otel_ml import catalogue as names
 from otel_ml._counts import Counts
 from otel_ml._forks import renew_in_children
-from otel_ml._guard import logger
-from otel_ml._layout import Layout
+from otel_ml._layout import Layout, Series
 from otel_ml._version import __version__
 from otel_ml.catalogue import Metric
 from otel_ml.errors import ConfigurationError, Fault
-
-SERIES_BUDGET: Final = 2_000
-"""Series of one instrument that the OpenTelemetry SDK keeps apart by default."""
 
 DURATION_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -108,7 +105,7 @@ class Emitter:
     def __init__(self, provider: MeterProvider) -> None:
         self._provider = weakref.ref(provider)
         self._owners: dict[_Model, Owners] = {}
-        self._models: set[_Model] = set()
+        self._meters: Counter[_Model] = Counter()
         renew_in_children(self)
         meter = provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL)
         duration = names.INFERENCE_DURATION
@@ -116,7 +113,7 @@ class Emitter:
             duration.name, duration.unit, duration.brief, explicit_bucket_boundaries_advisory=DURATION_BOUNDS
         )
         for metric in _SHARED:
-            self._observable(meter, metric, None)
+            self._observable(meter, metric, partial(self._observe, metric))
         info, verified, errors = names.MODEL_INFO, names.VERIFICATION_RECORDS, names.MONITOR_ERRORS
         meter.create_observable_gauge(info.name, [self._observe_info], info.unit, info.brief)
         meter.create_observable_gauge(verified.name, [self._observe_verified], verified.unit, verified.brief)
@@ -132,54 +129,50 @@ class Emitter:
         model = identity[:2]
         with self._lock:
             owners = self._owners.get(model)
-            if owners is None or owners.layout.identity != identity:
+            new = owners is None or owners.layout.identity != identity
+            if owners is None or new:
                 if owners is not None and not owners.abandoned:
                     raise _second(owners.layout, counts.layout)
                 owners = self._owners[model] = Owners(counts.layout)
             owners.join(counts)
-            new = model not in self._models and counts.layout.baseline is not None
-            if new:
-                self._models.add(model)
-        if new:  # outside the lock: a callback takes it, and the SDK runs callbacks under locks of its own
-            self._add_model(counts)
+            first, parts = self._meters[model], max(len(_feature_parts(owners.layout, metric)) for metric in _PER_MODEL) if new else 0
+            self._meters[model] += parts
+        for part in range(parts):  # outside the lock: a callback takes it, and the SDK runs callbacks under locks of its own
+            self._add_part(owners, part, first + part)
         return owners
 
-    def _add_model(self, counts: Counts) -> None:
+    def _add_part(self, owners: Owners, part: int, place: int) -> None:
+        """A Meter that is new, because in one that another baseline used the SDK still counts the other's series."""
         provider = self._provider()
         if provider is None:
             return
-        self._check_budget(counts)
-        meter = provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL, attributes=dict(counts.layout.model_attributes))
+        scope = f"{names.SCOPE}.{place + 1}" if place else names.SCOPE
+        meter = provider.get_meter(scope, __version__, names.SCHEMA_URL, attributes=dict(owners.layout.model_attributes))
         for metric in _PER_MODEL:
-            self._observable(meter, metric, counts.layout.identity[:2])
+            self._observable(meter, metric, partial(self._observe_part, weakref.ref(owners), metric, part))
 
-    def _check_budget(self, counts: Counts) -> None:
-        series = len(counts.layout.series[names.FEATURE_OBSERVATIONS].attributes)
-        if series > SERIES_BUDGET:
-            logger.warning(
-                "model %s %s has %d feature series; the OpenTelemetry SDK merges what exceeds %d into one. Pass "
-                "cardinality_limits={ObservableCounter: %d} to the metric reader, or build the baseline with fewer bins or features.",
-                *counts.layout.identity[:2],
-                series,
-                SERIES_BUDGET,
-                series,
-            )
+    def _observable(self, meter: Meter, metric: Metric, callback: Callable[[CallbackOptions], Iterator[Observation]]) -> None:
+        meter.create_observable_counter(metric.name, [callback], metric.unit, metric.brief)
 
-    def _observable(self, meter: Meter, metric: Metric, only: _Model | None) -> None:
-        meter.create_observable_counter(metric.name, [partial(self._observe, metric, only)], metric.unit, metric.brief)
-
-    def _everybody(self, only: _Model | None) -> list[Owners]:
+    def _everybody(self) -> list[Owners]:
         with self._lock:
-            return list(self._owners.values()) if only is None else [self._owners[only]]
+            return list(self._owners.values())
 
-    def _observe(self, metric: Metric, only: _Model | None, _: CallbackOptions) -> Iterator[Observation]:
-        for owners in self._everybody(only):
+    def _observe(self, metric: Metric, _: CallbackOptions) -> Iterator[Observation]:
+        for owners in self._everybody():
             series = owners.layout.series.get(metric)
             if series is not None:
-                yield from map(Observation, owners.values()[series.start : series.stop].tolist(), series.attributes)
+                yield from _observations(owners, series)
+
+    def _observe_part(self, owners: weakref.ref[Owners], metric: Metric, part: int, _: CallbackOptions) -> Iterator[Observation]:
+        """Empty once another baseline of the version took the place, and where the other metric alone needs as many parts."""
+        for present in self._everybody():
+            if present is owners():
+                for series in _feature_parts(present.layout, metric)[part : part + 1]:
+                    yield from _observations(present, series)
 
     def _observe_info(self, _: CallbackOptions) -> Iterable[Observation]:
-        for owners in self._everybody(None):
+        for owners in self._everybody():
             baseline = owners.layout.baseline
             task = baseline.task if baseline is not None else None
             yield Observation(
@@ -187,14 +180,23 @@ class Emitter:
             )
 
     def _observe_verified(self, _: CallbackOptions) -> Iterable[Observation]:
-        for owners in self._everybody(None):
+        for owners in self._everybody():
             for result, records in owners.verified.items():
                 yield Observation(records, {**owners.layout.model_attributes, names.VERIFICATION_RESULT: result})
 
     def _observe_errors(self, _: CallbackOptions) -> Iterable[Observation]:
-        for owners in self._everybody(None):
+        for owners in self._everybody():
             for kind, number in owners.errors().items():
                 yield Observation(number, {**owners.layout.model_attributes, names.ERROR_TYPE: kind})
+
+
+def _feature_parts(layout: Layout, metric: Metric) -> tuple[Series, ...]:
+    series = layout.series.get(metric)
+    return () if series is None else series.parts
+
+
+def _observations(owners: Owners, series: Series) -> Iterator[Observation]:
+    return map(Observation, owners.values()[series.start : series.stop].tolist(), series.attributes)
 
 
 def _second(present: Layout, refused: Layout) -> ConfigurationError:

@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
 
 from otel_ml import catalogue as names
 from otel_ml._runs import run_limit
@@ -13,6 +16,9 @@ from otel_ml.baseline import Baseline, Feature, Histogram, Output, Rules
 from otel_ml.catalogue import Metric
 
 Attributes = Mapping[str, str]
+
+SERIES_BUDGET: Final = 2_000
+"""Series of one instrument of one Meter that the OpenTelemetry SDK keeps apart by default."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,18 @@ class Series:
     def stop(self) -> int:
         """One past the last place."""
         return self.start + len(self.attributes)
+
+    @cached_property
+    def parts(self) -> tuple[Series, ...]:
+        """The series of features in parts of whole features, of which none is larger than the SDK keeps apart, if no feature is."""
+        found = [Series(self.start, ())]
+        for _, of_feature in groupby(self.attributes, key=itemgetter(names.FEATURE_NAME)):
+            more, last = tuple(of_feature), found[-1]
+            if last.attributes and len(last.attributes) + len(more) > SERIES_BUDGET:
+                found.append(Series(last.stop, more))
+            else:
+                found[-1] = Series(last.start, last.attributes + more)
+        return tuple(found)
 
 
 class Layout:

@@ -7,9 +7,9 @@ import textwrap
 import numpy as np
 import pytest
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from otel_ml import Baseline, Monitor, catalogue
@@ -126,10 +126,56 @@ def test_two_readers_see_the_same_counts():
     assert [points(reader)["ml.inference.rows"][0][1].value for reader in readers] == [1, 1]
 
 
-def test_a_baseline_of_more_series_than_the_sdk_keeps_apart_says_so(caplog):
-    baseline = Baseline.from_data(np.random.default_rng(0).normal(size=(200, 180)), model="wide", version="1")
-    Monitor(baseline, meter_provider=MeterProvider([InMemoryMetricReader()]))
-    assert "model wide 1 has 2160 feature series" in caplog.text
+def wide(features):
+    return Baseline.from_data(np.random.default_rng(0).normal(size=(200, features)), model="wide", version="1")
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["small first", "wide first"])
+def test_a_baseline_of_more_series_than_the_sdk_keeps_apart_is_exported_whole(prometheus, order):
+    provider, scrape = prometheus
+    baselines = [make_baseline("small"), wide(400)]
+    monitors = [Monitor(baseline, meter_provider=provider) for baseline in baselines[::order]]
+    monitors[::order][1].wrap(lambda _: None)(np.zeros((7, 400)))
+    samples = [sample for sample in scrape() if sample.name.startswith("ml_")]
+    assert [sample for sample in samples if not sample.labels["ml_model_name"]] == []
+    for metric in (catalogue.FEATURE_OBSERVATIONS, catalogue.FEATURE_VIOLATIONS):
+        ours = [sample.labels for sample in samples if sample.name == metric.prometheus and sample.labels["ml_model_name"] == "wide"]
+        assert len(ours) == len({tuple(labels[name] for name in metric.labels) for labels in ours}) > 2_000
+    counted = [sample for sample in samples if sample.name == catalogue.FEATURE_OBSERVATIONS.prometheus and sample.value]
+    assert {sample.labels["ml_feature_name"]: sample.value for sample in counted} == dict.fromkeys(
+        (feature.name for feature in baselines[1].features), 7
+    )
+
+
+def test_a_baseline_that_replaces_another_of_its_version_has_the_budget_to_itself():
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    for features in (2, 400, 2):
+        monitor = Monitor(wide(features), meter_provider=provider)
+        found = [
+            point
+            for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+            if metric.name == catalogue.FEATURE_OBSERVATIONS.name
+        ]
+        assert len({point.attributes["ml.feature.name"] for point in found}) == features
+        assert {point.attributes["ml.baseline.id"] for point in found} == {monitor.baseline.fingerprint}
+        del monitor
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["small first", "wide first"])
+def test_what_a_site_has_the_sdk_merge_names_no_model_wherever_its_mark_lands(order):
+    registry = CollectorRegistry()
+    provider = MeterProvider([PrometheusMetricReader(registry=registry, cardinality_limits={ObservableCounter: 100})])
+    monitors = [Monitor(baseline, meter_provider=provider) for baseline in (make_baseline("small"), wide(20))[::order]]
+    page = generate_latest(registry).decode()
+    provider.shutdown()
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples if sample.name.startswith("ml_")]
+    merged = [sample for sample in samples if not sample.labels["ml_model_name"]]
+    assert {sample.name for sample in merged} == {"ml_feature_observations_total", "ml_feature_violations_total"}
+    assert any("otel_metric_overflow" in sample.labels for sample in merged) is (order == -1)
+    assert len(monitors) == 2
 
 
 def test_several_models_are_labelled_right_in_one_exposition(prometheus):

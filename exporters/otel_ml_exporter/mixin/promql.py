@@ -51,6 +51,17 @@ def equal(label: str, value: str) -> str:
     return f"{label}={quoted(value)}"
 
 
+def merged(*matchers: str) -> str:
+    """The selector of what the SDK merged beyond its limit: series of the plugin that alone name no model.
+
+    The mark that OpenTelemetry gives them cannot be relied on: `PrometheusMetricReader` writes it under the label that has its place
+    in the first model it meets.
+    """
+    any_of = "|".join(f"{metric.prometheus}.*" for metric in names.PLUGIN_METRICS)
+    inside = ", ".join(part for part in (f'__name__=~"{any_of}"', equal(prometheus(names.MODEL_NAME), ""), *matchers) if part)
+    return f"{{{inside}}}"
+
+
 @dataclass(frozen=True)
 class Queries:
     """Selectors and the expressions that several rules and panels share, with a site's knobs applied."""
@@ -64,11 +75,9 @@ class Queries:
         inside = ", ".join(part for part in (*matchers, *site) if part)
         return f"{metric.prometheus}{suffix}" + (f"{{{inside}}}" if inside else "")
 
-    def every(self, metrics: tuple[Metric, ...], *matchers: str) -> str:
-        """The selector of any of several metrics of the plugin."""
-        any_of = "|".join(f"{metric.prometheus}.*" for metric in metrics)
-        inside = ", ".join(part for part in (f'__name__=~"{any_of}"', *matchers, self.knobs.selector) if part)
-        return f"{{{inside}}}"
+    def merged(self) -> str:
+        """As the function `merged`, at this site."""
+        return merged(self.knobs.selector)
 
     def windowed(self, metric: Metric, window: str, *matchers: str) -> str:
         """The selector of a score over a window, against the baseline where the metric has references."""

@@ -11,12 +11,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 
-from otel_ml.catalogue import DROP_OVERFLOW, DROP_UNUSABLE, Metric
+from otel_ml.catalogue import DROP_OVERFLOW, DROP_UNUSABLE, OVERFLOW, Metric
 from otel_ml_exporter.counts import COUNTED, Series, series
 
 _COUNTED = {metric.name: metric for metric in COUNTED}
 MAX_TEXT = 1_024
-_OVERFLOW = "otel.metric.overflow"
 _NO_VALUE = otlp.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 
 
@@ -59,7 +58,7 @@ def _metric_points(known: Metric, metric: otlp.Metric, resource: bytes, now: int
         value = point.as_double if point.WhichOneof("value") == "as_double" else float(point.as_int)
         attributes = {entry.key: plain(entry.value) for entry in point.attributes}
         found = series(known, {key: str(content) for key, content in attributes.items()})
-        if attributes.get(_OVERFLOW) is True:
+        if attributes.get(OVERFLOW) is True:
             yield Dropped(DROP_OVERFLOW)
         elif not usable or found is None or not _storable(found) or not math.isfinite(value) or value < 0:
             yield Dropped(DROP_UNUSABLE)

@@ -31,7 +31,7 @@ OF_PROMETHEUS = {
     "prometheus_rule_group_iterations_missed_total": {"rule_group"},
     "ALERTS": {"alertname", "alertstate", "severity", "category", "ml_model_name", "ml_model_version"},
 }
-OVERFLOWING = {("otel_metric_overflow", "true")}
+MERGED = {("ml_model_name", "")}
 """A series of the SDK's own, of which there is one for any metric."""
 OF_SCRAPES = {"job", "instance", "exported_job", "rule_group", "le"}
 RULES = [rule for text in render("rules", Knobs()).values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
@@ -86,7 +86,7 @@ def selectors(node):
 def strangers(expr):
     """Names in an expression that the catalogue does not have."""
     for selector in selectors(promql_parser.parse(plain(expr))):
-        if selector.name is None and {(m.name, m.value) for m in selector.matchers.matchers} >= OVERFLOWING:
+        if selector.name is None and {(m.name, m.value) for m in selector.matchers.matchers} >= MERGED:
             continue
         known = OF_PROMETHEUS.get(selector.name) or (set(LABELS[selector.name]) | OF_SCRAPES if selector.name in LABELS else None)
         if selector.name in RECORDED:

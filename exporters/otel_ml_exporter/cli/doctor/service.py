@@ -11,12 +11,11 @@ from otel_ml_exporter.cli.doctor.links import Case, Finding, broken, look, ok, u
 from otel_ml_exporter.cli.doctor.translation import renamed, unsuffixed
 from otel_ml_exporter.cli.models import listed
 from otel_ml_exporter.cli.words import ago
-from otel_ml_exporter.mixin.promql import MODEL, VERSION
+from otel_ml_exporter.mixin.promql import MODEL, VERSION, merged
 from otel_ml_exporter.prometheus import Target
 from otel_ml_exporter.remote import RemoteError
 
 _INFO = names.MODEL_INFO.prometheus
-_OVERFLOW = 'otel_metric_overflow=~"(?i)true"'
 _WRAP = "wrap the model with otel_ml.monitor, and set up the OpenTelemetry SDK with a metric reader"
 
 
@@ -96,10 +95,10 @@ def losses(case: Case) -> Finding:
 
 def budget(case: Case) -> Finding:
     """The SDK has room for all series."""
-    overflowing = case.prometheus.vector(f'group by (__name__, job) ({{__name__=~"ml_.+", {_OVERFLOW}}})')
+    overflowing = case.prometheus.vector(f"group by (__name__, job) ({merged()})")
     if overflowing:
         metrics = ", ".join(sorted({sample.labels.get("__name__", "") for sample in overflowing}))
-        mend = "raise cardinality_limits of the metric reader above the series that `otel-ml baseline show` prints"
+        mend = "raise the cardinality limit of the metric reader or of a View, or declare fewer segments"
         return broken(f"the SDK merged series of {metrics} into one", mend)
     series = case.prometheus.number(f'count({{__name__=~"ml_.+", {case.matcher}}})') or 0
     return ok(f"{series:.0f} series, none merged")

@@ -9,7 +9,7 @@ from otel_ml.catalogue import Metric, prometheus
 from otel_ml_exporter.mixin.dashboards import parts
 from otel_ml_exporter.mixin.dashboards.overview import MODELS, several
 from otel_ml_exporter.mixin.dashboards.parts import Line, Panel, Place, Section
-from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.promql import ERROR, MODEL, MODEL_VERSION, VERSION, Queries
 
 LEGEND = f"{{{{{MODEL}}}}} {{{{{VERSION}}}}}"
 REASON = prometheus(names.DROP_REASON)
@@ -78,7 +78,6 @@ def _plugin(queries: Queries) -> list[Panel]:
         return f"sum by ({MODEL_VERSION}, {label}) (rate({queries.series(metric, *MODELS)}[{INTERVAL}])) > 0"
 
     golden = f"sum by ({MODEL_VERSION}, {VERIFIED}) ({queries.series(names.VERIFICATION_RECORDS, *MODELS)}) > 0"
-    overflow = queries.every(names.PLUGIN_METRICS, equal(prometheus(names.OVERFLOW), "true"))
     return [
         parts.lines(
             "Rows not counted",
@@ -103,7 +102,7 @@ def _plugin(queries: Queries) -> list[Panel]:
             "Metrics whose time series the SDK merged beyond its limit, by job; ModelSeriesOverflow fires on any.",
             "short",
             Place(16, 0, 8, 8),
-            Line(f"count by (job) (group by (job, __name__) ({overflow}))", "{{job}}"),
+            Line(f"count by (job) (group by (job, __name__) ({queries.merged()}))", "{{job}}"),
             empty="none",
         ),
     ]

@@ -9,7 +9,7 @@ from otel_ml_exporter.mixin.groups.limits import or_default
 from otel_ml_exporter.mixin.groups.serving import WITHIN, objective, spelled
 from otel_ml_exporter.mixin.groups.verdicts import both, past, served
 from otel_ml_exporter.mixin.pack import PROBLEM, RESTART, WATCHDOG, Alert, Group, about_the_pack
-from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries, equal
+from otel_ml_exporter.mixin.promql import FEATURE, MODEL, MODEL_VERSION, VERSION, Queries
 from otel_ml_exporter.mixin.wording import AGE, COUNT, MODEL_AND_VERSION, PERCENT, SCORE, SUBJECT, label, look_up, of, top_three, value
 
 CATEGORY = "monitor"
@@ -87,20 +87,19 @@ def _old(queries: Queries) -> Alert:
 
 
 def _overflow(queries: Queries) -> Alert:
-    overflowing = queries.every(names.PLUGIN_METRICS, equal(prometheus(names.OVERFLOW), "true"))
     return Alert(
         name="ModelSeriesOverflow",
-        expr=f"count by (job) (\n    group by (job, __name__) ({overflowing})\n)",
+        expr=f"count by (job) (\n    group by (job, __name__) ({queries.merged()})\n)",
         hold="10m",
         severity=names.WARNING,
         category=CATEGORY,
         labels=about_the_pack(),
         summary="A model server has more time series than its SDK allows",
         description=(
-            f"{value(COUNT)} metrics of job {label('job')} have an overflow series (limit 0): OpenTelemetry merged all time series "
-            "beyond its limit, by default 2,000 per metric and model. The counts of the merged bins are missing from every score."
+            f"{value(COUNT)} metrics of job {label('job')} have an overflow series, which names no model (limit 0): OpenTelemetry merged "
+            "all time series beyond its limit, by default 2,000. The counts of the merged bins are missing from every score."
         ),
-        action="Raise the reader's cardinality limits, or monitor fewer features; `otel-ml baseline show` counts a baseline's series.",
+        action="Raise the cardinality limit of the metric reader or of a View, or declare fewer segments.",
         dashboard="otel-ml-monitor",
     )
 
