@@ -32,6 +32,11 @@ def alert_names() -> frozenset[str]:
     return frozenset(alert.name for alert in _alerts())
 
 
+def is_alert(name: str) -> bool:
+    """Whether an alert of the pack has this name, or has it with the prefix of some site."""
+    return name in alert_names() or any(name.endswith(each.removeprefix(Knobs.prefix)) for each in alert_names())
+
+
 def own(rules: Iterable[Rule]) -> list[Rule]:
     """The rules that are the pack's, in its groups or taken over into others."""
     return [rule for rule in rules if rule.group.startswith(_GROUP) or (rule.alerting and rule.name in alert_names())]

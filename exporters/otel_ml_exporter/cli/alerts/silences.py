@@ -7,14 +7,18 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 
-from otel_ml_exporter.alertmanager import Matcher, Silence
+from otel_ml_exporter.alertmanager import Alertmanager, Matcher, Silence
+from otel_ml_exporter.cli import pack
 from otel_ml_exporter.cli.alerts.listing import about
 from otel_ml_exporter.cli.exporter import table
+from otel_ml_exporter.cli.models import listed
 from otel_ml_exporter.cli.servers import alertmanager, given
 from otel_ml_exporter.cli.words import clock, command, plain
+from otel_ml_exporter.mixin.pack import ALL_MODELS
 from otel_ml_exporter.mixin.promql import FEATURE, MODEL, VERSION
 
 WEEK = 7 * 86_400
@@ -30,10 +34,25 @@ def make(options: argparse.Namespace) -> int:
     now = time.time()
     with alertmanager(options) as server:
         muted = len(server.alerts(matchers))
+        doubts = list(_doubts(server, options.model, options.alert))
         made = server.silence(matchers, starts=now, ends=now + options.duration, author=options.author or _user(), comment=options.comment)
+    for doubt in doubts:
+        print(f"otel-ml: {plain(doubt)}", file=sys.stderr)
     print(f"silence {made} until {clock(now + options.duration)}: {plain(', '.join(map(str, matchers)))}")
     print(f"it mutes {muted} of the alerts now firing; end it with: {command('alerts', 'expire', made, *given(options, 'alertmanager'))}")
     return 0
+
+
+def _doubts(server: Alertmanager, model: str, alert: str | None) -> Iterator[str]:
+    """What may be misspelled, as far as Alertmanager can tell: it has heard only of what is firing."""
+    firing = server.alerts(about(None))
+    models = {each.labels[MODEL] for each in firing} - {ALL_MODELS}
+    if model not in {*models, ALL_MODELS}:
+        others = f"; something is for {listed(models, model)}" if models else ""
+        yield f"nothing is firing for model {model!r}, so nobody can tell here whether it is spelled like this{others}"
+    if alert and not pack.is_alert(alert) and alert not in {each.labels.get("alertname") for each in firing}:
+        near = get_close_matches(alert, pack.alert_names(), 1)
+        yield f"no alert {alert!r} is in the pack, or is firing" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def show(options: argparse.Namespace) -> int:
