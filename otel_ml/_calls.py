@@ -15,7 +15,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from otel_ml._abstain import Floats, Rows
 from otel_ml._at_work import AtWork, Model, Models, models_at_work, set_at_work
 from otel_ml._capture import Captured
-from otel_ml._ids import TRACE, Given, ids_at, of_trace
+from otel_ml._ids import TRACE, Given, announce, ids_at, of_trace
 from otel_ml._reading import rows_of
 from otel_ml._segment import Place
 from otel_ml._streams import watch_of
@@ -102,6 +102,14 @@ class Call:
             monitor._watch(self, watch)
         if monitor._spans is not None:
             monitor._spans.leave(self._token)
+
+
+class Announced(Call):
+    """A call whose ids the caller of the model will see; until it has some, not those of the call before."""
+
+    def __init__(self, monitor: Monitor, data: Any, given: Given = None) -> None:
+        announce(())
+        super().__init__(monitor, data, given)
 
 
 class Stream:

@@ -11,6 +11,7 @@ from typing import Any
 from opentelemetry.trace import get_current_span
 
 from otel_ml._forks import renew_in_children
+from otel_ml._values import is_missing
 from otel_ml.errors import ConfigurationError, Fault
 
 TRACE = "trace"
@@ -21,8 +22,9 @@ _current: ContextVar[tuple[str, ...]] = ContextVar("otel_ml_prediction_ids", def
 
 
 def current_prediction_ids() -> tuple[str, ...]:
-    """The ids of the last predictions that were sent as events in this thread or task, one a row; empty before the first.
+    """The ids of the last call, in this thread or task, of a model that sends events, one a row; empty where it has none.
 
+    A call that raises, or whose answer or ids cannot be read, has none.
     Every row has one, whether or not it was in the sample. Return them to your caller, who then reports outcomes under them.
     """
     return _current.get()
@@ -57,14 +59,17 @@ new_id = _Fresh()
 
 
 def ids_of(given: Given, rows: int) -> list[str]:
-    """An id for each row: those given (one text for several rows is numbered), or new ones. Raises `ValueError` for another number."""
+    """An id for each row: those given (one text for several rows is numbered), or new ones, also for what is missing among those given.
+
+    Raises `ValueError` for another number.
+    """
     if given is None:
         return [new_id() for _ in range(rows)]
     if isinstance(given, str) or not hasattr(given, "__len__"):
         return [str(given)] if rows == 1 else [f"{given}-{row}" for row in range(rows)]
     if len(given) != rows:
         raise ValueError(f"{len(given)} prediction_ids for {rows} predictions; give one for each")
-    return [str(one) for one in given]
+    return [new_id() if is_missing(one) else str(one) for one in given]
 
 
 def ids_at(given: Given, first: int, rows: int, of: int) -> Given:

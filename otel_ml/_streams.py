@@ -2,8 +2,9 @@
 
 A generator stays a generator: `send`, `throw`, `close` and the value it returns pass through. A consumer that leaves early, or whose
 task is cancelled, is no error of the model. Of a streaming response, which holds its chunks in `body_iterator` as Starlette's does,
-only the iterator is exchanged. A coroutine or a future that a plain function returns is an answer that comes later. Other iterators may be
-files or connections with a life of their own; they are left alone, and timed until they are returned.
+only the iterator is exchanged. A coroutine or a future that a plain function returns is an answer that comes later. A plain iterator
+becomes a generator. Other iterators may be files or connections with a life of their own; they are left alone, and timed until they are
+returned.
 """
 
 from __future__ import annotations

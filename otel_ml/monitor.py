@@ -18,7 +18,7 @@ from opentelemetry.trace import TracerProvider
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
 from otel_ml._abstain import Policy
-from otel_ml._calls import Call, Stream
+from otel_ml._calls import Announced, Call, Stream
 from otel_ml._capture import Captured, Unsupported
 from otel_ml._capture_derived import capture_for
 from otel_ml._counts import Counts
@@ -147,6 +147,7 @@ class Monitor:
             sent = PredictionEvents(layout, float(events), chosen, logger_provider)
         self._spans = Spans(spans, layout.model_attributes, tracer_provider) if spans is not None else None
         tells = bool(events) or abstain is not None or spans is not None
+        self._begun = Announced if events and role != names.ROLE_SHADOW else Call  # a shadow takes the ids of the primary
         self._telling = Telling(self._counts, sent, prediction_ids, abstain, fallback) if tells else None
         emitter = emitter_for(meter_provider)
         self._record_duration = emitter.duration.record
@@ -207,7 +208,7 @@ class Monitor:
 
         `prediction_ids` name the rows in events, one a row, or one text that is numbered; see `Call.prediction_ids`.
         """
-        return Call(self, data, prediction_ids)
+        return self._begun(self, data, prediction_ids)
 
     def _call(self, pick: Picker, pick_ids: IdPicker | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         ids: Given = None
@@ -222,7 +223,7 @@ class Monitor:
                 ids = pick_ids(args, kwargs)
             except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
                 self._guard.fault(error, "picking the ids")
-        return Call(self, data, ids)
+        return self._begun(self, data, ids)
 
     def _take(self, data: Any) -> Captured | None:
         """The input, copied or counted already; None when it is the latter, or cannot be counted at all."""

@@ -1,6 +1,7 @@
 """Predictions and outcomes leave as OpenTelemetry events that can be joined by id."""
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import math
@@ -243,6 +244,38 @@ def test_ids_that_cannot_be_picked_are_generated(numeric, logs):
     monitor = Monitor(numeric, events=True, logger_provider=provider, prediction_ids=lambda _: 1 / 0)
     assert monitor.wrap(lambda _: [0.1])([ROW]) == [0.1]
     assert (len(sent()), testing.collect(monitor).errors) == (1, {"ZeroDivisionError": 1})
+
+
+@pytest.mark.parametrize(
+    ("answer", "ids"),
+    [([{"x": 1, "y": 2}], "o-2"), (None, "o-2"), ([0.1], ["o-2", "o-3"]), (KeyError("boom"), "o-2")],
+    ids=["an unreadable answer", "no answer", "ids for other rows", "an exception"],
+)
+def test_a_call_without_predictions_does_not_show_the_ids_of_the_call_before(numeric, logs, answer, ids):
+    """Whoever hands them on would book the outcome to a row of somebody else."""
+    provider, _ = logs
+    answers = iter([[0.1], answer])
+
+    @Monitor(numeric, events=True, logger_provider=provider, prediction_ids="order").wrap
+    def predict(rows, order):
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    predict([ROW], "o-1")
+    assert current_prediction_ids() == ("o-1",)
+    with contextlib.suppress(KeyError):
+        predict([ROW], ids)
+    assert current_prediction_ids() == ()
+
+
+def test_a_missing_id_among_those_given_is_generated(numeric, logs):
+    provider, sent = logs
+    monitor = Monitor(numeric, events=True, logger_provider=provider)
+    with monitor.observe([ROW] * 3, prediction_ids=[None, "b", math.nan]) as call:
+        call.prediction = [0.1, 0.2, 0.3]
+    assert [len(one) for one in sent_ids(sent)] == [32, 1, 32]
 
 
 def test_each_task_sees_the_ids_of_its_own_predictions(numeric, logs):
