@@ -17,6 +17,7 @@ from otel_ml._capture import Captured
 from otel_ml._guard import Guard
 from otel_ml._settings import Settings
 from otel_ml._values import ABSENT
+from otel_ml.errors import InvalidInput
 from otel_ml.instrumentation._config import Facts
 from otel_ml.instrumentation._models import Models, columns_of
 from otel_ml.monitor import Monitor, monitor_of
@@ -184,8 +185,8 @@ class Hooks:
             set_at_work(())
 
     def begin(self, model: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Begun | None:
-        """The call of a method, its input copied; None where it does not count."""
-        framework = self.framework
+        """The call of a method, its input copied; None where it does not count. Raises `InvalidInput` where its monitor rejects that."""
+        framework, guard = self.framework, self._guard
         try:
             data = framework.data(model, args, kwargs) if self._active else None
             if data is None:
@@ -195,10 +196,13 @@ class Hooks:
             if not counts:
                 return None
             monitor = watch.monitor
+            guard = monitor._guard  # noqa: SLF001 - whose faults are counted under the name of the model
             call = monitor.observe(data if monitor.baseline is None or data is ABSENT else framework.read(data))
             return Begun(monitor, call, data is ABSENT)
+        except InvalidInput:
+            raise  # the configuration says to
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
-            self._guard.fault(error, "reading a call")
+            guard.fault(error, "reading a call")
             return None
 
     def answer(self, begun: Begun, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
@@ -208,7 +212,7 @@ class Hooks:
             if begun.unread:
                 begun.call.captured = Captured(len(answer))
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
-            self._guard.fault(error, "reading an answer")
+            begun.monitor._guard.fault(error, "reading an answer")  # noqa: SLF001
             return None
         return answer
 

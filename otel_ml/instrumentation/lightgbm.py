@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
+from otel_ml._values import ABSENT
 from otel_ml.instrumentation._hooks import Features, Framework, Hooks, descendants
 from otel_ml.instrumentation._instrumentor import Instrumentor
 
 _EXPLANATIONS: Final = ("pred_leaf", "pred_contrib", "raw_score")
+_FLAGS: Final = slice(1, 6)
+"""Where these stand among the positional arguments, beside numbers only."""
 
 
 def _features(model: Any) -> Features:
@@ -16,9 +20,10 @@ def _features(model: Any) -> Features:
 
 
 def _data(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if any(map(kwargs.get, _EXPLANATIONS)):
+    if any(map(kwargs.get, _EXPLANATIONS)) or any(flag is True for flag in args[_FLAGS]):
         return None
-    return args[0] if args else kwargs.get("data", kwargs.get("X"))
+    data = args[0] if args else kwargs.get("data", kwargs.get("X"))
+    return ABSENT if isinstance(data, str | Path) else data  # a file that LightGBM reads by itself
 
 
 class LightGBMInstrumentor(Instrumentor):

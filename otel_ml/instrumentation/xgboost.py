@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -27,13 +29,31 @@ def _data(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _read(data: Any) -> Any:
-    """A DMatrix as the columns it was made of; it holds 32-bit floats, and leaves out what is missing."""
+    """A DMatrix as the columns it was made of; it holds 32-bit floats, codes of categories, and leaves out what is missing."""
     if not hasattr(data, "num_row"):
         return data
     sparse = data.get_data().tocoo()
     dense = np.full((data.num_row(), data.num_col()), np.nan, dtype=np.float32)
     dense[sparse.row, sparse.col] = sparse.data
-    return dense if data.feature_names is None else dict(zip(data.feature_names, dense.T, strict=True))
+    if data.feature_names is None:
+        return dense
+    columns: dict[str, Any] = dict(zip(data.feature_names, dense.T, strict=True))
+    coded = [name for name, kind in zip(columns, data.feature_types or (), strict=False) if kind == "c"]
+    if coded:
+        categories = _categories(data)
+        for name in coded:
+            codes = columns.pop(name)
+            if name in categories:
+                columns[name] = [None if np.isnan(code) else categories[name][int(code)] for code in codes.tolist()]
+    return columns
+
+
+def _categories(data: Any) -> dict[str, Sequence[Any]]:
+    """The values that the codes in a DMatrix stand for, of each column of categories; none where XGBoost does not tell."""
+    if not hasattr(data, "get_categories") or importlib.util.find_spec("pyarrow") is None:
+        return {}
+    known = data.get_categories(export_to_arrow=True).to_arrow()
+    return {name: values.to_pylist() for name, values in known if values is not None}
 
 
 class XGBoostInstrumentor(Instrumentor):

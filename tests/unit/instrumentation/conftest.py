@@ -22,8 +22,8 @@ class Watched:
         self.provider = MeterProvider([self.reader], shutdown_on_exit=False)
 
     def __getitem__(self, model):
-        """`calls`, `failures`, `rows`, and the `features`, `predictions` and `dropped` rows by bin or reason."""
-        found = SimpleNamespace(calls=0, failures=0, rows=0, features={}, predictions=Counter(), dropped=Counter(), version=None)
+        """`calls`, `failures`, `rows`, the monitor's `errors` by type, and the `features`, `predictions` and `dropped` rows by bin or reason."""
+        found = SimpleNamespace(calls=0, failures=0, rows=0, errors={}, features={}, predictions=Counter(), dropped=Counter(), version=None)
         for metric, point in self._points():
             attributes = point.attributes
             if attributes["ml.model.name"] != model:
@@ -32,6 +32,8 @@ class Watched:
             if metric == "ml.inference.duration":
                 found.calls += point.count
                 found.failures += point.count if "error.type" in attributes else 0
+            elif metric == "ml.monitor.errors":
+                found.errors[attributes["error.type"]] = point.value
             elif metric == "ml.inference.rows":
                 found.rows += point.value
             elif metric == "ml.feature.observations" and point.value:

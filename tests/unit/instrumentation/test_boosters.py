@@ -63,6 +63,56 @@ def test_explanations_are_no_predictions(watch, problem, kit):
     assert watched.models() == set()
 
 
+def test_margins_asked_for_by_position_are_no_predictions(watch, problem):
+    booster = lightgbm.train({"objective": "binary", **QUIET}, lightgbm.Dataset(problem.X, problem.y), 1)
+    estimator = lightgbm.LGBMClassifier(n_estimators=1, **QUIET).fit(problem.X, problem.y)
+    watched = watch(LightGBMInstrumentor)
+    booster.predict(problem.X, 0, None, True)
+    estimator.predict(problem.X, True)
+    assert watched.models() == set()
+
+
+def test_a_file_that_lightgbm_reads_by_itself_has_predictions_and_no_inputs(watch, problem, baseline, tmp_path):
+    booster = lightgbm.train({"objective": "binary", **QUIET}, lightgbm.Dataset(problem.X, problem.y), 1)
+    watched = watch(LightGBMInstrumentor, baseline)
+    np.savetxt(tmp_path / "rows.csv", np.column_stack([problem.y, problem.X]), delimiter=",")
+    for file in (tmp_path / "rows.csv", str(tmp_path / "rows.csv")):
+        booster.predict(file)
+    churn = watched["churn"]
+    assert (churn.calls, churn.rows, sum(churn.predictions.values()), churn.features, churn.dropped) == (2, 400, 400, {}, {})
+
+
+def test_a_fault_while_reading_is_counted_for_the_model(watch, problem, baseline, monkeypatch):
+    class Broken(xgboost.DMatrix):
+        def get_data(self):
+            raise RuntimeError("no data")
+
+    booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(problem.X, problem.y), 1)
+    monkeypatch.delenv("OTEL_ML_STRICT")
+    watched = watch(XGBoostInstrumentor, baseline)
+    assert booster.predict(Broken(problem.X)).shape == (200,)
+    assert watched["churn"].errors == {"RuntimeError": 1}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_categories_in_a_matrix_of_xgboost_are_the_values_they_stand_for_or_left_out(watch, problem, monkeypatch, told):
+    """Before version 3.1 XGBoost does not tell."""
+    plans = [None, *np.where(problem.y, "paid", "free")[1:]]
+    frame = pd.DataFrame({"age": problem.X[:, 0], "plan": pd.Categorical(plans), "tier": pd.Categorical(problem.y + 3)})
+    booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(frame, problem.y, enable_categorical=True), 1)
+    watched = watch(XGBoostInstrumentor, Baseline.from_data(frame, model="plans", version="1"))
+    if not told:
+        monkeypatch.delattr(xgboost.DMatrix, "get_categories")
+    booster.predict(xgboost.DMatrix(frame, enable_categorical=True))
+    found = watched["plans"].features
+    if not told:
+        assert (found["plan"], sum(found["age"].values())) == ({"__missing__": 200}, 200)
+        return
+    expected = frame["plan"].value_counts().to_dict()
+    assert found["plan"] == {**expected, "__missing__": 1}
+    assert found["tier"] == frame["tier"].astype(str).value_counts().to_dict()
+
+
 def test_uninstrument_puts_the_methods_back(watch, problem, kit):
     instrumentor, estimator, booster, _ = kit
     classes = (type(estimator), *type(estimator).__mro__[1:4], type(booster))

@@ -22,6 +22,7 @@ from sklearn.svm import SVC
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from otel_ml import Baseline, InvalidInput
 from otel_ml.instrumentation.sklearn import SklearnInstrumentor
 
 FORESTS = RandomForestClassifier(5, n_jobs=2, random_state=0)
@@ -108,6 +109,20 @@ def test_the_configuration_says_which_method_counts(watch, problem, baseline, tm
     model.predict(problem.X)
     model.score_samples(problem.X[:7])
     assert (watched["churn"].calls, watched["churn"].rows) == (1, 7)
+
+
+def test_the_configuration_may_reject_what_is_not_valid(watch, problem, tmp_path, monkeypatch):
+    monkeypatch.delenv("OTEL_ML_STRICT")
+    bounds = {"age": {"maximum": 10}}
+    baseline = Baseline.from_data(problem.X, model="strict", version="1", feature_names=problem.names, schema=bounds)
+    baseline.save(tmp_path / "strict.json")
+    watched = watch(SklearnInstrumentor, models=[{"baseline": "strict.json", "on_invalid": "reject"}])
+    model = LogisticRegression().fit(problem.X, problem.y)
+    with pytest.raises(InvalidInput, match="row 0: age bounds"):
+        model.predict_proba([[99.0, 0, 0, 0]])
+    assert model.predict_proba(problem.X[:5]).shape == (5, 2)
+    found = watched["strict"]
+    assert (found.calls, found.failures, found.rows, found.errors) == (2, 1, 6, {})
 
 
 def test_estimators_stay_what_they_were(watch, problem):
