@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Final
 
 from opentelemetry import context
 from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
-Model = tuple[str, str, str]
-"""Name, version and role."""
+
+@dataclass(frozen=True)
+class Model:
+    """Name, version and role of a model; and whether who watches it there judges its inputs and its answers, which is done once."""
+
+    name: str
+    version: str
+    role: str
+    gates: bool = field(default=False, compare=False)
+    abstains: bool = field(default=False, compare=False)
+
+
 Models = Sequence[Model]
 
 _models: ContextVar[Models] = ContextVar("otel_ml_at_work", default=())

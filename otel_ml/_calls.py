@@ -36,9 +36,11 @@ class Call:
     prediction_ids: Sequence[str] | None = None
     withheld: Rows | None = None
     answer: Any = None
+    # Of the plugin itself; most calls set few of these
     replaceable: bool = True
     """Whether the caller gets `answer`; not where it waits for the model's own future."""
-    # Of the plugin itself; most calls set few of these
+    judged_only: bool = False
+    """Whether the policy judges the answer of a call that is not recorded."""
     given: Given = None
     captured: Captured | None = None
     outlier: Floats | None = None
@@ -55,7 +57,7 @@ class Call:
         self._monitor = monitor
         repeated = monitor._model in models_at_work()
         self.counted = not (repeated or monitor._disabled)
-        if self.counted or (monitor._gate is not None and not repeated):
+        if self.counted:
             self.captured = monitor._take(data)
             if monitor._segments is not None:
                 self.segment = monitor._segment(data, monitor._segments)
@@ -63,6 +65,18 @@ class Call:
                 self.data = data
             if given is not None:
                 self.given = given
+        elif monitor._gate is not None or monitor._abstain is not None:
+            self._judge_unrecorded(data)
+
+    def _judge_unrecorded(self, data: Any) -> None:
+        """Telemetry is off, or an outer monitor of the model records the call: it is judged nevertheless, by the outermost that does so."""
+        monitor = self._monitor
+        judges = [model for model in models_at_work() if model == monitor._model]
+        gated = monitor._gate is not None and not any(model.gates for model in judges)
+        self.judged_only = monitor._abstain is not None and not any(model.abstains for model in judges)
+        if gated or self.judged_only:
+            self.captured = monitor._take(data, recorded=False, gated=gated)
+            self.data = data
 
     def start(self) -> None:
         """Start the clock and the span."""
@@ -92,9 +106,12 @@ class Call:
         set_at_work(self._outside)
         self._inside.clear()
         self.answer = self.prediction
-        if not self.counted:
-            return
         monitor = self._monitor
+        if not self.counted:
+            if self.judged_only and error is None:
+                watch = watch_of(self.prediction)
+                monitor._judge(self) if watch is None else monitor._watch(self, watch)
+            return
         watch = watch_of(self.prediction) if error is None else None
         if watch is None:
             monitor._done(self, seconds, error)
@@ -122,7 +139,8 @@ class Stream:
         self._call = call
         self._open = True
         monitor = call._monitor
-        self.at_work = AtWork(monitor._model, monitor._spans.around(call.span) if monitor._spans is not None else None)
+        spans = monitor._spans if call.counted else None
+        self.at_work = AtWork(monitor._model, spans.around(call.span) if spans is not None else None)
         self._input = self._uncounted = call.captured
         self._segment = call.segment
         self._row = 0
@@ -137,18 +155,19 @@ class Stream:
     def piece(self, item: Any) -> Any:
         """Count a piece as a prediction."""
         call, monitor = self._call, self._call._monitor
-        if not call.counted or item is None:
+        if item is None or not (call.counted or call.judged_only):
             return item
         call.prediction = call.answer = item
         call.withheld = call.outlier = None
         try:
-            kept = monitor._kept(item, 1)
+            kept = monitor._kept(item, 1, recorded=call.counted)
             first, rows = self._row, 1 if kept is None else rows_of(kept)
             self._row += rows
             places = np.arange(first, first + rows)
             call.segment = self._segment if isinstance(self._segment, int) else self._segment[np.minimum(places, len(self._segment) - 1)]
             uncounted, self._uncounted = self._uncounted, None
-            monitor._counts.add(uncounted, kept, call.segment)
+            if call.counted:
+                monitor._counts.add(uncounted, kept, call.segment)
             if monitor._telling is not None:
                 known = self._input if self._input is not None and self._input.size else None
                 call.captured = None if known is None else known.at(places)
@@ -161,18 +180,19 @@ class Stream:
     @property
     def judges(self) -> bool:
         """Whether the answer may be withheld."""
-        return self._call.counted and self._call._monitor._abstain is not None
+        call = self._call
+        return call.judged_only or (call.counted and call._monitor._abstain is not None)
 
     def whole(self, item: Any, *, replaceable: bool = True) -> Any:
         """Count an answer that came late."""
         call, monitor = self._call, self._call._monitor
-        if not call.counted:
+        if not (call.counted or call.judged_only):
             return item
         call.prediction = call.answer = item
         call.replaceable = replaceable
         self._uncounted = None
         try:
-            monitor._answered(call)
+            monitor._answered(call) if call.counted else monitor._judge(call)
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             monitor._guard.fault(fault, "recording an answer")
         return call.answer

@@ -8,6 +8,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -171,7 +172,7 @@ def _awaited(answer: Any) -> Any:
         return answer
     asyncio = importlib.import_module("asyncio")
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, answer).result()
+        return thread.submit(copy_context().run, asyncio.run, answer).result()
 
 
 def _matrix(made: Any) -> Any:

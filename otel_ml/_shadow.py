@@ -22,6 +22,7 @@ from otel_ml._reading import AnswerReader, rows_of
 from otel_ml._settings import Settings
 from otel_ml._streams import is_stream
 from otel_ml._values import label_of
+from otel_ml._wrappers import standing_for
 from otel_ml.errors import ConfigurationError, Fault
 from otel_ml.monitor import Monitor, monitor_of
 
@@ -68,7 +69,7 @@ def shadow(
             runner.compare(copied, answer)
             return answer
 
-        return functools.update_wrapper(awaiting, primary)  # type: ignore[return-value]
+        return standing_for(awaiting, primary)  # type: ignore[return-value]
 
     def calling(*args: Any, **kwargs: Any) -> Any:
         copied = runner.copied(args, kwargs)
@@ -76,7 +77,7 @@ def shadow(
         runner.compare(copied, answer)
         return answer
 
-    return functools.update_wrapper(calling, primary)  # type: ignore[return-value]
+    return standing_for(calling, primary)  # type: ignore[return-value]
 
 
 class _Runner:

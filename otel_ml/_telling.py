@@ -45,7 +45,7 @@ class Telling:
             self._withhold(call, outputs or Outputs(), rows, legible=kept is not None)
         if traced and rows == 1 and outputs is not None:
             call.meaning = meaning_of(outputs, 0, self._baseline, self._distances(call))
-        if self._events is not None and kept is not None:
+        if self._events is not None and kept is not None and call.counted:
             call.prediction_ids = ids = self._ids_of(call, rows)
             announce(ids)
             sampled = self._events.sampled(ids)
@@ -92,7 +92,8 @@ class Telling:
             raise TypeError("the caller holds this future already; return one of asyncio or concurrent.futures, or its result")
         call.answer = replaced(call.prediction, withheld, call.data, self._fallback)
         call.withheld = withheld
-        self._counts.count(names.PREDICTION_ABSTENTIONS, int(np.count_nonzero(withheld)))
+        if call.counted:
+            self._counts.count(names.PREDICTION_ABSTENTIONS, int(np.count_nonzero(withheld)))
 
 
 def rows_at_sight(kept: Kept | None) -> int | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from otel_ml._calls import Call, Stream
@@ -38,6 +40,22 @@ def wrapper_of(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
         return call.answer
 
     return calling
+
+
+def standing_for(wrapper: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`wrapper` with the name and signature of `function`, and the mark that it is ours."""
+    functools.update_wrapper(wrapper, function).__otel_ml_wrapped__ = function  # type: ignore[attr-defined]
+    return wrapper
+
+
+def unwrapped(function: Any) -> Callable[..., Any]:
+    """What our wrappers around a function or method call; one by somebody else, to which `functools.wraps` copied the mark, is kept."""
+    marks = getattr(function, "__dict__", {})
+    if "__otel_ml_wrapped__" not in marks or marks["__otel_ml_wrapped__"] is not marks.get("__wrapped__"):
+        return function  # type: ignore[no-any-return]
+    if inspect.ismethod(function):
+        return partial(unwrapped(function.__func__), function.__self__)
+    return unwrapped(function.__wrapped__)
 
 
 def _started(call: Call) -> Call:

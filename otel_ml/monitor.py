@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
 import weakref
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +17,7 @@ from opentelemetry.trace import TracerProvider
 from otel_ml import _abstain, _event_features, _events, _segment
 from otel_ml import catalogue as names
 from otel_ml._abstain import Policy
+from otel_ml._at_work import AtWork, Model
 from otel_ml._calls import Announced, Call, Stream
 from otel_ml._capture import Captured, Unsupported
 from otel_ml._capture_derived import capture_for
@@ -41,7 +41,7 @@ from otel_ml._spans import Mode, Spans
 from otel_ml._streams import Watch
 from otel_ml._telling import Telling
 from otel_ml._values import ABSENT
-from otel_ml._wrappers import wrapper_of
+from otel_ml._wrappers import standing_for, unwrapped, wrapper_of
 from otel_ml.baseline import Baseline
 from otel_ml.errors import ConfigurationError, Fault
 
@@ -122,7 +122,6 @@ class Monitor:
         ]
         self.model, self.version = identity(self.baseline, model, version, faults)
         self.role = role
-        self._model = (self.model, self.version, role)
         features = self.baseline.columns if self.baseline is not None else ()
         self._segments = Segments(segment, segments, features) if segment is not None else None
         layout = Layout(self.model, self.version, self.baseline, role=role, segments=self._segments.names if self._segments else ())
@@ -131,6 +130,7 @@ class Monitor:
         self._counts = Counts(layout, self._guard)
         beside = [segment] if isinstance(segment, str) else []
         self._gate = gate_for(on_invalid, invalid, self.baseline, self.model, beside)
+        self._model = Model(self.model, self.version, role, gates=self._gate is not None, abstains=abstain is not None)
         self._reads_input = bool(event_features) or abstain is not None
         looked_at = self._gate is not None or bool(event_features)
         self._capture = capture_for(self.baseline, self.model, beside, looked_at=looked_at)
@@ -169,7 +169,7 @@ class Monitor:
         passed over. What is a stream, a generator or a response with a `body_iterator`, is timed to its end. Raises
         `ConfigurationError` when `inputs` or `prediction_ids` name what is no parameter.
         """
-        if self._disabled and self._gate is None:
+        if self._disabled and self._gate is None and self._abstain is None:
             return function
         if isinstance(function, staticmethod | classmethod):
             return type(function)(self.wrap(function.__func__))
@@ -178,8 +178,8 @@ class Monitor:
             mend = "give the function or method that predicts, such as model.predict_proba"
             raise ConfigurationError("Monitor.wrap", [Fault("function", f"is {type(given).__name__}, which cannot be called", mend)])
         begin = partial(self._call, input_picker(function, self._inputs), id_picker(self._ids, function))
-        wrapper = wrapper_of(function, begin)
-        functools.update_wrapper(wrapper, function).__otel_ml_monitor__ = self  # type: ignore[attr-defined]
+        wrapper = standing_for(wrapper_of(function, begin), function)
+        wrapper.__otel_ml_monitor__ = self  # type: ignore[attr-defined]
         return wrapper  # type: ignore[return-value]
 
     def verify(
@@ -187,9 +187,10 @@ class Monitor:
     ) -> Verification:
         """Give the baseline's golden records to `predict`, and to `transform` where they hold its results, and compare the answers.
 
-        `predict` may be a coroutine function; a monitored one is called without its monitor, so that the records are no traffic. Numbers
-        may differ by `tolerance`, relative and absolute. `ml.verification.records` says what came of the last time; an exception of the
-        model is part of the result. Raises `ConfigurationError` when the baseline has no golden records.
+        `predict` may be a coroutine function; a monitored one is called without its monitor, and nothing inside is counted or judged, so
+        that the records are no traffic. Decorators around the monitored function are a part of what is verified. Numbers may differ by
+        `tolerance`, relative and absolute. `ml.verification.records` says what came of the last time; an exception of the model is part of
+        the result. Raises `ConfigurationError` when the baseline has no golden records.
         """
         golden = self.baseline.golden if self.baseline is not None else None
         faults = list(type_faults(locals(), OF_VERIFICATION))
@@ -197,7 +198,10 @@ class Monitor:
             faults.append(Fault("golden", "records are none", "build the baseline with golden=24"))
         if golden is None or faults:
             raise ConfigurationError("Monitor.verify", faults)
-        found = verify(golden, _unmonitored(predict), transform, tolerance, self.read_answer)
+        at_work = AtWork(replace(self._model, gates=True, abstains=True))
+        with at_work:
+            found = verify(golden, unwrapped(predict), transform, tolerance, self.read_answer)
+        at_work.end()
         failed = found.records if found.error is not None else 0
         mismatched = found.records - found.matches - failed
         self._owners.verified = dict(zip(names.VERIFICATION_RESULTS, (found.matches, mismatched, failed), strict=True))
@@ -225,30 +229,36 @@ class Monitor:
                 self._guard.fault(error, "picking the ids")
         return self._begun(self, data, ids)
 
-    def _take(self, data: Any) -> Captured | None:
-        """The input, copied or counted already; None when it is the latter, or cannot be counted at all."""
+    def _take(self, data: Any, *, recorded: bool = True, gated: bool = True) -> Captured | None:
+        """The input, copied or counted already; None when it is the latter, or cannot be counted at all.
+
+        Raises `InvalidInput` for one that is rejected, where it is `gated`. That of a call that is not `recorded` is counted nowhere.
+        """
         if data is ABSENT:
             return None
         refused = kept = None
         try:
             captured = self._capture(data)
-            if self._gate is not None:
+            if self._gate is not None and gated:
                 refused = self._gate(captured, data)
-            if self._reads_input or not self._counts.is_large(captured):
+            if self._reads_input or not self._counts.is_large(captured) or not recorded:
                 captured.detach()
                 kept = captured
             else:
                 self._counts.add_now(captured)
         except Unsupported as error:
-            self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
+            if recorded:
+                self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
             self._guard.fault(error, "reading the input")
-            refused = self._gate.unreadable(error) if self._gate is not None else None
+            refused = self._gate.unreadable(error) if self._gate is not None and gated else None
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
-            self._counts.drop(1, names.DROP_ERROR)
+            if recorded:
+                self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(error, "reading the input")
         if refused is not None:
-            self._counts.add(kept, None)
-            self._record_duration(0.0, {**self._attributes, names.ERROR_TYPE: names.ERROR_INVALID_INPUT})
+            if recorded:
+                self._counts.add(kept, None)
+                self._record_duration(0.0, {**self._attributes, names.ERROR_TYPE: names.ERROR_INVALID_INPUT})
             raise refused
         return kept
 
@@ -298,17 +308,28 @@ class Monitor:
         if self._telling is not None and call.prediction is not None:
             self._telling(call, kept)
 
-    def _kept(self, answer: Any, rows: int) -> Kept | None:
+    def _judge(self, call: Call) -> None:
+        """Let the policy judge the answer of a call that is not recorded."""
+        if call.prediction is None or self._telling is None:
+            return
+        try:
+            self._telling(call, self._kept(call.prediction, call.captured.size if call.captured is not None else 0, recorded=False))
+        except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
+            self._guard.fault(fault, "judging an answer")
+
+    def _kept(self, answer: Any, rows: int, *, recorded: bool = True) -> Kept | None:
         """What is counted of an answer for `rows` rows, 0 where unknown; None where there is none yet, or none that can be read."""
         if not self._understands or answer is None or hasattr(type(answer), "__next__"):
             return None
         try:
             return self.read_answer(answer, rows)
         except Unsupported as error:
-            self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
+            if recorded:
+                self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
             self._guard.fault(error, "reading the prediction")
         except Exception as fault:  # noqa: BLE001 - the input counts even where the prediction cannot be read
-            self._counts.drop(1, names.DROP_ERROR)
+            if recorded:
+                self._counts.drop(1, names.DROP_ERROR)
             self._guard.fault(fault, "reading the prediction")
         return None
 
@@ -340,12 +361,3 @@ def monitor_of(function: Any) -> Monitor | None:
     """The monitor that wraps a function; None where there is none."""
     found = getattr(function, "__otel_ml_monitor__", None)
     return found if isinstance(found, Monitor) else None
-
-
-def _unmonitored(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What a monitored function or method calls; any other function as it is."""
-    if monitor_of(function) is None:
-        return function
-    if inspect.ismethod(function):
-        return partial(_unmonitored(function.__func__), function.__self__)
-    return _unmonitored(function.__wrapped__)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple
 
-from otel_ml._at_work import models_at_work, set_at_work
+from otel_ml._at_work import Model, models_at_work, set_at_work
 from otel_ml._calls import Call
 from otel_ml._capture import Captured
 from otel_ml._guard import Guard
@@ -22,7 +22,7 @@ from otel_ml.instrumentation._config import Facts
 from otel_ml.instrumentation._models import Models, columns_of
 from otel_ml.monitor import Monitor, monitor_of
 
-_ANY: Final = (("", "", ""),)
+_ANY: Final = (Model("", "", ""),)
 """Some model is at work; whatever it calls in turn is part of it."""
 
 _INHERITED: Final = object()

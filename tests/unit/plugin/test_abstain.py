@@ -252,3 +252,42 @@ def test_an_answer_whose_rows_cannot_be_replaced_goes_out(numeric):
 def test_options_that_can_never_withhold_stop_the_start(options, problem):
     with pytest.raises(ConfigurationError, match=re.escape(problem)):
         Monitor(Baseline.from_data({"age": [1.0, 2.0]}, model="abstain", version="1"), **options)
+
+
+class Plain:
+    """A service whose monitors within one another are of one model."""
+
+    def __init__(self, outer, inner):
+        self.predict = outer.wrap(inner.wrap(lambda _: [0.6]))
+        self.coroutine = outer.wrap(inner.wrap(self._soon))
+        self.awaitable = outer.wrap(inner.wrap(lambda _: self._soon(None)))
+        self.stream = outer.wrap(inner.wrap(lambda _: (score for score in [0.6])))
+
+    async def _soon(self, _):
+        return [0.6]
+
+    def answers(self):
+        asked = [asyncio.run(self._awaited(predict)) for predict in (self.coroutine, self.awaitable)]
+        return [self.predict([NEAR]), *asked, list(self.stream([NEAR]))]
+
+    async def _awaited(self, predict):
+        return await predict([NEAR])
+
+
+def test_the_answers_of_a_monitor_inside_another_of_its_model_are_judged_once_and_counted_once(numeric):
+    outer, inner = Monitor(numeric), Monitor(numeric, abstain=UNSURE, fallback=-1)
+    assert Plain(outer, inner).answers() == [[-1]] * 4
+    assert (testing.collect(inner).rows, abstentions(inner), testing.collect(inner).errors) == (0, 0, {})
+    judged = []
+    inner = Monitor(numeric, abstain=judged.append)
+    outer = Monitor(numeric, abstain=UNSURE, fallback=-1)
+    assert Plain(outer, inner).answers() == [[-1]] * 4
+    assert (judged, abstentions(outer)) == ([], 4)
+
+
+def test_answers_are_judged_where_telemetry_is_switched_off(numeric, monkeypatch):
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    monitor = Monitor(numeric, abstain=UNSURE, fallback=-1)
+    assert Plain(monitor, Monitor(numeric)).answers() == [[-1]] * 4
+    assert monitor.wrap(lambda _: 0.1)(NEAR) == 0.1
+    assert (testing.collect(monitor).rows, abstentions(monitor), testing.collect(monitor).errors) == (0, 0, {})

@@ -239,6 +239,16 @@ def test_inputs_are_rejected_though_telemetry_is_switched_off(baseline, monkeypa
         predict(ROW | {"age": None})
 
 
+def test_inputs_are_rejected_inside_another_monitor_of_the_model_but_checked_only_once(baseline):
+    outer, inner = Monitor(baseline), Monitor(baseline, on_invalid="reject")
+    predict = outer.wrap(inner.wrap(lambda _: [0.5]))
+    assert predict(ROW) == [0.5]
+    with pytest.raises(InvalidInput):
+        predict(ROW | {"age": None})
+    assert (testing.collect(outer).rows, testing.collect(inner).rows) == (2, 0)
+    assert inner.wrap(lambda row: inner.wrap(lambda _: [0.5])(row | {"age": None}))(ROW) == [0.5]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

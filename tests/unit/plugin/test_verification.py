@@ -1,6 +1,7 @@
 """Golden records prove that what serves is what was trained: on real data, the classic bugs of serving are each caught."""
 
 import asyncio
+import functools
 import json
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from otel_ml import Baseline, BaselineError, ConfigurationError, Monitor, testing
+from otel_ml import Baseline, BaselineError, ConfigurationError, Monitor, shadow, testing
 from otel_ml import catalogue as names
 from otel_ml.baseline import Batch
 
@@ -171,6 +172,36 @@ def test_a_monitored_function_is_verified_without_its_monitor(sums, method):
     assert monitor.verify(getattr(monitored(monitor), method)).ok
     assert testing.collect(monitor).rows == 0
     assert testing.collect(monitor).verifications == {"match": 5, "mismatch": 0, "error": 0}
+
+
+def test_a_decorator_around_the_monitored_function_is_verified_too(sums):
+    monitor = Monitor(sums, abstain=lambda _: True, fallback="withheld")
+
+    def scaled(function):
+        @functools.wraps(function)
+        def inner(self, rows):
+            return function(self, rows * 2)
+
+        return inner
+
+    class Scaled(Service):
+        predict = scaled(monitor.wrap(Service.predict))
+        slow = scaled(monitor.wrap(Service.slow))
+
+    for predict in (Scaled().predict, Scaled().slow, monitor.wrap(Scaled().predict), lambda rows: Scaled().predict(rows)):
+        found = monitor.verify(predict)
+        assert (found.matches, found.error) == (0, None)
+        assert "withheld" not in [mismatch.actual for mismatch in found.mismatches]
+    counted = testing.collect(monitor)
+    assert (counted.rows, counted.errors) == (0, {})
+
+
+def test_the_records_do_not_reach_a_shadow(sums):
+    seen = []
+    candidate = Monitor(model="sums", version="2", role="shadow").wrap(seen.append)
+    for primary in (Service().predict, Monitor(sums).wrap(Service().predict)):
+        assert Monitor(sums).verify(shadow(primary, candidate)).ok
+    assert seen == []
 
 
 def test_answers_are_compared_as_the_monitor_reads_them(sums):
