@@ -6,7 +6,7 @@ import copy
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple
@@ -53,7 +53,9 @@ class Framework:
     `methods` count unless the configuration says which one does. `library` are prefixes of the modules whose calls of a model are
     no predictions for users: cross-validation, calibration, the threads of an ensemble. `data` finds the input in a call's
     arguments, None where the call predicts nothing, ABSENT where the framework does not show it: such a call has as many rows as its
-    answer. `read` makes of it what a Monitor reads; `answer` does so for the result, given the model and the call's arguments too.
+    answer. `read` makes of it what a Monitor reads; `answer` does so for the result, given the model and the call's arguments too, and
+    `outputs` where the baseline has several: by name, None where the result is one, which may be a table of them. Where no name is one of
+    the baseline's they are in its order.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Framework:
     data: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] = _first_argument_x
     read: Callable[[Any], Any] = lambda data: data
     answer: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Any] = lambda _, __, ___, result: result
+    outputs: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Mapping[str, Any] | None] = lambda _, __, ___, ____: None
 
     def facts(self, model: Any, data: Any) -> Facts:
         """What the model knows of itself, its number of features from its first input where it does not know it."""
@@ -208,9 +211,14 @@ class Hooks:
     def answer(self, begun: Begun, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
         """What a call answered; None where that cannot be read."""
         try:
-            answer = self.framework.answer(model, args, kwargs, result)
+            baseline, framework = begun.monitor.baseline, self.framework
+            names = baseline.output_names if baseline is not None else ()
+            several = framework.outputs(model, args, kwargs, result) if names else None
+            answer = framework.answer(model, args, kwargs, result) if several is None else several
             if begun.unread:
-                begun.call.captured = Captured(len(answer))
+                begun.call.captured = Captured(len(answer if several is None else next(iter(several.values()))))
+            if several is not None and several.keys().isdisjoint(names):
+                return tuple(several.values())
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
             begun.monitor._guard.fault(error, "reading an answer")  # noqa: SLF001
             return None

@@ -46,6 +46,12 @@ def _answer(_: Any, __: tuple[Any, ...], ___: dict[str, Any], result: Any) -> An
     return _read(result[0] if isinstance(result, tuple | list) else result)
 
 
+def _outputs(model: Any, _: tuple[Any, ...], __: dict[str, Any], result: Any) -> Mapping[str, Any] | None:
+    if isinstance(result, tuple | list) and len(result) > 1:
+        result = dict(zip(model.output_names, result, strict=True))
+    return {name: _read(part) for name, part in result.items()} if isinstance(result, Mapping) and len(result) > 1 else None
+
+
 class KerasInstrumentor(Instrumentor):
     """Counts `Model.predict`, `predict_on_batch` and calls of a model; `fit` and `evaluate` are not counted."""
 
@@ -57,6 +63,7 @@ class KerasInstrumentor(Instrumentor):
         data=_data,
         read=_read,
         answer=_answer,
+        outputs=_outputs,
     )
     module = "keras"
     packages = ("keras",)

@@ -66,13 +66,26 @@ def _read(data: Any) -> Any:
     return {name: value.reshape(-1) if getattr(value, "ndim", 0) == 2 and value.shape[1] == 1 else value for name, value in arrays.items()}
 
 
+def _outputs(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Sequence[Any]) -> dict[str, Any] | None:
+    found = _readable(session, args, kwargs, result)
+    return {name: _read_output(value) for name, value in found} if len(found) > 1 else None
+
+
 def _answer(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Sequence[Any]) -> Any:
-    """The output whose name tells of probabilities, else the first; those of a binding are taken to be bound in the model's order."""
+    """The output whose name tells of probabilities, else the first."""
+    found = _readable(session, args, kwargs, result)
+    return _read_output(next((value for name, value in found if "prob" in name.lower()), found[0][1]))
+
+
+def _readable(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Sequence[Any]) -> list[tuple[str, Any]]:
+    """The outputs and their names; those of a binding are taken to be bound in the model's order."""
     binding = _binding(args, kwargs)
     wanted, outputs = (None, binding.get_outputs()) if binding is not None else (args[0] if args else kwargs.get("output_names"), result)
     named = zip(wanted or [each.name for each in session.get_outputs()], outputs, strict=False)
-    readable = [(name, value) for name, value in named if not hasattr(value, "is_tensor") or value.is_tensor()]
-    answer = next((value for name, value in readable if "prob" in name.lower()), readable[0][1])
+    return [(name, value) for name, value in named if not hasattr(value, "is_tensor") or value.is_tensor()]
+
+
+def _read_output(answer: Any) -> Any:
     if isinstance(answer, list) and answer and isinstance(answer[0], Mapping):
         return np.array([list(row.values()) for row in answer])  # a ZipMap: for each row, class to probability
     return _array(answer)
@@ -120,6 +133,7 @@ class OnnxRuntimeInstrumentor(Instrumentor):
         data=_data,
         read=_read,
         answer=_answer,
+        outputs=_outputs,
     )
     module = "onnxruntime"
     packages = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")

@@ -34,6 +34,13 @@ def _answer(_: Any, __: tuple[Any, ...], ___: dict[str, Any], result: Any) -> An
     return _read(result[0] if isinstance(result, tuple | list) else result)
 
 
+def _outputs(_: Any, __: tuple[Any, ...], ___: dict[str, Any], result: Any) -> Mapping[str, Any] | None:
+    if isinstance(result, tuple | list):
+        result = {str(place): part for place, part in enumerate(result)}
+    several = isinstance(result, Mapping) and len(result) > 1 and "logits" not in result
+    return {name: _read(part) for name, part in result.items()} if several else None
+
+
 class TorchInstrumentor(Instrumentor):
     """Counts calls of a module in evaluation mode, or without gradients; what it calls in turn, and training, is not counted."""
 
@@ -45,6 +52,7 @@ class TorchInstrumentor(Instrumentor):
         data=_data,
         read=_read,
         answer=_answer,
+        outputs=_outputs,
     )
     module = "torch"
     packages = ("torch",)

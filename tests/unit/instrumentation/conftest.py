@@ -22,8 +22,10 @@ class Watched:
         self.provider = MeterProvider([self.reader], shutdown_on_exit=False)
 
     def __getitem__(self, model):
-        """`calls`, `failures`, `rows`, the monitor's `errors` by type, and the `features`, `predictions` and `dropped` rows by bin or reason."""
-        found = SimpleNamespace(calls=0, failures=0, rows=0, errors={}, features={}, predictions=Counter(), dropped=Counter(), version=None)
+        """`calls`, `failures`, `rows`, the monitor's `errors` by type, and the `features`, `predictions`, `dropped` rows and `outputs`, by bin or so."""
+        found = SimpleNamespace(
+            calls=0, failures=0, rows=0, errors={}, features={}, predictions=Counter(), dropped=Counter(), outputs=Counter(), version=None
+        )
         for metric, point in self._points():
             attributes = point.attributes
             if attributes["ml.model.name"] != model:
@@ -40,6 +42,8 @@ class Watched:
                 found.features.setdefault(attributes["ml.feature.name"], Counter())[attributes["ml.bin"]] += point.value
             elif metric == "ml.prediction.observations" and point.value:
                 found.predictions[attributes["ml.bin"]] += point.value
+            elif metric == "ml.output.observations" and point.value:
+                found.outputs[attributes["ml.output.name"]] += point.value
             elif metric == "ml.monitor.dropped" and point.value:
                 found.dropped[attributes["ml.drop.reason"]] += point.value
         return found
@@ -96,3 +100,10 @@ def baseline(problem):
     """Of that problem, with probabilities as predictions."""
     scores = np.random.default_rng(1).random(200)
     return Baseline.from_data(problem.X, model="churn", version="3", predictions=scores, labels=problem.y, feature_names=problem.names)
+
+
+@pytest.fixture(scope="session")
+def several(problem):
+    """The baseline of a model with two outputs."""
+    answers = {"kind": 1 / (1 + np.exp(-problem.X[:, 0])), "price": problem.X[:, 1] * 3}
+    return Baseline.from_data(problem.X, model="several", version="1", predictions=answers, feature_names=problem.names)

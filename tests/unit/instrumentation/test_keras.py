@@ -62,3 +62,25 @@ def test_uninstrument_puts_the_methods_back(watch):
     assert "__call__" in vars(keras.Model)
     KerasInstrumentor().uninstrument()
     assert set(vars(keras.Model)) == before
+
+
+@pytest.mark.parametrize("names", [("kind", "price"), ("first", "second")], ids=["by name", "in order"])
+@pytest.mark.parametrize("form", [dict, lambda parts: list(parts.values())], ids=["mapping", "list"])
+def test_each_of_several_outputs_counts_as_itself(watch, problem, several, names, form):
+    given = keras.Input((4,))
+    parts = {name: keras.layers.Dense(1, activation=kind, name=name)(given) for name, kind in zip(names, ("sigmoid", None), strict=True)}
+    model = keras.Model(given, form(parts))
+    watched = watch(KerasInstrumentor, several)
+    answer = model.predict(problem.X, verbose=0)
+    counted, kind = watched["several"], next(iter(answer.values())) if isinstance(answer, dict) else answer[0]
+    assert (counted.errors, counted.dropped, counted.outputs) == ({}, {}, {"price": 200})
+    assert counted.predictions["1"] == (kind >= 0.5).sum()
+
+
+def test_an_output_of_two_columns_is_not_taken_for_two_outputs(watch, problem, several):
+    given = keras.Input((4,))
+    parts = [keras.layers.Dense(2, activation="softmax", name="kind")(given), keras.layers.Dense(1, name="price")(given)]
+    watched = watch(KerasInstrumentor, several)
+    answer = keras.Model(given, parts).predict(problem.X, verbose=0)[0]
+    assert watched["several"].predictions["1"] == (answer[:, 1] >= 0.5).sum()
+    assert watched["several"].outputs == {"price": 200}

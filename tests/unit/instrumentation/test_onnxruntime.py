@@ -160,3 +160,18 @@ def test_uninstrument_puts_the_method_back(watch):
     watch(OnnxRuntimeInstrumentor)
     OnnxRuntimeInstrumentor().uninstrument()
     assert {owner: dict(vars(owner)) for owner in before} == before
+
+
+def test_each_of_several_outputs_counts_as_itself(watch, problem, several):
+    watched = watch(OnnxRuntimeInstrumentor, several)
+    number = onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Split", ["x"], ["a", "price", "c", "d"], axis=1),
+        helper.make_node("Sigmoid", ["a"], ["kind"]),
+    ]
+    outputs = {"price": (number, [None, 1]), "kind": (number, [None, 1])}
+    session = session_of({"x": (number, [None, 4])}, nodes, outputs)
+    session.run(None, {"x": problem.X.astype(np.float32)})
+    counted = watched["several"]
+    assert (counted.errors, counted.dropped, counted.outputs) == ({}, {}, {"price": 200})
+    assert counted.predictions["1"] == (problem.X[:, 0] >= 0).sum()

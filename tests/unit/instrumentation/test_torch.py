@@ -100,3 +100,16 @@ def test_modules_stay_what_they_were_and_uninstrument_puts_the_method_back(watch
     calls = watched["Sequential"].calls
     assert np.isfinite(model(rows).detach().numpy()).all()
     assert watched["Sequential"].calls == calls
+
+
+@pytest.mark.parametrize("form", [dict, lambda parts: tuple(parts.values())], ids=["mapping", "tuple"])
+def test_each_of_several_outputs_counts_as_itself(watch, problem, several, form):
+    class Heads(nn.Module):
+        def forward(self, x):
+            return form({"kind": torch.softmax(x[:, :2], 1), "price": x[:, 1:2] * 3})
+
+    watched = watch(TorchInstrumentor, several)
+    Heads().eval()(torch.from_numpy(problem.X))
+    counted = watched["several"]
+    assert (counted.errors, counted.dropped, counted.outputs) == ({}, {}, {"price": 200})
+    assert counted.predictions["1"] == (problem.X[:, 1] >= problem.X[:, 0]).sum()
