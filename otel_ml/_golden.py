@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import importlib
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,7 +22,7 @@ from otel_ml._values import is_missing, is_number, label_of
 from otel_ml.baseline import Golden
 from otel_ml.errors import BaselineError, Fault
 
-FORMS = ("pandas", "polars", "pyarrow", "numpy", "dicts", "nested")
+FORMS = ("pandas", "polars", "pyarrow", "numpy", "lists", "dicts", "nested")
 """What the rows are handed to the model as: the type that the baseline's data had."""
 
 MOST = 1_000
@@ -86,16 +87,34 @@ def _form_of(table: Any) -> str:
     library = type(table).__module__.split(".")[0]
     if library in FORMS[:3]:
         return library
-    if isinstance(table, list) and table and isinstance(table[0], Mapping) and any(isinstance(part, Mapping) for part in table[0].values()):
+    first = table[0] if isinstance(table, list) and table else None
+    if isinstance(first, Mapping) and any(isinstance(part, Mapping) for part in first.values()):
         return "nested"
+    if isinstance(first, list):
+        return "lists"
     return "dicts" if isinstance(table, Mapping | list | tuple) or getattr(getattr(table, "dtype", None), "names", None) else "numpy"
 
 
 def _dtypes_of(table: Any, form: str, columns: Mapping[str, Any]) -> tuple[str, ...]:
     if form == "pandas":
-        return tuple(str(table[own].dtype) for own in table.columns if str(own) in columns)
+        return tuple(_dtype_of(table[own].dtype) for own in table.columns if str(own) in columns)
     times = [isinstance(column, np.ndarray) and column.dtype.kind == "M" for column in columns.values()]
     return tuple("datetime64[us]" if is_time else "" for is_time in times) if form in FORMS[:3] and any(times) else ()
+
+
+def _dtype_of(dtype: Any) -> str:
+    """Its name; the categories of a pandas category instead, as JSON, for a model may see their codes."""
+    if str(dtype) != "category":
+        return str(dtype)
+    return json.dumps({"categories": [_plain(value) for value in dtype.categories], "ordered": bool(dtype.ordered)})
+
+
+def _categorical(library: Any, column: list[Any], dtype: str) -> Any:
+    """The column with the categories that the data had, of the type that they had; a record has their labels."""
+    known = json.loads(dtype)
+    of_label = {label_of(value): value for value in known["categories"]}
+    values = [value if value is None else of_label.get(label_of(value)) for value in column]
+    return library.Categorical(values, known["categories"], ordered=known["ordered"])
 
 
 def _plain(value: Any) -> Any:
@@ -121,13 +140,19 @@ def data_of(golden: Golden) -> Any:
     if golden.form == "numpy":
         rows = [[np.nan if value is None else value for value in row] for row in golden.rows]
         return np.array(rows, dtype=object if any(isinstance(value, str) for row in rows for value in row) else None)
+    if golden.form == "lists":
+        return [list(row) for row in golden.rows]
     if golden.form in ("dicts", "nested"):
         rows_by_name = [dict(zip(golden.columns, row, strict=True)) for row in golden.rows]
         return list(map(nested, rows_by_name)) if golden.form == "nested" else rows_by_name
     library = importlib.import_module(golden.form)
     dtypes = dict(zip(golden.columns, golden.dtypes, strict=True)) if golden.dtypes else {}
     if golden.form == "pandas":
-        return library.DataFrame(columns).astype(dtypes)
+        named = {name: dtype for name, dtype in dtypes.items() if not dtype.startswith("{")}
+        frame = library.DataFrame(columns).astype(named)
+        for name in dtypes.keys() - named.keys():
+            frame[name] = _categorical(library, columns[name], dtypes[name])
+        return frame
     made = {name: np.array(column, dtypes[name]) if dtypes.get(name) else column for name, column in columns.items()}
     return library.table(made) if golden.form == "pyarrow" else library.DataFrame(made)
 

@@ -162,7 +162,8 @@ class Output:
 class Golden:
     """Rows of the data as they were, what was predicted for them, and what they were `transformed` to on the way.
 
-    `form` is the type in which the model takes them; `dtypes` are those of a pandas frame, of others those of times alone.
+    `form` is the type in which the model takes them; `dtypes` are those of a pandas frame, categories as JSON, and of others those of
+    times alone.
     """
 
     form: str

@@ -131,6 +131,28 @@ def test_records_come_in_the_form_that_the_model_takes(wine, form):
         assert list(map(str, seen[0]["at"].to_numpy().astype("M8[m]"))) == ["2026-01-01T12:00"] * 10
 
 
+def test_categories_keep_their_type_and_order_and_lists_stay_lists():
+    """A model sees their codes, which those of a few rows alone would not have."""
+    draw = np.random.default_rng(0)
+    sizes, shops = draw.choice(["low", "high", "none"], 500, p=[0.49, 0.49, 0.02]), draw.integers(1, 90, 500)
+    frame = pd.DataFrame({"size": pd.Categorical(sizes, ["none", "low", "high"], ordered=True), "shop": pd.Categorical(shops)})
+    frame.loc[::9, "size"] = None
+
+    def codes(data):
+        return (data["size"].cat.codes + 100 * data["shop"].cat.codes).to_numpy(float)
+
+    baseline = Baseline.from_data(frame, model="codes", version="1", predictions=codes(frame), golden=12)
+    seen = []
+    assert Monitor(baseline).verify(lambda data: seen.append(data) or codes(data)).ok
+    assert seen[0].dtypes.to_dict() == frame.dtypes.to_dict()
+
+    rows = draw.normal(size=(50, 2)).tolist()
+    baseline = Baseline.from_data(
+        rows, model="lists", version="1", predictions=[row[0] for row in rows], golden=5, feature_names=["a", "b"]
+    )
+    assert Monitor(baseline).verify(lambda given: [row[0] for row in given]).ok
+
+
 def test_a_matrix_stays_one_and_labels_compare_as_labels():
     data = np.random.default_rng(0).normal(size=(50, 3))
     answers = np.where(data[:, 0] > 0, "yes", "no")
