@@ -18,12 +18,12 @@ from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
 @dataclass(frozen=True)
 class Model:
-    """Name, version and role of a model; and whether who watches it there judges its inputs and its answers, which is done once."""
+    """Name, version and role of a model; and whether who watches it there rejects inputs and withholds answers, which is done once."""
 
     name: str
     version: str
     role: str
-    gates: bool = field(default=False, compare=False)
+    rejects: bool = field(default=False, compare=False)
     abstains: bool = field(default=False, compare=False)
 
 

@@ -72,7 +72,7 @@ class Call:
         """Telemetry is off, or an outer monitor of the model records the call: it is judged nevertheless, by the outermost that does so."""
         monitor = self._monitor
         judges = [model for model in models_at_work() if model == monitor._model]
-        gated = monitor._gate is not None and not any(model.gates for model in judges)
+        gated = monitor._gate is not None and not any(model.rejects for model in judges)
         self.judged_only = monitor._abstain is not None and not any(model.abstains for model in judges)
         if gated or self.judged_only:
             self.captured = monitor._take(data, recorded=False, gated=gated)

@@ -26,7 +26,7 @@ FORMS = ("pandas", "polars", "pyarrow", "numpy", "lists", "dicts", "nested")
 """What the rows are handed to the model as: the type that the baseline's data had."""
 
 MOST = 1_000
-"""Most records of a baseline: a few dozen prove it, and each is a raw row in the file."""
+"""Most records of a baseline, and most categories of a column: a few dozen prove it, and each is raw data in the file."""
 
 
 class Mismatch(NamedTuple):
@@ -103,8 +103,8 @@ def _dtypes_of(table: Any, form: str, columns: Mapping[str, Any]) -> tuple[str, 
 
 
 def _dtype_of(dtype: Any) -> str:
-    """Its name; the categories of a pandas category instead, as JSON, for a model may see their codes."""
-    if str(dtype) != "category":
+    """Its name; the categories of a pandas category instead, as JSON, for a model may see their codes, unless they are many."""
+    if str(dtype) != "category" or len(dtype.categories) > MOST:
         return str(dtype)
     return json.dumps({"categories": [_plain(value) for value in dtype.categories], "ordered": bool(dtype.ordered)})
 

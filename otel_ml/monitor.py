@@ -130,7 +130,7 @@ class Monitor:
         self._counts = Counts(layout, self._guard)
         beside = [segment] if isinstance(segment, str) else []
         self._gate = gate_for(on_invalid, invalid, self.baseline, self.model, beside)
-        self._model = Model(self.model, self.version, role, gates=self._gate is not None, abstains=abstain is not None)
+        self._model = Model(self.model, self.version, role, rejects=on_invalid == "reject", abstains=abstain is not None)
         self._reads_input = bool(event_features) or abstain is not None
         looked_at = self._gate is not None or bool(event_features)
         self._capture = capture_for(self.baseline, self.model, beside, looked_at=looked_at)
@@ -198,7 +198,7 @@ class Monitor:
             faults.append(Fault("golden", "records are none", "build the baseline with golden=24"))
         if golden is None or faults:
             raise ConfigurationError("Monitor.verify", faults)
-        at_work = AtWork(replace(self._model, gates=True, abstains=True))
+        at_work = AtWork(replace(self._model, rejects=True, abstains=True))
         with at_work:
             found = verify(golden, unwrapped(predict), transform, tolerance, self.read_answer)
         at_work.end()
@@ -241,20 +241,16 @@ class Monitor:
             captured = self._capture(data)
             if self._gate is not None and gated:
                 refused = self._gate(captured, data)
-            if self._reads_input or not self._counts.is_large(captured) or not recorded:
+            if self._reads_input or (recorded and not self._counts.is_large(captured)):
                 captured.detach()
                 kept = captured
-            else:
+            elif recorded:
                 self._counts.add_now(captured)
         except Unsupported as error:
-            if recorded:
-                self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
-            self._guard.fault(error, "reading the input")
+            self._unread(error, error.rows, names.DROP_UNSUPPORTED, "the input", recorded=recorded)
             refused = self._gate.unreadable(error) if self._gate is not None and gated else None
         except Exception as error:  # noqa: BLE001 - telemetry never breaks a prediction
-            if recorded:
-                self._counts.drop(1, names.DROP_ERROR)
-            self._guard.fault(error, "reading the input")
+            self._unread(error, 1, names.DROP_ERROR, "the input", recorded=recorded)
         if refused is not None:
             if recorded:
                 self._counts.add(kept, None)
@@ -317,6 +313,12 @@ class Monitor:
         except Exception as fault:  # noqa: BLE001 - telemetry never breaks a prediction
             self._guard.fault(fault, "judging an answer")
 
+    def _unread(self, fault: Exception, rows: int, reason: str, what: str, *, recorded: bool) -> None:
+        """Count rows that cannot be read, and tell why."""
+        if recorded:
+            self._counts.drop(rows, reason)
+        self._guard.fault(fault, f"reading {what}")
+
     def _kept(self, answer: Any, rows: int, *, recorded: bool = True) -> Kept | None:
         """What is counted of an answer for `rows` rows, 0 where unknown; None where there is none yet, or none that can be read."""
         if not self._understands or answer is None or hasattr(type(answer), "__next__"):
@@ -324,13 +326,9 @@ class Monitor:
         try:
             return self.read_answer(answer, rows)
         except Unsupported as error:
-            if recorded:
-                self._counts.drop(error.rows, names.DROP_UNSUPPORTED)
-            self._guard.fault(error, "reading the prediction")
+            self._unread(error, error.rows, names.DROP_UNSUPPORTED, "the prediction", recorded=recorded)
         except Exception as fault:  # noqa: BLE001 - the input counts even where the prediction cannot be read
-            if recorded:
-                self._counts.drop(1, names.DROP_ERROR)
-            self._guard.fault(fault, "reading the prediction")
+            self._unread(fault, 1, names.DROP_ERROR, "the prediction", recorded=recorded)
         return None
 
 

@@ -239,8 +239,9 @@ def test_inputs_are_rejected_though_telemetry_is_switched_off(baseline, monkeypa
         predict(ROW | {"age": None})
 
 
-def test_inputs_are_rejected_inside_another_monitor_of_the_model_but_checked_only_once(baseline):
-    outer, inner = Monitor(baseline), Monitor(baseline, on_invalid="reject")
+@pytest.mark.parametrize("action", ["observe", "warn"])
+def test_inputs_are_rejected_inside_another_monitor_of_the_model_but_checked_only_once(baseline, action):
+    outer, inner = Monitor(baseline, on_invalid=action), Monitor(baseline, on_invalid="reject")
     predict = outer.wrap(inner.wrap(lambda _: [0.5]))
     assert predict(ROW) == [0.5]
     with pytest.raises(InvalidInput):
